@@ -1,0 +1,152 @@
+// Op and Call: what an operation means, and one use of it.
+//
+// A Call is the record everything is made of: eager execution runs it, the tape keeps it for
+// backward, a plan replays it. It names its op, holds its inputs, outputs and arguments (a POD of
+// the op's own), and, on the tape, where each input came from.
+#pragma once
+#include <any>
+#include <cstddef>
+#include <new>
+#include <type_traits>
+
+#include "core/tensor.h"
+
+namespace lamina {
+
+class Vjp;
+
+// Which tensors backward reads; all others are let go when the call is recorded.
+struct Saves {
+  uint32_t inputs = 0, outputs = 0;  // bit i: input (output) i
+};
+constexpr uint32_t kAll = ~0u;
+constexpr Saves kSavesNothing{0, 0}, kSavesInputs{kAll, 0}, kSavesOutputs{0, kAll},
+    kSavesBoth{kAll, kAll};
+
+struct Op {
+  const char* name;
+  // Checks the inputs and appends the outputs' shapes and dtypes (Tensor::meta, or views).
+  void (*infer)(Call&);
+  // Fills the outputs: one entry of the device's kernel table. Null: a view, nothing to do.
+  void (*launch)(Call&) = nullptr;
+  // The gradient, written in ops. Null: recording this op on an input that needs a gradient is
+  // an error, unless `differentiable` is false (then its outputs simply need none).
+  void (*vjp)(Vjp&) = nullptr;
+  Saves saves = kSavesNothing;
+  bool differentiable = true;
+  bool elementwise = false;  // output element i depends on input elements i only
+  bool random = false;       // draws from the generator
+  uint32_t writes = 0;       // bit i: input i is updated in place (optimizer steps)
+};
+
+// Where a recorded input came from: a call's output, a leaf, or nothing that needs a gradient.
+struct Edge {
+  CallRef call;
+  Tensor leaf;
+  uint32_t index = 0;
+  bool needed() const { return bool(call) || leaf.defined(); }
+};
+
+// What the tape remembers of an input besides its data.
+struct Source {
+  Edge edge;
+  uint32_t version = 0;
+  DType dtype = DType::float32;
+  Dims shape;
+};
+
+struct Call : RefCounted {
+  static constexpr int kArgBytes = 224;
+
+  // Calls are made and dropped for every op: they come from a per-thread list (call.cpp).
+  static void* operator new(size_t bytes);
+  static void operator delete(void* p);
+
+  const Op* op = nullptr;
+  uint64_t sequence = 0;      // position on the tape; 0 while not recorded
+  SmallVec<Tensor, 3> in;     // an input the tape need not keep is undefined
+  SmallVec<Tensor, 1> out;    // while launching: the results. On the tape: saved outputs, or null
+  SmallVec<Source, 3> source; // per input, only when recorded
+  SmallVec<uint32_t, 1> out_versions;
+  SmallVec<Dims, 1> out_shapes;       // only when recorded
+  SmallVec<DType, 1> out_dtypes;
+  std::any extra;             // state of calls made outside C++ (autograd.Function)
+  std::unique_ptr<std::vector<std::pair<int64_t, std::pair<uint32_t, TensorHook>>>> hooks;
+  bool freed = false;         // backward ran without retain_graph
+  int arg_size = 0;
+  alignas(16) unsigned char arg_bytes[kArgBytes];
+
+  template <class T>
+  void set_args(const T& value) {
+    static_assert(std::is_trivially_copyable_v<T> && sizeof(T) <= kArgBytes);
+    new (arg_bytes) T(value);
+    arg_size = int(sizeof(T));
+  }
+  template <class T>
+  const T& args() const {
+    return *std::launder(reinterpret_cast<const T*>(arg_bytes));
+  }
+  template <class T>
+  T& args() {
+    return *std::launder(reinterpret_cast<T*>(arg_bytes));
+  }
+  // For infer: appends an output.
+  void output(const Dims& shape, DType dtype) {
+    out.push_back(Tensor::meta(shape, dtype, in.size() ? in[0].device() : Device{}));
+  }
+  void output_view(const Tensor& base, const Dims& shape, const Dims& strides, int64_t offset) {
+    out.push_back(Tensor::view_of(base, shape, strides, offset));
+  }
+  const char* name() const { return op->name; }
+};
+
+// What an op's vjp works with: incoming gradients, saved tensors, and places for its results.
+class Vjp {
+ public:
+  Vjp(Call& call, const Tensor* gouts, Tensor* gins) : call_(call), gouts_(gouts), gins_(gins) {}
+
+  Call& call() const { return call_; }
+  template <class T>
+  const T& args() const {
+    return call_.args<T>();
+  }
+  bool has_gradient(int output) const { return gouts_[output].defined(); }
+  // d loss / d output; zeros when nothing flowed into it.
+  Tensor g(int output = 0) const;
+  bool needs(int input) const { return call_.source[input].edge.needed(); }
+  // Saved tensors, connected to their history; throw when modified in place since.
+  Tensor in(int input) const;
+  Tensor out(int output = 0) const;
+  const Dims& shape(int input) const { return call_.source[input].shape; }
+  DType dtype(int input) const { return call_.source[input].dtype; }
+  int inputs() const { return call_.source.size(); }
+  // d loss / d input.
+  void set(int input, const Tensor& gradient) { gins_[input] = gradient; }
+
+ private:
+  Call& call_;
+  const Tensor* gouts_;
+  Tensor* gins_;
+};
+
+// The call behind a tensor, brought up to date when its base was written through another view
+// (ops/inplace.cpp). Everything that reads a tensor's place on the tape comes through here.
+void refresh_view(TensorImpl& t);
+inline void refresh(TensorImpl& t) {
+  if (__builtin_expect(t.view && t.view->base->rebased != t.view->seen, 0)) refresh_view(t);
+}
+inline bool needs_grad(const Tensor& t) {
+  refresh(*t);
+  return t->tracked();
+}
+
+// ---- modes (per thread) ------------------------------------------------------------------------
+bool grad_enabled();
+void set_grad_enabled(bool on);
+struct GradMode {  // scope guard
+  explicit GradMode(bool on) : before(grad_enabled()) { set_grad_enabled(on); }
+  ~GradMode() { set_grad_enabled(before); }
+  bool before;
+};
+
+}  // namespace lamina

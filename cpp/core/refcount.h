@@ -1,0 +1,50 @@
+// Intrusive reference counting: one word in the object, no control block.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+namespace lamina {
+
+class RefCounted {
+ public:
+  RefCounted() = default;
+  RefCounted(const RefCounted&) = delete;
+  RefCounted& operator=(const RefCounted&) = delete;
+  void retain() const { refs_.fetch_add(1, std::memory_order_relaxed); }
+  bool release() const { return refs_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
+  uint32_t refs() const { return refs_.load(std::memory_order_relaxed); }
+
+ private:
+  mutable std::atomic<uint32_t> refs_{0};
+};
+
+template <class T>
+class Ref {
+ public:
+  Ref() = default;
+  Ref(std::nullptr_t) {}
+  explicit Ref(T* p) : p_(p) {
+    if (p_) p_->retain();
+  }
+  Ref(const Ref& o) : Ref(o.p_) {}
+  Ref(Ref&& o) noexcept : p_(std::exchange(o.p_, nullptr)) {}
+  Ref& operator=(Ref o) noexcept {
+    std::swap(p_, o.p_);
+    return *this;
+  }
+  ~Ref() {
+    if (p_ && p_->release()) destroy(p_);
+  }
+  T* get() const { return p_; }
+  T* operator->() const { return p_; }
+  T& operator*() const { return *p_; }
+  explicit operator bool() const { return p_ != nullptr; }
+  bool operator==(const Ref& o) const { return p_ == o.p_; }
+  bool operator!=(const Ref& o) const { return p_ != o.p_; }
+
+ private:
+  T* p_ = nullptr;
+};
+
+}  // namespace lamina

@@ -1,0 +1,126 @@
+#include "core/storage.h"
+
+#include <cstdlib>
+#include <mutex>
+#include <vector>
+
+#include "core/error.h"
+
+namespace lamina {
+namespace {
+
+constexpr size_t kAlign = 64;
+constexpr size_t kHuge = size_t(1) << 46;  // beyond any address space we can be given
+
+// Class c holds blocks of class_bytes(c): 64, 80, 96, 112, 128, 160, ... (four per doubling).
+int size_class(size_t bytes) {
+  if (bytes <= kAlign) return 0;
+  const int top = 63 - __builtin_clzll(bytes - 1);  // 2^top <= bytes - 1
+  const size_t quarter = size_t(1) << (top - 2);
+  const int step = int((bytes - 1 - (size_t(1) << top)) / quarter);  // 0..3
+  return (top - 6) * 4 + step + 1;
+}
+
+size_t class_bytes(int c) {
+  if (c == 0) return kAlign;
+  const int top = (c - 1) / 4 + 6, step = (c - 1) % 4;
+  const size_t raw = (size_t(1) << top) + (size_t(step) + 1) * (size_t(1) << (top - 2));
+  return (raw + kAlign - 1) / kAlign * kAlign;
+}
+
+struct Pool {
+  std::mutex mutex;
+  std::vector<void*> free[192];
+  PoolStats stats{};
+};
+
+Pool& pool() {
+  static Pool* p = new Pool;  // never destroyed: tensors may outlive static destructors
+  return *p;
+}
+
+}  // namespace
+
+void* pool_allocate(size_t bytes) {
+  check(bytes < kHuge, ErrorKind::memory, "memory: cannot allocate ", bytes,
+        " bytes; the requested shape is too large");
+  const int c = size_class(bytes);
+  const size_t size = class_bytes(c);
+  Pool& p = pool();
+  {
+    std::lock_guard<std::mutex> lock(p.mutex);
+    p.stats.in_use += size;
+    if (p.stats.in_use > p.stats.peak) p.stats.peak = p.stats.in_use;
+    if (!p.free[c].empty()) {
+      void* block = p.free[c].back();
+      p.free[c].pop_back();
+      p.stats.cached -= size;
+      return block;
+    }
+  }
+  void* block = std::aligned_alloc(kAlign, size);
+  if (!block) {
+    empty_cache();
+    block = std::aligned_alloc(kAlign, size);
+  }
+  if (!block) {
+    std::lock_guard<std::mutex> lock(p.mutex);
+    p.stats.in_use -= size;
+    fail(ErrorKind::memory, "memory: cannot allocate ", bytes, " bytes (", p.stats.in_use,
+         " bytes are in use); use a smaller batch or free tensors");
+  }
+  return block;
+}
+
+void pool_free(void* block, size_t bytes) {
+  const int c = size_class(bytes);
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  p.stats.in_use -= class_bytes(c);
+  p.stats.cached += class_bytes(c);
+  p.free[c].push_back(block);
+}
+
+void empty_cache() {
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  for (auto& list : p.free) {
+    for (void* block : list) std::free(block);
+    list.clear();
+  }
+  p.stats.cached = 0;
+}
+
+PoolStats pool_stats() {
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  return p.stats;
+}
+
+Storage::~Storage() {
+  if (owner)
+    owner();
+  else if (data)
+    pool_free(data, bytes);
+}
+void destroy(Storage* s) { delete s; }
+
+StorageRef allocate(size_t bytes, Device device) {
+  check(device.type == DeviceType::cpu, ErrorKind::device,
+        "allocate: this build has no CUDA device; use device='cpu'");
+  StorageRef s(new Storage);
+  s->data = pool_allocate(bytes ? bytes : 1);
+  s->bytes = bytes ? bytes : 1;
+  return s;
+}
+
+StorageRef adopt(void* data, size_t bytes, std::function<void()> release, bool writable) {
+  StorageRef s(new Storage);
+  s->data = data;
+  s->bytes = bytes;
+  s->owner = release ? std::move(release) : [] {};
+  s->writable = writable;
+  return s;
+}
+
+}  // namespace lamina

@@ -1,0 +1,67 @@
+// Memory: reference-counted blocks from a pool that keeps what it was given.
+//
+// Blocks are rounded up to size classes (four per power of two), aligned to 64 bytes and, when
+// freed, wait in their class for the next tensor of that size. Giving large blocks back to the
+// system between steps costs 2-8x on memory-bound ops (page faults), so that happens only in
+// empty_cache() and when the system refuses more.
+#pragma once
+#include <cstddef>
+#include <functional>
+
+#include "core/refcount.h"
+
+namespace lamina {
+
+enum class DeviceType : uint8_t { cpu, cuda };
+struct Device {
+  DeviceType type = DeviceType::cpu;
+  int8_t index = 0;
+  bool operator==(const Device& o) const { return type == o.type && index == o.index; }
+  bool operator!=(const Device& o) const { return !(*this == o); }
+};
+
+struct Storage : RefCounted {
+  void* data = nullptr;
+  size_t bytes = 0;
+  uint32_t version = 0;  // counts writes; shared by all views
+  Device device;
+  std::function<void()> owner;  // non-empty: memory belongs to someone else, called on release
+  bool writable = true;
+  ~Storage();
+};
+void destroy(Storage* s);
+using StorageRef = Ref<Storage>;
+
+// Uninitialised memory for a tensor. Throws ErrorKind::memory saying what was asked and is held.
+StorageRef allocate(size_t bytes, Device device = {});
+// A tensor over memory owned elsewhere (NumPy, DLPack); release runs when the last view dies.
+StorageRef adopt(void* data, size_t bytes, std::function<void()> release, bool writable);
+
+void* pool_allocate(size_t bytes);
+void pool_free(void* p, size_t bytes);
+struct PoolStats {
+  size_t in_use, cached, peak;
+};
+PoolStats pool_stats();
+void empty_cache();
+
+// Scratch for one launch, from the same pool.
+class Scratch {
+ public:
+  explicit Scratch(size_t bytes) : bytes_(bytes), p_(bytes ? pool_allocate(bytes) : nullptr) {}
+  ~Scratch() {
+    if (p_) pool_free(p_, bytes_);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  template <class T = char>
+  T* as() const {
+    return static_cast<T*>(p_);
+  }
+
+ private:
+  size_t bytes_;
+  void* p_;
+};
+
+}  // namespace lamina

@@ -1,0 +1,204 @@
+#include "ops/apply.h"
+
+#include <atomic>
+
+#include "core/threads.h"
+#include "ops/ops.h"
+
+namespace lamina {
+
+thread_local void (*call_observer)(const CallRef&) = nullptr;
+void* (*leave_interpreter)() = nullptr;
+void (*enter_interpreter)(void*) = nullptr;
+
+namespace {
+
+std::atomic<uint64_t> g_sequence{1};
+
+bool wants_record(const Call& call) {
+  if (!grad_enabled() || !call.op->differentiable) return false;
+  for (const Tensor& t : call.in)
+    if (t.defined() && needs_grad(t)) return true;
+  return false;
+}
+
+void check_rule(const Call& call) {
+  check(call.op->vjp != nullptr, ErrorKind::not_implemented, call.name(),
+        ": has no gradient rule, but an input requires grad; call it under lamina.no_grad() or on "
+        "x.detach()");
+}
+
+Edge edge_of(const Tensor& t) {
+  if (!t.defined()) return {};
+  refresh(*t);
+  if (t->call) return {t->call, {}, t->index};
+  if (t->requires_grad) return {{}, t, 0};
+  return {};
+}
+
+// Moves the inputs into sources, keeping the data of those in `mask` that are of any use.
+void note_sources(Call& call, const Tensor* into) {
+  const uint32_t keep = call.op->saves.inputs;
+  for (int i = 0; i < call.in.size(); ++i) {
+    Tensor& t = call.in[i];
+    Source s;
+    if (t.defined()) {
+      s.edge = edge_of(t);
+      s.shape = t.shape();
+      s.dtype = t.dtype();
+      s.version = t->storage ? t->storage->version : 0;
+      if (!(keep >> (i < 31 ? i : 31) & 1))
+        t = Tensor();
+      else if (into && t.same(*into))
+        t = alias(t);  // the handle will point at this call: keep the data, not the handle
+    }
+    call.source.push_back(std::move(s));
+  }
+}
+
+// Launches over more elements than this give the interpreter's lock away meanwhile.
+constexpr int64_t kLongLaunch = 32768;
+
+struct Outside {
+  void* state = nullptr;
+  explicit Outside(const Call& call) {
+    if (!leave_interpreter) return;
+    int64_t n = 0;
+    for (const Tensor& t : call.in) n += t.defined() ? t.numel() : 0;
+    for (const Tensor& t : call.out) n += t.defined() ? t.numel() : 0;
+    if (n > kLongLaunch) state = leave_interpreter();
+  }
+  ~Outside() {
+    if (state) enter_interpreter(state);
+  }
+};
+
+void launch(Call& call) {
+  if (!call.op->launch) return;
+  Outside outside(call);
+  FlushDenormals flush;
+  call.op->launch(call);
+}
+
+bool overlaps(const Tensor& a, const Tensor& b) {
+  if (a->storage != b->storage || a.numel() == 0 || b.numel() == 0) return false;
+  auto range = [](const Tensor& t, int64_t& lo, int64_t& hi) {
+    const int64_t size = item_size(t.dtype());
+    lo = t->offset * size;
+    hi = lo + size;
+    for (int i = 0; i < t.dim(); ++i) {
+      const int64_t span = (t.shape()[i] - 1) * t.strides()[i] * size;
+      (span < 0 ? lo : hi) += span;
+    }
+  };
+  int64_t alo, ahi, blo, bhi;
+  range(a, alo, ahi);
+  range(b, blo, bhi);
+  return alo < bhi && blo < ahi;
+}
+
+}  // namespace
+
+void note_outputs(const CallRef& call, const Outputs& outputs) {
+  Call& c = *call;
+  c.sequence = g_sequence.fetch_add(1, std::memory_order_relaxed);
+  const uint32_t keep = c.op->saves.outputs;
+  for (int i = 0; i < outputs.size(); ++i) {
+    const Tensor& t = outputs[i];
+    c.out_shapes.push_back(t.shape());
+    c.out_dtypes.push_back(t.dtype());
+    c.out_versions.push_back(t->storage ? t->storage->version : 0);
+    c.out[i] = keep >> i & 1 ? alias(t) : Tensor();
+  }
+}
+
+void record(const CallRef& call, const Outputs& outputs) {
+  if (call->source.empty()) note_sources(*call, nullptr);
+  note_outputs(call, outputs);
+  for (int i = 0; i < outputs.size(); ++i) {
+    if (!is_floating(outputs[i].dtype())) continue;
+    outputs[i]->call = call;
+    outputs[i]->index = uint32_t(i);
+  }
+}
+
+Outputs run(const CallRef& call) {
+  Call& c = *call;
+  const bool recording = wants_record(c);
+  if (recording) check_rule(c);
+  c.op->infer(c);
+  for (Tensor& t : c.out)
+    if (!t->storage) t->storage = allocate(size_t(t.numel()) * item_size(t.dtype()), t.device());
+  if (call_observer) call_observer(call);
+  launch(c);
+  if (c.op->writes)
+    for (int i = 0; i < c.in.size(); ++i)
+      if (c.in[i].defined() && (c.op->writes >> (i < 31 ? i : 31) & 1)) ++c.in[i]->storage->version;
+  Outputs outputs = c.out;
+  if (!c.op->launch)
+    for (const Tensor& t : outputs)  // views: remember the base, for in-place writes
+      if (grad_enabled() && c.in.size() && t->storage == c.in[0]->storage) {
+        refresh(*c.in[0]);
+        const Tensor& base = c.in[0]->view ? c.in[0]->view->base : c.in[0];
+        t->view.reset(new ViewInfo{base, base->rebased});
+      }
+  if (recording) record(call, outputs);
+  return outputs;
+}
+
+Tensor run_into(const CallRef& call, const Tensor& into) {
+  Call& c = *call;
+  const bool differentiable = c.op->differentiable && grad_enabled();
+  const bool recording =
+      grad_enabled() && (needs_grad(into) || (differentiable && wants_record(c)));
+  if (recording) {
+    check_rule(c);
+    check_in_place(c.name(), into);
+  }
+  check(into->storage->writable, ErrorKind::value, c.name(),
+        ": the output's memory is read-only (it came from a read-only array); use .clone()");
+  c.op->infer(c);
+  const Tensor made = c.out[0];
+  check(made.shape() == into.shape(), ErrorKind::shape, c.name(), ": output with shape ",
+        into.shape(), " does not match the result's shape ", made.shape(),
+        "; an in-place or out= result cannot be broadcast or resized");
+  const DType to = into.dtype(), from = made.dtype();
+  check(to == from || is_floating(to) || (!is_floating(from) && to != DType::boolean) ||
+            from == DType::boolean,
+        ErrorKind::dtype, c.name(), ": result type ", from, " cannot be written into a tensor of ",
+        to, "; convert with .to() or use the out-of-place form");
+  for (int i = 0; i < into.dim(); ++i)
+    check(into.strides()[i] != 0 || into.shape()[i] <= 1, ErrorKind::runtime, c.name(),
+          ": the output ", into, " is an expanded view whose elements share memory; .clone() it "
+          "before writing in place");
+  bool via_copy = to != from;
+  for (Tensor& t : c.in)
+    if (t.defined() && !t.same(into) && overlaps(t, into) &&
+        !(t->offset == into->offset && t.strides() == into.strides() && c.op->elementwise))
+      via_copy = true;
+  for (Tensor& t : c.in)
+    if (t.defined() && t.same(into) && !c.op->elementwise) via_copy = true;
+  if (call_observer) call_observer(call);
+  // Sources are noted before the write (old versions, old place on the tape), and what backward
+  // does not need is dropped from the record; the launch still sees every input.
+  SmallVec<Tensor, 3> inputs = c.in;
+  if (recording) note_sources(c, &into);
+  std::swap(c.in, inputs);
+  if (via_copy) {
+    made->storage = allocate(size_t(made.numel()) * item_size(from));
+    launch(c);
+    GradMode off(false);
+    copy_(into, made);
+  } else {
+    c.out[0] = into;
+    launch(c);
+    ++into->storage->version;
+  }
+  if (recording) {
+    std::swap(c.in, inputs);
+    record_in_place(call, into);
+  }
+  return into;
+}
+
+}  // namespace lamina

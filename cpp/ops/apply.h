@@ -1,0 +1,46 @@
+// The one door: every tensor write goes through apply (infer, allocate, launch, record).
+#pragma once
+#include "core/call.h"
+
+namespace lamina {
+
+using Outputs = SmallVec<Tensor, 1>;
+
+struct NoArgs {};
+
+template <class Args = NoArgs, class Inputs = std::initializer_list<Tensor>>
+CallRef make_call(const Op& op, const Inputs& inputs, const Args& args = {}) {
+  CallRef call(new Call);
+  call->op = &op;
+  for (const Tensor& t : inputs) call->in.push_back(t);
+  call->set_args(args);
+  return call;
+}
+
+// Runs a call and records it when an input needs a gradient; returns its outputs.
+Outputs run(const CallRef& call);
+// The same, the result written into `into` (its shape must be the op's; the dtype castable).
+Tensor run_into(const CallRef& call, const Tensor& into);
+
+template <class Args = NoArgs>
+Tensor apply(const Op& op, std::initializer_list<Tensor> in, const Args& args = {}) {
+  return std::move(run(make_call(op, in, args))[0]);
+}
+
+// ---- used by apply and by ops/inplace.cpp ------------------------------------------------------
+// Notes where the inputs came from, keeps what op->saves asks for, ties the outputs to the call.
+void record(const CallRef& call, const Outputs& outputs);
+void note_outputs(const CallRef& call, const Outputs& outputs);  // shapes, saved outputs, position
+// Ties an in-place result to the tape: replaces the handle's call, and for a view its base's.
+void record_in_place(const CallRef& call, const Tensor& into);
+// The error for writing into a leaf that requires grad (or a view of one) while recording.
+void check_in_place(const char* op, const Tensor& into);
+
+// Called with every call before it runs, while a plan is being recorded; null otherwise.
+extern thread_local void (*call_observer)(const CallRef&);
+
+// Set by the bindings: let other interpreter threads run during a long launch.
+extern void* (*leave_interpreter)();
+extern void (*enter_interpreter)(void*);
+
+}  // namespace lamina

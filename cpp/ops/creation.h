@@ -1,0 +1,40 @@
+// Tensors out of nothing: fill values, ranges; copies between tensors.
+#pragma once
+#include "ops/apply.h"
+
+namespace lamina {
+
+// A Python number: keeps its own type until it meets a tensor.
+struct Scalar {
+  enum Kind { boolean, integer, real } kind = real;
+  double d = 0;
+  int64_t i = 0;
+  Scalar(double x) : kind(real), d(x), i(int64_t(x)) {}
+  Scalar(int64_t x) : kind(integer), d(double(x)), i(x) {}
+  Scalar(int x) : Scalar(int64_t(x)) {}
+  Scalar(bool x) : kind(boolean), d(x), i(x) {}
+};
+
+Tensor full(const Dims& shape, Scalar value, DType dtype);
+Tensor zeros(const Dims& shape, DType dtype = DType::float32);
+Tensor ones(const Dims& shape, DType dtype = DType::float32);
+Tensor zeros_like(const Tensor& x);
+Tensor ones_like(const Tensor& x);
+// start, start + step, ...: ceil((end - start) / step) values.
+Tensor arange(Scalar start, Scalar end, Scalar step, DType dtype);
+Tensor linspace(double start, double end, int64_t steps, DType dtype);
+// A 0-dim tensor that takes part in promotion as a Python number does.
+Tensor scalar_tensor(Scalar value);
+
+Tensor& fill_(Tensor& x, Scalar value);
+// x[...] = y, broadcast and converted.
+Tensor copy_(const Tensor& x, const Tensor& y);
+// The same values as another dtype; x itself when it already has it.
+Tensor to_dtype(const Tensor& x, DType dtype);
+Tensor clone(const Tensor& x);       // always dense
+Tensor contiguous(const Tensor& x);  // x itself when dense
+
+// The value of a one-element tensor.
+Scalar item(const Tensor& x);
+
+}  // namespace lamina

@@ -1,0 +1,290 @@
+// Elementwise functions: one Op per function of formulas.h, all sharing these four routines.
+//
+// y = f(x0, x1, x2; p), inputs broadcast and promoted. Backward runs f's derivative as one fused
+// kernel; under create_graph it evaluates the same formula on Tensors, which records it.
+#include "ops/elementwise.h"
+
+#include <cstring>
+
+#include "ops/formulas_on_tensors.h"
+#include "ops/ops.h"
+#include "ops/strided.h"
+
+namespace lamina {
+namespace {
+
+using namespace on_tensors;
+
+constexpr int64_t kBlock = 512;  // elements per buffered operand: 5 x 4 kB, inside L1
+
+struct ElementwiseArgs {
+  double p[3];
+  DType compute;    // dtype the arithmetic is done in
+  int16_t function;
+  int16_t input;    // of a derivative: with respect to which input
+};
+
+using TensorGrad = Tensor (*)(const Tensor& g, const Tensor* x, const Tensor& y, Params p);
+
+struct Info {
+  int inputs;
+  Result result;
+  Reads reads;
+  TensorGrad grad[3];
+};
+
+template <class F, int I>
+Tensor grad_on_tensors(const Tensor& g, const Tensor* x, const Tensor& y, Params p) {
+  if constexpr (F::inputs == 1)
+    return F::template grad<Tensor>(g, x[0], y, p);
+  else if constexpr (F::inputs == 2) {
+    if constexpr (I == 0) return F::template grad0<Tensor>(g, x[0], x[1], y, p);
+    else return F::template grad1<Tensor>(g, x[0], x[1], y, p);
+  } else {
+    if constexpr (I == 0) return F::template grad0<Tensor>(g, x[0], x[1], x[2], y, p);
+    else if constexpr (I == 1) return F::template grad1<Tensor>(g, x[0], x[1], x[2], y, p);
+    else return F::template grad2<Tensor>(g, x[0], x[1], x[2], y, p);
+  }
+}
+
+template <class F>
+constexpr Info info_of() {
+  Info info{F::inputs, F::result, F::reads, {}};
+  if constexpr (F::reads != Reads::not_differentiable && F::reads != Reads::zero) {
+    info.grad[0] = grad_on_tensors<F, 0>;
+    if constexpr (F::inputs > 1) info.grad[1] = grad_on_tensors<F, 1>;
+    if constexpr (F::inputs > 2) info.grad[2] = grad_on_tensors<F, 2>;
+  }
+  return info;
+}
+
+template <class... F>
+struct Tables {
+  static constexpr int n = sizeof...(F);
+  static constexpr const char* names[] = {F::name...};
+  static constexpr Info info[] = {info_of<F>()...};
+};
+template <class L>
+struct TablesOf;
+template <class... F>
+struct TablesOf<List<F...>> : Tables<F...> {};
+using Table = TablesOf<AllElementwise>;
+static_assert(Table::n <= kMaxElementwise);
+
+// What PyTorch calls result_type: tensors with dimensions outrank 0-dim tensors, which outrank
+// Python numbers; a lower rank only matters when its kind (bool < int < float) is higher.
+DType result_type(const Tensor* x, int n) {
+  auto kind = [](DType d) { return is_floating(d) ? 2 : d == DType::boolean ? 0 : 1; };
+  bool have[3] = {};
+  DType rank[3] = {};
+  for (int i = 0; i < n; ++i) {
+    const int r = x[i]->wrapped_number ? 2 : x[i].dim() == 0 ? 1 : 0;
+    DType d = x[i].dtype();
+    if (r == 2 && is_floating(d)) d = default_dtype();
+    rank[r] = have[r] ? promote(rank[r], d) : d;
+    have[r] = true;
+  }
+  bool any = false;
+  DType out = DType::boolean;
+  for (int r = 0; r < 3; ++r) {
+    if (!have[r]) continue;
+    if (!any || kind(rank[r]) > kind(out)) out = any ? promote(out, rank[r]) : rank[r];
+    any = true;
+  }
+  return out;
+}
+
+void infer(Call& c) {
+  auto& a = c.args<ElementwiseArgs>();
+  const Info& info = Table::info[a.function];
+  Dims shape = c.in[0].shape();
+  for (int i = 1; i < c.in.size(); ++i)
+    if (c.in[i].shape() != shape) shape = broadcast_shapes(c.name(), shape, c.in[i].shape());
+  const int skip = a.function == kWhere ? 1 : 0;  // a condition does not take part in promotion
+  DType dtype = result_type(&c.in[skip], c.in.size() - skip);
+  if (info.result == Result::floating && !is_floating(dtype)) dtype = default_dtype();
+  if (info.result == Result::integral)
+    check(!is_floating(dtype), ErrorKind::dtype, c.name(), ": expected integer or bool tensors, got ",
+          c.in[0], "; convert with .to(lamina.int64)");
+  check(cpu_kernels().elementwise_value[a.function][compute_type(dtype)] != nullptr,
+        ErrorKind::dtype, c.name(), ": not defined for ", dtype, "; convert with .float()");
+  a.compute = dtype;
+  c.output(shape, info.result == Result::boolean ? DType::boolean : dtype);
+}
+
+struct Feed {
+  const char* data = nullptr;
+  int64_t size = 0;      // bytes per element
+  LoadFn load = nullptr; // null: read in place
+};
+
+// Runs f over y and the inputs, converting through blocks where an operand is not dense or not of
+// the compute type.
+void loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor* x, int n) {
+  if (y.numel() == 0) return;
+  const Kernels& k = cpu_kernels();
+  StridedLoop loop(y.shape());
+  loop.operand(y);
+  Feed feed[kMaxOperands];
+  int operand_of[kMaxOperands];
+  for (int i = 0; i < n; ++i) {
+    if (!x[i].defined()) continue;
+    operand_of[i] = loop.operands;
+    loop.operand(x[i]);
+  }
+  loop.merge();
+  constexpr DType holder[3] = {DType::float32, DType::float64, DType::int64};
+  const int64_t item = via == kF32 ? 4 : 8;
+  bool direct = y.dtype() == holder[via] && loop.inner(0) == 1;
+  const StoreFn store = direct ? nullptr : k.store[int(y.dtype())][via];
+  for (int i = 0; i < n; ++i) {
+    if (!x[i].defined()) continue;
+    feed[i].data = x[i].data<char>();
+    feed[i].size = item_size(x[i].dtype());
+    if (x[i].dtype() != holder[via] || loop.inner(operand_of[i]) != 1)
+      feed[i].load = k.load[int(x[i].dtype())][via];
+  }
+  bool whole = direct;
+  for (int i = 0; i < n; ++i)
+    if (feed[i].load) whole = false;
+  char* const yp = y.data<char>();
+  const int64_t ysize = item_size(y.dtype());
+  parallel_rows(loop.numel, whole ? 0.4 : 1.0, [&](int64_t begin, int64_t end) {
+    alignas(64) char buffer[kMaxOperands][kBlock * 8];
+    const char* filled[kMaxOperands] = {};  // a broadcast value already spread over its buffer
+    loop.runs(begin, end, [&](const int64_t* at, int64_t run) {
+      const int64_t step = whole ? run : kBlock;
+      for (int64_t b = 0; b < run; b += step) {
+        const int64_t m = run - b < step ? run - b : step;
+        const void* args[kMaxOperands] = {};
+        for (int i = 0; i < n; ++i) {
+          if (!feed[i].data) continue;
+          const int o = operand_of[i];
+          const int64_t stride = loop.inner(o);
+          const char* src = feed[i].data + (at[o] + b * stride) * feed[i].size;
+          if (!feed[i].load) {
+            args[i] = src;
+            continue;
+          }
+          args[i] = buffer[i];
+          if (stride == 0 && filled[i] == src) continue;
+          feed[i].load(buffer[i], src, stride, stride == 0 && loop.numel > m ? kBlock : m);
+          filled[i] = stride == 0 ? src : nullptr;
+        }
+        if (direct) {
+          f(yp + (at[0] + b) * item, args, m, p);
+        } else {
+          char* const out = buffer[kMaxOperands - 1];
+          f(out, args, m, p);
+          store(yp + (at[0] + b * loop.inner(0)) * ysize, loop.inner(0), out, m);
+        }
+      }
+    });
+  });
+}
+
+void launch(Call& c) {
+  const auto& a = c.args<ElementwiseArgs>();
+  const Compute via = compute_type(a.compute);
+  loop(cpu_kernels().elementwise_value[a.function][via], via, a.p, c.out[0], &c.in[0],
+       c.in.size());
+}
+
+// The derivative kernels: inputs (g, x0, x1, x2, y), those not read undefined.
+void grad_infer(Call& c) {
+  Dims shape = c.in[0].shape();
+  for (int i = 1; i < c.in.size(); ++i)
+    if (c.in[i].defined() && c.in[i].shape() != shape)
+      shape = broadcast_shapes(c.name(), shape, c.in[i].shape());
+  c.output(shape, c.in[0].dtype());
+}
+void grad_launch(Call& c) {
+  const auto& a = c.args<ElementwiseArgs>();
+  const Compute via = compute_type(a.compute);
+  loop(cpu_kernels().elementwise_grad[a.function][a.input][via], via, a.p, c.out[0], &c.in[0],
+       c.in.size());
+}
+const Op kGrad{.name = "elementwise_grad", .infer = grad_infer, .launch = grad_launch,
+               .elementwise = true};
+
+bool reads_x(Reads r) { return r == Reads::x || r == Reads::both; }
+bool reads_y(Reads r) { return r == Reads::y || r == Reads::both; }
+
+void vjp(Vjp& c) {
+  const auto& a = c.args<ElementwiseArgs>();
+  const Info& info = Table::info[a.function];
+  const Tensor g = c.g();
+  Tensor x[3], y;
+  if (reads_x(info.reads))
+    for (int i = 0; i < info.inputs; ++i) x[i] = c.in(i);
+  if (reads_y(info.reads)) y = c.out();
+  for (int i = 0; i < info.inputs; ++i) {
+    if (!c.needs(i)) continue;
+    Tensor gx;
+    if (info.reads == Reads::zero)
+      gx = zeros(c.shape(i), c.dtype(i));
+    else if ((a.function == kAdd && (i == 0 || a.p[0] == 1)) || (a.function == kSub && i == 0))
+      gx = g;
+    else if (grad_enabled())
+      gx = info.grad[i](g, x, y, Params{a.p[0], a.p[1], a.p[2]});
+    else {
+      ElementwiseArgs args = a;
+      args.input = int16_t(i);
+      gx = apply(kGrad, {g, x[0], x[1], x[2], y}, args);
+    }
+    c.set(i, to_dtype(sum_to(gx, c.shape(i)), c.dtype(i)));
+  }
+}
+
+struct Ops {
+  Op op[Table::n];
+  Ops() {
+    for (int f = 0; f < Table::n; ++f) {
+      const Info& info = Table::info[f];
+      const bool differentiable = info.reads != Reads::not_differentiable;
+      op[f] = Op{.name = Table::names[f], .infer = infer, .launch = launch,
+                 .vjp = differentiable ? vjp : nullptr,
+                 .saves = {reads_x(info.reads) ? kAll : 0, reads_y(info.reads) ? kAll : 0},
+                 .differentiable = differentiable, .elementwise = true};
+    }
+  }
+};
+const Ops& ops() {
+  static const Ops table;
+  return table;
+}
+
+CallRef call_of(int f, std::initializer_list<Tensor> inputs, double p0, double p1, double p2) {
+  return make_call(ops().op[f], inputs,
+                   ElementwiseArgs{{p0, p1, p2}, DType::float32, int16_t(f), 0});
+}
+
+}  // namespace
+
+Tensor elementwise(int f, std::initializer_list<Tensor> x, double p0, double p1, double p2) {
+  return std::move(run(call_of(f, x, p0, p1, p2))[0]);
+}
+Tensor elementwise_into(int f, std::initializer_list<Tensor> x, const Tensor& into, double p0,
+                        double p1, double p2) {
+  return run_into(call_of(f, x, p0, p1, p2), into);
+}
+int function_count() { return Table::n; }
+const char* function_name(int f) { return Table::names[f]; }
+int function_inputs(int f) { return Table::info[f].inputs; }
+int function_index(const char* name) {
+  for (int f = 0; f < Table::n; ++f)
+    if (!std::strcmp(Table::names[f], name)) return f;
+  return -1;
+}
+
+Tensor add(const Tensor& a, const Tensor& b) { return elementwise(kAdd, {a, b}, 1); }
+Tensor sub(const Tensor& a, const Tensor& b) { return elementwise(kSub, {a, b}, 1); }
+Tensor mul(const Tensor& a, const Tensor& b) { return elementwise(kMul, {a, b}); }
+Tensor div(const Tensor& a, const Tensor& b) { return elementwise(kDiv, {a, b}); }
+Tensor neg(const Tensor& a) { return elementwise(kNeg, {a}); }
+Tensor add_(const Tensor& a, const Tensor& b) { return elementwise_into(kAdd, {a, b}, a, 1); }
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
+  return elementwise(kWhere, {condition, a, b});
+}
+
+}  // namespace lamina

@@ -1,0 +1,41 @@
+// Elementwise functions of one to three tensors, with broadcasting and promotion.
+#pragma once
+#include "ops/apply.h"
+#include "ops/creation.h"
+
+namespace lamina {
+
+// f is an index in formulas.h's list (see function_index). Inputs broadcast together.
+Tensor elementwise(int f, std::initializer_list<Tensor> inputs, double p0 = 0, double p1 = 0,
+                   double p2 = 0);
+// The result written into `into` (in-place methods, out=).
+Tensor elementwise_into(int f, std::initializer_list<Tensor> inputs, const Tensor& into,
+                        double p0 = 0, double p1 = 0, double p2 = 0);
+int function_index(const char* name);  // -1 when there is none
+int function_count();
+const char* function_name(int f);
+int function_inputs(int f);
+
+Tensor add(const Tensor& a, const Tensor& b);
+Tensor sub(const Tensor& a, const Tensor& b);
+Tensor mul(const Tensor& a, const Tensor& b);
+Tensor div(const Tensor& a, const Tensor& b);
+Tensor neg(const Tensor& a);
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
+Tensor add_(const Tensor& a, const Tensor& b);
+
+inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
+inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
+inline Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
+inline Tensor operator/(const Tensor& a, const Tensor& b) { return div(a, b); }
+inline Tensor operator-(const Tensor& a) { return neg(a); }
+inline Tensor operator+(const Tensor& a, double b) { return add(a, scalar_tensor(b)); }
+inline Tensor operator-(const Tensor& a, double b) { return sub(a, scalar_tensor(b)); }
+inline Tensor operator*(const Tensor& a, double b) { return mul(a, scalar_tensor(b)); }
+inline Tensor operator/(const Tensor& a, double b) { return div(a, scalar_tensor(b)); }
+inline Tensor operator+(double a, const Tensor& b) { return add(scalar_tensor(a), b); }
+inline Tensor operator-(double a, const Tensor& b) { return sub(scalar_tensor(a), b); }
+inline Tensor operator*(double a, const Tensor& b) { return mul(scalar_tensor(a), b); }
+inline Tensor operator/(double a, const Tensor& b) { return div(scalar_tensor(a), b); }
+
+}  // namespace lamina

@@ -1,0 +1,165 @@
+// Loops over the functions of formulas.h: y[i] = f(x0[i], x1[i], x2[i]; p), all arrays dense and of
+// one compute type (float, double, int64). The tail is masked, so an element gets the same bits
+// wherever it sits. Cost: one read of each input, one write; nothing is allocated.
+#pragma once
+#include "kernels/kernels.h"
+#include "kernels/vec.h"
+#include "kernels/vec_math.h"
+
+namespace lamina::LAMINA_ISA {
+namespace {
+
+template <class T> T constant(double v);
+template <> inline F32 constant<F32>(double v) { return set1<F32>(float(v)); }
+template <> inline F64 constant<F64>(double v) { return set1<F64>(v); }
+template <> inline int64_t constant<int64_t>(double v) { return int64_t(v); }
+
+// The vocabulary of formulas.h for int64.
+inline int64_t select(bool m, int64_t a, int64_t b) { return m ? a : b; }
+inline int64_t abs(int64_t x) { return x < 0 ? int64_t(0 - uint64_t(x)) : x; }
+inline int64_t sign(int64_t x) { return (x > 0) - (x < 0); }
+inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
+inline int64_t floor(int64_t x) { return x; }
+inline int64_t ceil(int64_t x) { return x; }
+inline int64_t trunc(int64_t x) { return x; }
+inline int64_t round(int64_t x) { return x; }
+inline int64_t sqrt(int64_t x) { return x; }  // pow_scalar on integers never asks
+inline int64_t signbit(int64_t x) { return x < 0; }
+inline F32 signbit(F32 x) { return select(bits(x) < 0, set1<F32>(1), F32{}); }
+inline F64 signbit(F64 x) { return select(bits(x) < 0, set1<F64>(1), F64{}); }
+inline int64_t bitwise_not(int64_t x) { return ~x; }
+inline int64_t bitwise_and(int64_t a, int64_t b) { return a & b; }
+inline int64_t bitwise_or(int64_t a, int64_t b) { return a | b; }
+inline int64_t bitwise_xor(int64_t a, int64_t b) { return a ^ b; }
+inline int64_t shift_left(int64_t a, int64_t b) {
+  return b < 0 || b > 63 ? 0 : int64_t(uint64_t(a) << b);
+}
+inline int64_t shift_right(int64_t a, int64_t b) { return a >> (b < 0 || b > 63 ? 63 : b); }
+inline int64_t fmod(int64_t a, int64_t b) { return b == 0 || b == -1 ? 0 : a % b; }
+inline int64_t remainder(int64_t a, int64_t b) {  // the sign of b
+  const int64_t r = fmod(a, b);
+  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+inline int64_t floor_divide(int64_t a, int64_t b) {
+  if (b == 0) return 0;
+  if (b == -1) return int64_t(0 - uint64_t(a));
+  const int64_t q = a / b;
+  return q * b != a && (a < 0) != (b < 0) ? q - 1 : q;
+}
+inline int64_t pow(int64_t base, int64_t e) {
+  if (e < 0) return base == 1 ? 1 : base == -1 ? (e & 1 ? -1 : 1) : 0;
+  uint64_t r = 1, b = uint64_t(base);
+  for (; e; e >>= 1, b *= b)
+    if (e & 1) r *= b;
+  return int64_t(r);
+}
+
+}  // namespace
+}  // namespace lamina::LAMINA_ISA
+
+#include "kernels/formulas.h"
+
+namespace lamina::LAMINA_ISA {
+namespace {
+
+inline Params params(const double* p) { return {p[0], p[1], p[2]}; }
+
+template <class V, int N, class F> inline void run(void* y, const void* const* x, int64_t n, F f) {
+  using S = Scalar<V>;
+  S* out = static_cast<S*>(y);
+  const S *a = static_cast<const S*>(x[0]), *b = N > 1 ? static_cast<const S*>(x[1]) : a,
+          *c = N > 2 ? static_cast<const S*>(x[2]) : a;
+  int64_t i = 0;
+  for (; i + kLanes<V> <= n; i += kLanes<V>) {
+    const V r = f(load<V>(a + i), N > 1 ? load<V>(b + i) : V{}, N > 2 ? load<V>(c + i) : V{});
+    store(out + i, r);
+  }
+  if (const int rest = int(n - i)) {
+    // 1 in the lanes past the end: no function traps or is slow there
+    const V r = f(load<V>(a + i, rest, S(1)), N > 1 ? load<V>(b + i, rest, S(1)) : V{},
+                  N > 2 ? load<V>(c + i, rest, S(1)) : V{});
+    store(out + i, r, rest);
+  }
+}
+
+template <class F, class V> void value(void* y, const void* const* x, int64_t n, const double* q) {
+  const Params p = params(q);
+  run<V, F::inputs>(y, x, n, [p](V a, V b, V c) {
+    if constexpr (F::inputs == 1) return F::template value<V>(a, p);
+    else if constexpr (F::inputs == 2) return F::template value<V>(a, b, p);
+    else return F::template value<V>(a, b, c, p);
+  });
+}
+template <class F> void value_int(void* y, const void* const* x, int64_t n, const double* q) {
+  const Params p = params(q);
+  int64_t* out = static_cast<int64_t*>(y);
+  const int64_t *a = static_cast<const int64_t*>(x[0]), *b = static_cast<const int64_t*>(x[1]),
+                *c = static_cast<const int64_t*>(x[2]);
+  for (int64_t i = 0; i < n; ++i) {
+    if constexpr (F::inputs == 1) out[i] = F::template value<int64_t>(a[i], p);
+    else if constexpr (F::inputs == 2) out[i] = F::template value<int64_t>(a[i], b[i], p);
+    else out[i] = F::template value<int64_t>(a[i], b[i], c[i], p);
+  }
+}
+
+// x = {g, x0, x1, x2, y}, those the derivative does not read null.
+template <class F, int I, class V>
+void grad(void* out, const void* const* x, int64_t n, const double* q) {
+  using S = Scalar<V>;
+  const Params p = params(q);
+  S* o = static_cast<S*>(out);
+  const S* in[5];
+  constexpr bool needed[5] = {true, F::reads == Reads::x || F::reads == Reads::both,
+                              F::inputs > 1 && (F::reads == Reads::x || F::reads == Reads::both),
+                              F::inputs > 2 && (F::reads == Reads::x || F::reads == Reads::both),
+                              F::reads == Reads::y || F::reads == Reads::both};
+  for (int k = 0; k < 5; ++k) in[k] = static_cast<const S*>(x[k]);
+  auto f = [p](V g, V a, V b, V c, V y) {
+    if constexpr (F::inputs == 1) return F::template grad<V>(g, a, y, p);
+    else if constexpr (F::inputs == 2 && I == 0) return F::template grad0<V>(g, a, b, y, p);
+    else if constexpr (F::inputs == 2) return F::template grad1<V>(g, a, b, y, p);
+    else if constexpr (I == 0) return F::template grad0<V>(g, a, b, c, y, p);
+    else if constexpr (I == 1) return F::template grad1<V>(g, a, b, c, y, p);
+    else return F::template grad2<V>(g, a, b, c, y, p);
+  };
+  for (int64_t i = 0; i < n; i += kLanes<V>) {
+    const int m = n - i < kLanes<V> ? int(n - i) : kLanes<V>;
+    V v[5];
+    for (int k = 0; k < 5; ++k)
+      v[k] = !needed[k] ? V{} : m == kLanes<V> ? load<V>(in[k] + i) : load<V>(in[k] + i, m, S(1));
+    const V r = f(v[0], v[1], v[2], v[3], v[4]);
+    if (m == kLanes<V>) store(o + i, r);
+    else store(o + i, r, m);
+  }
+}
+
+template <class F> void fill_one(Kernels& k, int f) {
+  if constexpr (F::result != Result::integral) {
+    k.elementwise_value[f][kF32] = value<F, F32>;
+    k.elementwise_value[f][kF64] = value<F, F64>;
+  }
+  if constexpr (F::on_ints) k.elementwise_value[f][kI64] = value_int<F>;
+  if constexpr (F::reads != Reads::zero && F::reads != Reads::not_differentiable) {
+    k.elementwise_grad[f][0][kF32] = grad<F, 0, F32>;
+    k.elementwise_grad[f][0][kF64] = grad<F, 0, F64>;
+    if constexpr (F::inputs > 1) {
+      k.elementwise_grad[f][1][kF32] = grad<F, 1, F32>;
+      k.elementwise_grad[f][1][kF64] = grad<F, 1, F64>;
+    }
+    if constexpr (F::inputs > 2) {
+      k.elementwise_grad[f][2][kF32] = grad<F, 2, F32>;
+      k.elementwise_grad[f][2][kF64] = grad<F, 2, F64>;
+    }
+  }
+}
+template <class... F> void fill_list(Kernels& k, List<F...>) {
+  int f = 0;
+  (fill_one<F>(k, f++), ...);
+}
+
+}  // namespace
+
+void fill_elementwise(Kernels& k) { fill_list(k, AllElementwise{}); }
+
+}  // namespace lamina::LAMINA_ISA

@@ -1,0 +1,114 @@
+// gather, scatter and scatter_reduce along a dimension; adding rows.
+//
+// Layout: see ScatterArgs. Cost: one random access per index; the index tensor is read once, in
+// order, so that sums into one place always have the same order.
+#pragma once
+#include "kernels/kernels.h"
+
+namespace lamina::LAMINA_ISA {
+namespace {
+
+// Offsets of run r in data and in other.
+void run_start(const ScatterArgs& a, int64_t r, int64_t* data, int64_t* other) {
+  *data = *other = 0;
+  for (int d = a.nd - 2; d >= 0; --d) {
+    const int64_t i = r % a.shape[d];
+    r /= a.shape[d];
+    *data += i * a.strides[d];
+    *other += i * a.other_strides[d];
+  }
+}
+
+// f(place in data, place in other) for every index of runs [begin, end).
+template <class T, class F>
+int64_t each(const ScatterArgs& a, int64_t begin, int64_t end, F f) {
+  T* const data = static_cast<T*>(a.data);
+  T* const other = static_cast<T*>(a.other);
+  const int64_t n = a.shape[a.nd - 1], ds = a.strides[a.nd - 1], os = a.other_strides[a.nd - 1];
+  for (int64_t r = begin; r < end; ++r) {
+    int64_t at, from;
+    run_start(a, r, &at, &from);
+    const int64_t* const index = a.index + r * n;
+    for (int64_t i = a.begin; i < a.end; ++i) {
+      const int64_t k = index[i];
+      if (uint64_t(k) >= uint64_t(a.size)) return r * n + i;
+      f(data[at + i * ds + k * a.step], other[from + i * os]);
+    }
+  }
+  return -1;
+}
+
+template <class T>
+int64_t gather(const ScatterArgs& a, int64_t begin, int64_t end) {
+  return each<T>(a, begin, end, [](T& place, T& other) { other = place; });
+}
+template <class T>
+int64_t scatter(const ScatterArgs& a, int64_t begin, int64_t end) {
+  return each<T>(a, begin, end, [](T& place, T& other) { place = other; });
+}
+template <class T>
+int64_t scatter_add(const ScatterArgs& a, int64_t begin, int64_t end) {
+  return each<T>(a, begin, end, [](T& place, T& other) { place += other; });
+}
+template <class T>
+int64_t scatter_mul(const ScatterArgs& a, int64_t begin, int64_t end) {
+  return each<T>(a, begin, end, [](T& place, T& other) { place *= other; });
+}
+template <class T>
+int64_t scatter_max(const ScatterArgs& a, int64_t begin, int64_t end) {  // NaN wins
+  return each<T>(a, begin, end, [](T& place, T& other) {
+    if (other > place || other != other) place = other;
+  });
+}
+template <class T>
+int64_t scatter_min(const ScatterArgs& a, int64_t begin, int64_t end) {
+  return each<T>(a, begin, end, [](T& place, T& other) {
+    if (other < place || other != other) place = other;
+  });
+}
+
+template <class T>
+void add_row(void* y, const void* x, int64_t step, int64_t n) {
+  T* __restrict to = static_cast<T*>(y);
+  const T* __restrict from = static_cast<const T*>(x);
+  if (step == 1) {
+    for (int64_t i = 0; i < n; ++i) to[i] += from[i];
+  } else {
+    for (int64_t i = 0; i < n; ++i) to[i] += from[i * step];
+  }
+}
+template <class T>
+void scale_row(void* y, const void* x, int64_t, int64_t n) {
+  T* const to = static_cast<T*>(y);
+  const T s = *static_cast<const T*>(x);
+  for (int64_t i = 0; i < n; ++i) to[i] *= s;
+}
+
+template <class T>
+void fill_reduce(IndexKernels& k, int compute) {
+  k.scatter_reduce[kScatterAdd][compute] = scatter_add<T>;
+  k.scatter_reduce[kScatterMul][compute] = scatter_mul<T>;
+  k.scatter_reduce[kScatterMax][compute] = scatter_max<T>;
+  k.scatter_reduce[kScatterMin][compute] = scatter_min<T>;
+  k.add_row[compute] = add_row<T>;
+}
+
+}  // namespace
+
+void fill_index(Kernels& k) {
+  k.index.gather[0] = gather<uint8_t>;
+  k.index.gather[1] = gather<uint16_t>;
+  k.index.gather[2] = gather<uint32_t>;
+  k.index.gather[3] = gather<uint64_t>;
+  k.index.scatter[0] = scatter<uint8_t>;
+  k.index.scatter[1] = scatter<uint16_t>;
+  k.index.scatter[2] = scatter<uint32_t>;
+  k.index.scatter[3] = scatter<uint64_t>;
+  fill_reduce<float>(k.index, kF32);
+  fill_reduce<double>(k.index, kF64);
+  fill_reduce<int64_t>(k.index, kI64);
+  k.index.scale_row[kF32] = scale_row<float>;
+  k.index.scale_row[kF64] = scale_row<double>;
+}
+
+}  // namespace lamina::LAMINA_ISA

@@ -1,0 +1,5 @@
+// Matrix products.
+#pragma once
+#include "ops/apply.h"
+
+namespace lamina {}  // namespace lamina

@@ -1,0 +1,10 @@
+#include "ops/join.h"
+#include "python/bind.h"
+
+namespace lamina {
+static const Methods methods{
+    def<cat>("cat"),   def<stack>("stack"),   def<flip>("flip"),
+    def<roll>("roll"), def<repeat>("repeat"), def<pad>("pad"),
+    def<tril>("tril"), def<triu>("triu"),     def<diag_embed>("diag_embed"),
+};
+}  // namespace lamina

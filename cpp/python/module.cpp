@@ -1,0 +1,187 @@
+// lamina._core: the module. Hot functions come from the bind_*.cpp lists; what is called rarely
+// (threads, memory, autograd entry points) is bound with pybind11 here.
+#include <pybind11/functional.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "core/threads.h"
+#include "ops/ops.h"
+#include "python/types.h"
+#include "tape/tape.h"
+
+namespace py = pybind11;
+
+namespace pybind11::detail {
+template <>
+struct type_caster<lamina::Tensor> {  // None is the undefined tensor
+  PYBIND11_TYPE_CASTER(lamina::Tensor, const_name("Tensor"));
+  bool load(handle src, bool) {
+    if (src.is_none()) return true;
+    if (!lamina::is_tensor(src.ptr())) return false;
+    value = lamina::unwrap(src.ptr());
+    return true;
+  }
+  static handle cast(const lamina::Tensor& t, return_value_policy, handle) {
+    return lamina::wrap(t);
+  }
+};
+}  // namespace pybind11::detail
+
+namespace lamina {
+namespace {
+
+void add_exceptions(py::module_& m) {
+  auto make = [&](ErrorKind kind, const char* name, std::initializer_list<PyObject*> bases,
+                  const char* doc) {
+    py::tuple tuple(bases.size());
+    size_t i = 0;
+    for (PyObject* b : bases) tuple[i++] = py::reinterpret_borrow<py::object>(b);
+    const std::string full = std::string("lamina.") + name;
+    PyObject* type = PyErr_NewExceptionWithDoc(full.c_str(), doc, tuple.ptr(), nullptr);
+    m.attr(name) = py::reinterpret_steal<py::object>(type);
+    g_exceptions[int(kind)] = type;
+  };
+  make(ErrorKind::shape, "ShapeError", {PyExc_RuntimeError, PyExc_ValueError},
+       "Operands whose shapes do not fit the operation.");
+  make(ErrorKind::dtype, "DTypeError", {PyExc_RuntimeError, PyExc_TypeError},
+       "Operands whose dtypes do not fit the operation.");
+  make(ErrorKind::device, "DeviceError", {PyExc_RuntimeError}, "A device that is not there.");
+  make(ErrorKind::memory, "OutOfMemoryError", {PyExc_RuntimeError, PyExc_MemoryError},
+       "Memory that could not be had.");
+  g_exceptions[int(ErrorKind::runtime)] = PyExc_RuntimeError;
+  g_exceptions[int(ErrorKind::value)] = PyExc_ValueError;
+  g_exceptions[int(ErrorKind::index)] = PyExc_IndexError;
+  g_exceptions[int(ErrorKind::type)] = PyExc_TypeError;
+  g_exceptions[int(ErrorKind::not_implemented)] = PyExc_NotImplementedError;
+  // pybind11's own route to the same exceptions.
+  py::register_exception_translator([](std::exception_ptr p) {
+    try {
+      if (p) std::rethrow_exception(p);
+    } catch (const Error& e) {
+      PyErr_SetString(g_exceptions[int(e.kind)], e.what());
+    } catch (const PythonError&) {
+    }
+  });
+}
+
+// Python callables held by C++ objects: called and released with the GIL held.
+struct PyFunctionRef {
+  PyObject* f;
+  explicit PyFunctionRef(py::object o) : f(o.release().ptr()) {}
+  PyFunctionRef(const PyFunctionRef&) = delete;
+  ~PyFunctionRef() {
+    if (!Py_IsInitialized()) return;
+    PyGILState_STATE state = PyGILState_Ensure();
+    Py_DECREF(f);
+    PyGILState_Release(state);
+  }
+};
+
+TensorHook hook_from(py::function f) {
+  auto ref = std::make_shared<PyFunctionRef>(std::move(f));
+  return [ref](const Tensor& g) {
+    PyObject* arg = wrap(g);
+    PyObject* result = PyObject_CallOneArg(ref->f, arg);
+    Py_DECREF(arg);
+    if (!result) throw PythonError{};
+    Tensor out;
+    if (result != Py_None) {
+      if (!is_tensor(result)) {
+        Py_DECREF(result);
+        fail(ErrorKind::type, "hook: must return a Tensor or None");
+      }
+      out = unwrap(result);
+    }
+    Py_DECREF(result);
+    return out;
+  };
+}
+
+void add_autograd(py::module_& m) {
+  m.def("backward", [](const Tensors& roots, const Tensors& gs, bool retain, bool create) {
+    backward(roots, gs, {retain, create, true});
+  });
+  m.def("gradients", [](const Tensors& roots, const Tensors& gs, const Tensors& inputs, bool retain,
+                        bool create, bool allow_unused) {
+    return gradients(roots, gs, inputs, {retain, create, allow_unused});
+  });
+  m.def("grad_enabled", &grad_enabled);
+  m.def("set_grad_enabled", &set_grad_enabled);
+  m.def("add_hook", [](const Tensor& t, py::function f) { return add_hook(t, hook_from(f)); });
+  m.def("remove_hook", &remove_hook);
+  m.def("retain_grad", &retain_grad);
+  m.def("record_function",
+        [](const std::string& name, const Tensors& in, const Tensors& out, py::function f) {
+          auto ref = std::make_shared<PyFunctionRef>(std::move(f));
+          record_foreign(name.c_str(), in, out, [ref](const Tensors& gouts) {
+            PyObject* args = list_to_tuple(gouts);
+            PyObject* result = PyObject_Call(ref->f, args, nullptr);
+            Py_DECREF(args);
+            if (!result) throw PythonError{};
+            py::object keep = py::reinterpret_steal<py::object>(result);
+            return FromPython<Tensors>::get(result, At{"backward", 0});
+          });
+        });
+}
+
+void add_machine(py::module_& m) {
+  m.def("num_threads", &num_threads);
+  m.def("set_num_threads", &set_num_threads);
+  m.def("isa", [] { return std::string(cpu_kernels().isa); });
+  m.def("available_isas", [] {
+    const char* names[8];
+    const int n = available_isas(names, 8);
+    return std::vector<std::string>(names, names + n);
+  });
+  m.def("select_isa", [](const std::string& name) {
+    cpu_kernels();
+    const char* why = "";
+    check(select_isa(name.c_str(), &why), ErrorKind::value, "select_isa: ", name,
+          " is not usable: ", why);
+  });
+  m.def("memory_stats", [] {
+    const PoolStats s = pool_stats();
+    return py::dict(py::arg("in_use") = s.in_use, py::arg("cached") = s.cached,
+                    py::arg("peak") = s.peak);
+  });
+  m.def("empty_cache", &empty_cache);
+  m.def("default_dtype", [] { return py::reinterpret_steal<py::object>(dtype_to_python(default_dtype())); });
+  m.def("set_default_dtype",
+        [](py::object d) { set_default_dtype(dtype_from_python(d.ptr())); });
+}
+
+void add_conversion(py::module_& m) {
+  m.def("tensor", [](py::object data, py::object dtype) {
+    return tensor_from_python(data.ptr(), dtype.is_none()
+                                              ? std::nullopt
+                                              : std::optional(dtype_from_python(dtype.ptr())));
+  });
+  m.def("from_buffer", [](py::object array) { return from_buffer(array.ptr()); });
+  m.def("to_dlpack", [](const Tensor& t) {
+    return py::reinterpret_steal<py::object>(to_dlpack(t));
+  });
+  m.def("from_dlpack_capsule", [](py::object c) { return from_dlpack_capsule(c.ptr()); });
+  m.def("_set_python_types", [](py::object size, py::object cpu) {
+    g_size_type = size.release().ptr();
+    g_cpu_device = cpu.release().ptr();
+  });
+}
+
+}  // namespace
+}  // namespace lamina
+
+PYBIND11_MODULE(_core, m) {
+  using namespace lamina;
+  leave_interpreter = [] { return static_cast<void*>(PyEval_SaveThread()); };
+  enter_interpreter = [](void* state) { PyEval_RestoreThread(static_cast<PyThreadState*>(state)); };
+  add_exceptions(m);
+  init_dtypes(m.ptr());
+  init_tensor_type(m.ptr());
+  init_elementwise(m.ptr());
+  std::vector<PyMethodDef>& methods = all_methods();
+  methods.push_back({nullptr, nullptr, 0, nullptr});
+  PyModule_AddFunctions(m.ptr(), methods.data());
+  add_autograd(m);
+  add_machine(m);
+  add_conversion(m);
+}

@@ -1,0 +1,40 @@
+// What the binding files share besides bind.h.
+#pragma once
+#include "python/bind.h"
+
+namespace lamina {
+
+extern PyObject* g_exceptions[];       // by ErrorKind
+extern PyTypeObject* g_tensor_type;    // lamina.Tensor
+extern PyObject* g_size_type;          // lamina.Size, set from Python
+extern PyObject* g_cpu_device;         // lamina.device("cpu"), set from Python
+
+void init_dtypes(PyObject* module);
+void init_tensor_type(PyObject* module);
+void init_elementwise(PyObject* module);
+
+// A tensor object of `type` (a subclass of lamina.Tensor) holding t, which must have none yet.
+PyObject* wrap_as(PyTypeObject* type, const Tensor& t);
+
+// interop.cpp
+Tensor from_buffer(PyObject* array);  // shares the array's memory
+PyObject* to_dlpack(const Tensor& t);
+Tensor from_dlpack_capsule(PyObject* capsule);
+PyObject* to_list(const Tensor& t);
+
+// indexing.cpp
+PyObject* tensor_getitem(const Tensor& self, PyObject* key);
+int tensor_setitem(const Tensor& self, PyObject* key, PyObject* value);
+
+// Calls `body`, turning C++ exceptions into Python's.
+template <class F>
+auto guarded(F&& body, decltype(body()) failed) -> decltype(body()) {
+  try {
+    return body();
+  } catch (...) {
+    translate_exception();
+    return failed;
+  }
+}
+
+}  // namespace lamina

@@ -1,0 +1,320 @@
+// The calls reachable from the roots are visited in descending sequence number: a consumer is
+// always younger than what it consumed, so by the time a call is reached every gradient that
+// flows into it has arrived. No recursion, no dependency counts.
+#include <atomic>
+#include <queue>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "ops/ops.h"
+#include "tape/tape.h"
+
+namespace lamina {
+
+Tensor Vjp::g(int output) const {
+  if (gouts_[output].defined()) return gouts_[output];
+  return zeros(call_.out_shapes[output], call_.out_dtypes[output]);
+}
+
+namespace {
+
+struct Pending {
+  CallRef call;
+  SmallVec<Tensor, 2> g;  // per output
+};
+
+struct Younger {
+  bool operator()(const Call* a, const Call* b) const { return a->sequence < b->sequence; }
+};
+
+Tensor run_hooks(const std::vector<std::pair<int64_t, TensorHook>>& hooks, Tensor g) {
+  for (const auto& hook : hooks) {
+    Tensor other = hook.second(g);
+    if (other.defined()) g = other;
+  }
+  return g;
+}
+
+class Engine {
+ public:
+  Engine(const Tensors& inputs, BackwardOptions options) : options_(options) {
+    for (const Tensor& t : inputs) {
+      refresh(*t);
+      if (t->call)
+        wanted_calls_[t->call.get()].push_back(t);
+      else
+        wanted_leaves_.insert(t.get());
+    }
+    restricted_ = !inputs.empty();
+  }
+
+  void seed(const Tensor& root, Tensor g) {
+    refresh(*root);
+    check(root->tracked(), ErrorKind::runtime,
+          "backward: the tensor does not require grad and has no history; set requires_grad=True "
+          "on a leaf it is computed from");
+    if (!g.defined()) {
+      check(root.numel() == 1, ErrorKind::runtime,
+            "backward: a gradient can be made up only for one-element outputs, got shape ",
+            root.shape(), "; reduce it (.sum(), .mean()) or pass gradient=");
+      g = ones(root.shape(), root.dtype());
+    }
+    check(g.shape() == root.shape(), ErrorKind::shape, "backward: gradient has shape ", g.shape(),
+          " but the output has shape ", root.shape());
+    Edge edge;
+    if (root->call)
+      edge = {root->call, {}, root->index};
+    else
+      edge = {{}, root, 0};
+    if (restricted_) mark(edge.call.get());
+    send(edge, g);
+  }
+
+  void run() {
+    GradMode mode(options_.create_graph);
+    while (!queue_.empty()) {
+      Call* const c = queue_.top();
+      queue_.pop();
+      auto it = pending_.find(c);
+      Pending p = std::move(it->second);
+      pending_.erase(it);
+      visit(*c, p);
+    }
+  }
+
+  Tensor result(const Tensor& input) {
+    refresh(*input);
+    if (!input->call) {
+      auto it = leaf_results_.find(input.get());
+      return it == leaf_results_.end() ? Tensor() : it->second;
+    }
+    auto it = call_results_.find(input.get());
+    return it == call_results_.end() ? Tensor() : it->second;
+  }
+
+ private:
+  // Which calls lie on a path to a wanted input (iterative depth-first search).
+  bool relevant(const Edge& e) const {
+    if (!restricted_) return true;
+    if (e.leaf.defined()) return wanted_leaves_.count(e.leaf.get()) > 0;
+    return relevant_.count(e.call.get()) > 0;
+  }
+  void mark(Call* root) {
+    if (!root || seen_.count(root)) return;
+    std::vector<std::pair<Call*, int>> stack{{root, 0}};
+    seen_.insert(root);
+    while (!stack.empty()) {
+      Call* const c = stack.back().first;
+      int& i = stack.back().second;
+      if (i < c->source.size()) {
+        Call* const next = c->source[i++].edge.call.get();
+        if (next && seen_.insert(next).second) stack.push_back({next, 0});
+        continue;
+      }
+      bool useful = wanted_calls_.count(c) > 0;
+      for (const Source& s : c->source)
+        if ((s.edge.leaf.defined() && wanted_leaves_.count(s.edge.leaf.get())) ||
+            (s.edge.call && relevant_.count(s.edge.call.get())))
+          useful = true;
+      if (useful) relevant_.insert(c);
+      stack.pop_back();
+    }
+  }
+
+  static void add_into(Tensor& sum, const Tensor& g) { sum = sum.defined() ? sum + g : g; }
+
+  void send(const Edge& edge, Tensor g) {
+    if (edge.leaf.defined()) {
+      accumulate(edge.leaf, std::move(g));
+      return;
+    }
+    Pending& p = pending_[edge.call.get()];
+    if (!p.call) {
+      p.call = edge.call;
+      p.g.resize(edge.call->out_shapes.size());
+      queue_.push(edge.call.get());
+    }
+    add_into(p.g[int(edge.index)], g);
+  }
+
+  // Several gradients may reach one leaf; hooks see each sum of one call, as it arrives.
+  void accumulate(const Tensor& leaf, Tensor g) {
+    if (leaf->hooks) g = run_hooks(*leaf->hooks, g);
+    if (restricted_) {
+      if (wanted_leaves_.count(leaf.get())) add_into(leaf_results_[leaf.get()], g);
+      return;
+    }
+    Tensor& grad = leaf->grad;
+    if (!grad.defined()) {
+      // Take g over when nobody else holds it; otherwise a later in-place add would change theirs.
+      const bool ours = g->refs() == 1 && g->storage->refs() == 1 && g.is_contiguous();
+      grad = options_.create_graph || ours ? g : clone(g);
+    } else if (options_.create_graph) {
+      grad = grad + g;
+    } else {
+      add_(grad, g);
+    }
+  }
+
+  void visit(Call& c, Pending& p) {
+    if (c.hooks)
+      for (const auto& hook : *c.hooks) {
+        Tensor& g = p.g[int(hook.second.first)];
+        if (!g.defined()) continue;
+        Tensor other = hook.second.second(g);
+        if (other.defined()) g = other;
+      }
+    auto wanted = wanted_calls_.find(&c);
+    if (wanted != wanted_calls_.end())
+      for (const Tensor& t : wanted->second) call_results_[t.get()] = p.g[int(t->index)];
+    if (restricted_ && !relevant_.count(&c)) return;
+    SmallVec<Tensor, 4> gins;
+    gins.resize(c.source.size());
+    SmallVec<Edge, 4> hidden;  // edges nobody asked about are hidden from vjp meanwhile
+    if (restricted_)
+      for (Source& s : c.source) {
+        hidden.push_back(s.edge);
+        if (!relevant(s.edge)) s.edge = Edge{};
+      }
+    struct Restore {
+      Call& c;
+      SmallVec<Edge, 4>& hidden;
+      ~Restore() {
+        for (int i = 0; i < hidden.size(); ++i) c.source[i].edge = std::move(hidden[i]);
+      }
+    };
+    {
+      Restore restore{c, hidden};
+      Vjp vjp(c, p.g.begin(), gins.begin());
+      c.op->vjp(vjp);
+    }
+    if (!options_.retain_graph) {
+      c.freed = c.freed || c.op->saves.inputs || c.op->saves.outputs;
+      for (Tensor& t : c.in) t = Tensor();
+      for (Tensor& t : c.out) t = Tensor();
+    }
+    for (Tensor& g : p.g) g = Tensor();
+    for (int i = 0; i < gins.size(); ++i) {
+      const Source& s = c.source[i];
+      if (!gins[i].defined() || !s.edge.needed() || !relevant(s.edge)) continue;
+      check(gins[i].shape() == s.shape, ErrorKind::shape, c.name(), ": its gradient for input ", i,
+            " has shape ", gins[i].shape(), " but the input has shape ", s.shape);
+      Tensor g = gins[i].dtype() == s.dtype ? std::move(gins[i]) : to_dtype(gins[i], s.dtype);
+      gins[i] = Tensor();
+      send(s.edge, std::move(g));
+    }
+  }
+
+  BackwardOptions options_;
+  bool restricted_ = false;
+  std::unordered_map<Call*, Pending> pending_;
+  std::priority_queue<Call*, std::vector<Call*>, Younger> queue_;
+  std::unordered_map<Call*, Tensors> wanted_calls_;
+  std::unordered_set<TensorImpl*> wanted_leaves_;
+  std::unordered_set<Call*> seen_, relevant_;
+  std::unordered_map<TensorImpl*, Tensor> leaf_results_, call_results_;
+};
+
+void seed_all(Engine& engine, const Tensors& roots, const Tensors& gs) {
+  check(gs.empty() || gs.size() == roots.size(), ErrorKind::value, "backward: ", gs.size(),
+        " gradients given for ", roots.size(), " outputs");
+  for (size_t i = 0; i < roots.size(); ++i)
+    engine.seed(roots[i], gs.empty() ? Tensor() : gs[i]);
+}
+
+std::atomic<int64_t> g_hook_id{1};
+
+void foreign_infer(Call&) {}
+void foreign_vjp(Vjp& c) {
+  Tensors gouts;
+  for (int i = 0; i < c.call().out_shapes.size(); ++i)
+    gouts.push_back(c.has_gradient(i) ? c.g(i) : Tensor());
+  const Tensors gins = std::any_cast<const ForeignVjp&>(c.call().extra)(gouts);
+  for (int i = 0; i < c.inputs() && i < int(gins.size()); ++i)
+    if (gins[size_t(i)].defined()) c.set(i, gins[size_t(i)]);
+}
+const Op kForeign{.name = "function", .infer = foreign_infer, .vjp = foreign_vjp};
+
+}  // namespace
+
+void backward(const Tensors& roots, const Tensors& gs, BackwardOptions options) {
+  Engine engine({}, options);
+  seed_all(engine, roots, gs);
+  engine.run();
+}
+
+Tensors gradients(const Tensors& roots, const Tensors& gs, const Tensors& inputs,
+                  BackwardOptions options) {
+  for (const Tensor& t : inputs)
+    check(needs_grad(t), ErrorKind::runtime,
+          "autograd.grad: one of the inputs does not require grad; set requires_grad=True first");
+  Engine engine(inputs, options);
+  seed_all(engine, roots, gs);
+  engine.run();
+  Tensors out;
+  for (const Tensor& t : inputs) {
+    Tensor g = engine.result(t);
+    check(g.defined() || options.allow_unused, ErrorKind::runtime,
+          "autograd.grad: one of the inputs was not used in computing the outputs; pass "
+          "allow_unused=True to get None for it");
+    out.push_back(g);
+  }
+  return out;
+}
+
+int64_t add_hook(const Tensor& t, TensorHook hook) {
+  refresh(*t);
+  check(t->tracked(), ErrorKind::runtime,
+        "register_hook: the tensor does not require grad; hooks see gradients");
+  const int64_t id = g_hook_id++;
+  if (t->call) {
+    if (!t->call->hooks) t->call->hooks.reset(new std::remove_reference_t<decltype(*t->call->hooks)>);
+    t->call->hooks->push_back({id, {t->index, std::move(hook)}});
+  } else {
+    if (!t->hooks) t->hooks.reset(new std::vector<std::pair<int64_t, TensorHook>>);
+    t->hooks->push_back({id, std::move(hook)});
+  }
+  return id;
+}
+
+void remove_hook(const Tensor& t, int64_t id) {
+  auto drop = [&](auto& list) {
+    for (size_t i = 0; i < list.size(); ++i)
+      if (list[i].first == id) {
+        list.erase(list.begin() + long(i));
+        return;
+      }
+  };
+  if (t->hooks) drop(*t->hooks);
+  if (t->call && t->call->hooks) drop(*t->call->hooks);
+}
+
+void retain_grad(const Tensor& t) {
+  refresh(*t);
+  if (!t->call || t->self) return;
+  t->self = std::make_shared<TensorImpl*>(t.get());
+  add_hook(t, [handle = t->self](const Tensor& g) {  // the call may outlive the handle
+    if (TensorImpl* const impl = *handle) impl->grad = impl->grad.defined() ? impl->grad + g : g;
+    return Tensor();
+  });
+}
+
+void record_foreign(const char* name, const Tensors& inputs, const Tensors& outputs,
+                    ForeignVjp vjp) {
+  (void)name;
+  CallRef call = make_call(kForeign, inputs);
+  call->extra = std::move(vjp);
+  Outputs outs;
+  for (const Tensor& t : outputs) {
+    outs.push_back(t);
+    call->out.push_back(t);
+  }
+  record(call, outs);
+}
+
+std::string call_name(const Tensor& t) {
+  refresh(*t);
+  return t->call ? t->call->name() : "";
+}
+
+}  // namespace lamina

@@ -1,0 +1,36 @@
+// Backward: from outputs to leaves over the recorded calls.
+#pragma once
+#include "core/call.h"
+
+namespace lamina {
+
+struct BackwardOptions {
+  bool retain_graph = false;
+  bool create_graph = false;
+  bool allow_unused = false;
+};
+
+// Adds d(sum of roots * gradients) / d(leaf) into every reachable leaf's .grad. An undefined
+// gradient stands for 1 and needs a one-element root.
+void backward(const Tensors& roots, const Tensors& gradients, BackwardOptions options);
+
+// The same with respect to `inputs` only, returned instead of accumulated; an input that does not
+// take part gives an undefined tensor, or an error unless allow_unused.
+Tensors gradients(const Tensors& roots, const Tensors& gradients, const Tensors& inputs,
+                  BackwardOptions options);
+
+// Hooks on a tensor: called with its gradient, may return another. Returns an id for removal.
+int64_t add_hook(const Tensor& t, TensorHook hook);
+void remove_hook(const Tensor& t, int64_t id);
+// Keep .grad of a tensor that is not a leaf.
+void retain_grad(const Tensor& t);
+
+// A function written outside C++ as one call on the tape. `outputs` become its results; `vjp`
+// gets their gradients (undefined where none) and returns one per input (undefined: none).
+using ForeignVjp = std::function<Tensors(const Tensors& gouts)>;
+void record_foreign(const char* name, const Tensors& inputs, const Tensors& outputs,
+                    ForeignVjp vjp);
+// A reading name for the call behind t: "add", "softmax", ...; empty for a leaf.
+std::string call_name(const Tensor& t);
+
+}  // namespace lamina

@@ -1,0 +1,82 @@
+"""Size and device: the two small value types around a tensor."""
+
+from __future__ import annotations
+
+import math
+
+
+class Size(tuple):
+    """The shape of a tensor: a tuple of ints with `numel`.
+
+    >>> lamina.zeros(2, 3).shape.numel()
+    6
+    """
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """The product of the sizes."""
+        return math.prod(self)
+
+    def __repr__(self) -> str:
+        return f"lamina.Size({list(self)})"
+
+    def __add__(self, other):
+        return Size(tuple(self) + tuple(other))
+
+    def __getitem__(self, key):
+        item = tuple.__getitem__(self, key)
+        return Size(item) if isinstance(key, slice) else item
+
+
+class device:
+    """Where a tensor's memory is: ``device("cpu")``, ``device("cuda", 0)``, ``device("cuda:1")``.
+
+    Raises RuntimeError for any other type.
+    """
+
+    __slots__ = ("type", "index")
+
+    def __init__(self, type="cpu", index=None):
+        if isinstance(type, device):
+            type, index = type.type, type.index
+        elif isinstance(type, int):
+            type, index = "cuda", type
+        elif ":" in type:
+            type, number = type.split(":", 1)
+            if not number.isdigit():
+                raise RuntimeError(f"device: invalid index {number!r} in {type}:{number}")
+            index = int(number)
+        if type not in ("cpu", "cuda"):
+            raise RuntimeError(f"device: expected 'cpu' or 'cuda', got {type!r}")
+        self.type = type
+        self.index = index
+
+    def _require(self) -> None:
+        if self.type != "cpu":
+            from ._core import DeviceError
+
+            raise DeviceError(
+                f"device: {self} is not available (this build of lamina is for CPUs); use 'cpu'"
+            )
+
+    def __repr__(self) -> str:
+        return (
+            f"device(type={self.type!r})"
+            if self.index is None
+            else f"device(type={self.type!r}, index={self.index})"
+        )
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other) -> bool:
+        return (
+            isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __reduce__(self):
+        return (device, (self.type, self.index))

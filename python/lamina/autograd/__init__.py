@@ -1,0 +1,141 @@
+"""Automatic differentiation: backward, grad, gradient modes, custom functions, gradient checks."""
+
+from __future__ import annotations
+
+from .. import _core
+from .._core import Tensor
+from ..ops._method import method
+from .function import Function
+from .grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+from .gradcheck import gradcheck, gradgradcheck
+
+__all__ = [
+    "Function", "backward", "enable_grad", "grad", "gradcheck", "gradgradcheck", "inference_mode",
+    "is_grad_enabled", "no_grad", "set_grad_enabled",
+]  # fmt: skip
+
+
+def _list(x) -> list:
+    if x is None:
+        return []
+    return [x] if isinstance(x, Tensor) else list(x)
+
+
+def backward(
+    tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None
+) -> None:
+    """Adds d(sum of tensors * grad_tensors) / d(leaf) to every leaf's ``.grad``.
+
+    Args:
+        tensors: one tensor or several; without `grad_tensors` each must have one element.
+        grad_tensors: gradients of the same shapes, or None for 1.
+        retain_graph: keep saved tensors for another backward (default: create_graph).
+        create_graph: record the backward pass itself, for higher derivatives.
+        inputs: accumulate only into these leaves.
+
+    Raises RuntimeError when a tensor has no history, or its saved tensors were freed or modified.
+    """
+    retain = create_graph if retain_graph is None else retain_graph
+    tensors, grads = _list(tensors), _list(grad_tensors)
+    if inputs is None:
+        _core.backward(tensors, grads, retain, create_graph)
+        return
+    inputs = _list(inputs)
+    results = _core.gradients(tensors, grads, inputs, retain, create_graph, True)
+    for x, g in zip(inputs, results):
+        if g is not None:
+            x.grad = g if x.grad is None else x.grad + g
+
+
+def grad(
+    outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False,
+    only_inputs=True, allow_unused=None, is_grads_batched=False, materialize_grads=False,
+) -> tuple:  # fmt: skip
+    """d(sum of outputs * grad_outputs) / d(inputs), returned, not accumulated.
+
+    An input that was not used raises RuntimeError, gives None with `allow_unused`, or zeros with
+    `materialize_grads`.
+    """
+    retain = create_graph if retain_graph is None else retain_graph
+    inputs = _list(inputs)
+    unused = bool(allow_unused) or materialize_grads
+    results = _core.gradients(
+        _list(outputs), _list(grad_outputs), inputs, retain, create_graph, unused
+    )
+    if materialize_grads:
+        from ..ops.creation import zeros_like
+
+        results = [zeros_like(x) if g is None else g for x, g in zip(inputs, results)]
+    return tuple(results)
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are being recorded in this thread."""
+    return _core.grad_enabled()
+
+
+@method("backward")
+def _backward(self: Tensor, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+    """Adds d(self)/d(leaf) to every leaf's ``.grad``; see `lamina.autograd.backward`."""
+    backward(self, gradient, retain_graph, create_graph, inputs)
+
+
+@method
+def requires_grad_(self: Tensor, requires_grad=True) -> Tensor:
+    """Switches gradient accumulation on (or off) for a leaf; returns it."""
+    self.requires_grad = requires_grad
+    return self
+
+
+@method
+def retain_grad(self: Tensor) -> None:
+    """Makes backward keep ``.grad`` of a tensor that is not a leaf."""
+    _core.retain_grad(self)
+
+
+class RemovableHandle:
+    """What registering a hook returns: ``remove()`` takes the hook away again."""
+
+    def __init__(self, remove):
+        self._remove = remove
+
+    def remove(self) -> None:
+        """Removes the hook; more calls do nothing."""
+        if self._remove is not None:
+            self._remove()
+            self._remove = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.remove()
+
+
+@method
+def register_hook(self: Tensor, hook) -> RemovableHandle:
+    """``hook(grad)`` runs when this tensor's gradient is computed and may return another one."""
+    key = _core.add_hook(self, hook)
+    return RemovableHandle(lambda: _core.remove_hook(self, key))
+
+
+class GradFn:
+    """The operation that made a tensor, as ``tensor.grad_fn`` shows it."""
+
+    def __init__(self, name: str):
+        self._name = name
+
+    def name(self) -> str:
+        """PyTorch's style of name, such as AddBackward0."""
+        return "".join(p[:1].upper() + p[1:] for p in self._name.split("_") if p) + "Backward0"
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+
+def _grad_fn(self: Tensor):
+    name = self._call_name
+    return GradFn(name) if name else None
+
+
+Tensor.grad_fn = property(_grad_fn, doc="The operation that made this tensor; None for a leaf.")

@@ -1,0 +1,18 @@
+"""The operations, one module per stem; every public function is also ``lamina.<name>``."""
+
+import importlib as _importlib
+
+_STEMS = (
+    "creation", "elementwise", "view", "reduce", "softmax", "loss", "norm", "matmul", "conv",
+    "pool", "join", "index", "sort", "dropout",
+)  # fmt: skip
+
+__all__: list[str] = []
+for _stem in _STEMS:
+    try:
+        _module = _importlib.import_module(f".{_stem}", __name__)
+    except ModuleNotFoundError:
+        continue
+    for _name in _module.__all__:
+        globals()[_name] = getattr(_module, _name)
+    __all__ += _module.__all__

@@ -1,0 +1,27 @@
+"""How a function of this package becomes a method of Tensor too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, overload
+
+from .._core import Tensor
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+@overload
+def method(function: F) -> F: ...
+@overload
+def method(function: str) -> Callable[[F], F]: ...
+def method(function):
+    """Attach a function to Tensor, under its own name or (``@method("name")``) another one."""
+    if isinstance(function, str):
+
+        def attach(f):
+            setattr(Tensor, function, f)
+            return f
+
+        return attach
+    setattr(Tensor, function.__name__, function)
+    return function

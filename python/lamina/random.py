@@ -1,0 +1,5 @@
+"""Random numbers: generators and seeds."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
