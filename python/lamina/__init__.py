@@ -36,9 +36,8 @@ bool = _core.bool
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 
-from . import ops as _ops  # noqa: E402
-from .ops import *  # noqa: E402, F403
 from . import _printing, autograd, random  # noqa: E402
+from . import ops as _ops  # noqa: E402
 from ._printing import set_printoptions  # noqa: E402
 from .autograd import (  # noqa: E402
     enable_grad,
@@ -47,6 +46,7 @@ from .autograd import (  # noqa: E402
     no_grad,
     set_grad_enabled,
 )
+from .ops import *  # noqa: E402, F403
 from .random import *  # noqa: E402, F403
 
 __version__ = "0.1.0"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
-from .._types import Size, device as Device
+from .._types import Size
+from .._types import device as Device
 from ._method import method
 
 __all__ = [
