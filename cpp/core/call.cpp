@@ -1,3 +1,4 @@
+// Calls come from per-thread free lists; what a vjp reads from a recorded call.
 #include "core/call.h"
 
 namespace lamina {
@@ -52,7 +53,8 @@ static Tensor unpack(const Call& call, const Tensor& saved, uint32_t version, co
   check(saved->storage->version == version, ErrorKind::runtime, call.name(),
         ": one of the tensors needed for its gradient (", saved,
         ") was modified by an in-place operation: it is at version ", saved->storage->version,
-        ", version ", version, " was saved; use the out-of-place form or .clone() before modifying");
+        ", version ", version,
+        " was saved; use the out-of-place form or .clone() before modifying");
   if (saved->call == edge.call && saved->index == edge.index) return saved;
   if (edge.leaf.defined() && saved.same(edge.leaf)) return saved;
   Tensor t = alias(saved);

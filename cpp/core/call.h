@@ -63,16 +63,16 @@ struct Call : RefCounted {
   static void operator delete(void* p);
 
   const Op* op = nullptr;
-  uint64_t sequence = 0;      // position on the tape; 0 while not recorded
-  SmallVec<Tensor, 3> in;     // an input the tape need not keep is undefined
-  SmallVec<Tensor, 1> out;    // while launching: the results. On the tape: saved outputs, or null
-  SmallVec<Source, 3> source; // per input, only when recorded
+  uint64_t sequence = 0;       // position on the tape; 0 while not recorded
+  SmallVec<Tensor, 3> in;      // an input the tape need not keep is undefined
+  SmallVec<Tensor, 1> out;     // while launching: the results. On the tape: saved outputs, or null
+  SmallVec<Source, 3> source;  // per input, only when recorded
   SmallVec<uint32_t, 1> out_versions;
-  SmallVec<Dims, 1> out_shapes;       // only when recorded
+  SmallVec<Dims, 1> out_shapes;  // only when recorded
   SmallVec<DType, 1> out_dtypes;
-  std::any extra;             // state of calls made outside C++ (autograd.Function)
+  std::any extra;  // state of calls made outside C++ (autograd.Function)
   std::unique_ptr<std::vector<std::pair<int64_t, std::pair<uint32_t, TensorHook>>>> hooks;
-  bool freed = false;         // backward ran without retain_graph
+  bool freed = false;  // backward ran without retain_graph
   int arg_size = 0;
   alignas(16) unsigned char arg_bytes[kArgBytes];
 

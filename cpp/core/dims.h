@@ -142,7 +142,7 @@ class SmallVec {
   }
   void grow() {
     const int capacity = capacity_ * 2;
-    T* p = static_cast<T*>(::operator new(sizeof(T) * capacity));
+    T* p = static_cast<T*>(::operator new(sizeof(T) * unsigned(capacity)));
     for (int i = 0; i < size_; ++i) {
       new (p + i) T(std::move(data_[i]));
       data_[i].~T();

@@ -1,3 +1,4 @@
+// The promotion table and the default dtype.
 #include "core/dtype.h"
 
 #include <utility>
@@ -26,8 +27,9 @@ DType g_default = DType::float32;
 }
 DType default_dtype() { return g_default; }
 void set_default_dtype(DType d) {
-  check(is_floating(d), ErrorKind::type, "set_default_dtype: only floating point dtypes are allowed, got ",
-        d, "; use float32 or float64");
+  check(is_floating(d), ErrorKind::type,
+        "set_default_dtype: only floating point dtypes are allowed, got ", d,
+        "; use float32 or float64");
   g_default = d;
 }
 

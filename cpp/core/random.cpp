@@ -1,3 +1,4 @@
+// The default generator.
 #include "core/random.h"
 
 #include <random>

@@ -1,3 +1,4 @@
+// The pool: four size classes per power of two, freed blocks wait in their class.
 #include "core/storage.h"
 
 #include <cstdlib>

@@ -1,3 +1,4 @@
+// Tensor handles, dense allocation, views, broadcasting.
 #include "core/tensor.h"
 
 #include "core/call.h"

@@ -57,8 +57,8 @@ using TensorHook = std::function<Tensor(const Tensor& g)>;
 
 // How a view under autograd hangs on its base (see tape/inplace.cpp).
 struct ViewInfo {
-  Tensor base;           // never itself a view
-  uint32_t seen = 0;     // base's rebase count when this view's call was last right
+  Tensor base;        // never itself a view
+  uint32_t seen = 0;  // base's rebase count when this view's call was last right
 };
 
 struct TensorImpl : RefCounted {
@@ -67,16 +67,16 @@ struct TensorImpl : RefCounted {
   Dims shape, strides;
   DType dtype = DType::float32;
   Device device;
-  bool requires_grad = false;  // a leaf the user asked for; a made tensor has `call`
+  bool requires_grad = false;   // a leaf the user asked for; a made tensor has `call`
   bool wrapped_number = false;  // a Python scalar: takes part weakly in promotion
-  uint32_t index = 0;    // which output of `call`
-  uint32_t rebased = 0;  // in-place writes through views of this tensor that were recorded
+  uint32_t index = 0;           // which output of `call`
+  uint32_t rebased = 0;         // in-place writes through views of this tensor that were recorded
   CallRef call;
   Tensor grad;
   std::unique_ptr<ViewInfo> view;
   std::unique_ptr<std::vector<std::pair<int64_t, TensorHook>>> hooks;  // of a leaf
   std::shared_ptr<TensorImpl*> self;  // for those who must know when it is gone (retain_grad)
-  void* py = nullptr;  // the living Python object, if any (borrowed)
+  void* py = nullptr;                 // the living Python object, if any (borrowed)
 
   ~TensorImpl() {
     if (self) *self = nullptr;

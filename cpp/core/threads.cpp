@@ -1,3 +1,4 @@
+// The pool of threads: chunks are taken from one counter; workers spin, then park.
 #include "core/threads.h"
 
 #include <pthread.h>

@@ -1,4 +1,5 @@
-// Arguments and table entries of the random kernels (included by kernels.h inside namespace lamina).
+// Arguments and table entries of the random kernels (included by kernels.h inside namespace
+// lamina).
 #pragma once
 
 struct RandomKernels {};

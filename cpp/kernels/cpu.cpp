@@ -9,8 +9,10 @@
 
 namespace lamina {
 
-#define DECLARE(set, stem) \
-  namespace set { void fill_##stem(Kernels&); }
+#define DECLARE(set, stem)    \
+  namespace set {             \
+  void fill_##stem(Kernels&); \
+  }
 #define DECLARE_SET(set) LAMINA_STEMS(DECLARE, set)
 LAMINA_ISAS(DECLARE_SET)
 #undef DECLARE_SET
@@ -39,7 +41,11 @@ struct Entry {
 };
 
 #define CALL_FILL(set, stem) set::fill_##stem(k);
-#define ENTRY(set) Entry{#set, [](Kernels& k) { k.isa = #set; LAMINA_STEMS(CALL_FILL, set) }},
+#define ENTRY(set)                     \
+  Entry{#set, [](Kernels& k) {         \
+          k.isa = #set;                \
+          LAMINA_STEMS(CALL_FILL, set) \
+        }},
 const Entry kEntries[] = {LAMINA_ISAS(ENTRY)};  // best first
 #undef ENTRY
 #undef CALL_FILL
@@ -82,7 +88,8 @@ bool select_isa(const char* name, const char** why) {
       fill(e);
       return true;
     }
-  *why = "this build does not hold it (known: generic, avx2, avx512 on x86-64; generic, neon on ARM)";
+  *why =
+      "this build does not hold it (known: generic, avx2, avx512 on x86-64; generic, neon on ARM)";
   return false;
 }
 

@@ -12,7 +12,16 @@ namespace lamina {
 
 // Storage types of tensors. Integers compare in this order nowhere: promotion has its own table.
 enum class DType : uint8_t {
-  float32, float64, float16, bfloat16, int64, int32, int16, int8, uint8, boolean
+  float32,
+  float64,
+  float16,
+  bfloat16,
+  int64,
+  int32,
+  int16,
+  int8,
+  uint8,
+  boolean
 };
 constexpr int kDTypes = 10;
 
@@ -32,9 +41,9 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 // ---- reduce ------------------------------------------------------------------------------------
 #include "kernels/args_reduce.h"
 // ---- softmax, losses, norms, dropout, random ---------------------------------------------------
-#include "kernels/args_softmax.h"
 #include "kernels/args_norm.h"
 #include "kernels/args_random.h"
+#include "kernels/args_softmax.h"
 // ---- convolution and pooling -------------------------------------------------------------------
 #include "kernels/args_conv.h"
 #include "kernels/args_pool.h"

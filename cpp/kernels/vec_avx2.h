@@ -13,18 +13,22 @@ inline __m256i first8(int n) {
 inline __m256i first4(int n) {
   return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
 }
-template <class V> V load(const Scalar<V>* p, int n, Scalar<V> fill = 0);
-template <> inline F32 load<F32>(const float* p, int n, float fill) {
+template <class V>
+V load(const Scalar<V>* p, int n, Scalar<V> fill = 0);
+template <>
+inline F32 load<F32>(const float* p, int n, float fill) {
   const __m256i m = first8(n);
-  return F32(_mm256_blendv_ps(_mm256_set1_ps(fill), _mm256_maskload_ps(p, m),
-                              _mm256_castsi256_ps(m)));
+  return F32(
+      _mm256_blendv_ps(_mm256_set1_ps(fill), _mm256_maskload_ps(p, m), _mm256_castsi256_ps(m)));
 }
-template <> inline F64 load<F64>(const double* p, int n, double fill) {
+template <>
+inline F64 load<F64>(const double* p, int n, double fill) {
   const __m256i m = first4(n);
-  return F64(_mm256_blendv_pd(_mm256_set1_pd(fill), _mm256_maskload_pd(p, m),
-                              _mm256_castsi256_pd(m)));
+  return F64(
+      _mm256_blendv_pd(_mm256_set1_pd(fill), _mm256_maskload_pd(p, m), _mm256_castsi256_pd(m)));
 }
-template <> inline I32 load<I32>(const int32_t* p, int n, int32_t fill) {
+template <>
+inline I32 load<I32>(const int32_t* p, int n, int32_t fill) {
   const __m256i m = first8(n);
   return I32(_mm256_blendv_epi8(_mm256_set1_epi32(fill), _mm256_maskload_epi32(p, m), m));
 }
@@ -32,22 +36,48 @@ inline void store(float* p, F32 v, int n) { _mm256_maskstore_ps(p, first8(n), __
 inline void store(double* p, F64 v, int n) { _mm256_maskstore_pd(p, first4(n), __m256d(v)); }
 inline void store(int32_t* p, I32 v, int n) { _mm256_maskstore_epi32(p, first8(n), __m256i(v)); }
 
-inline F32 fma(F32 a, F32 b, F32 c) { return F32(_mm256_fmadd_ps(__m256(a), __m256(b), __m256(c))); }
-inline F64 fma(F64 a, F64 b, F64 c) { return F64(_mm256_fmadd_pd(__m256d(a), __m256d(b), __m256d(c))); }
-inline F32 fnma(F32 a, F32 b, F32 c) { return F32(_mm256_fnmadd_ps(__m256(a), __m256(b), __m256(c))); }
-inline F64 fnma(F64 a, F64 b, F64 c) { return F64(_mm256_fnmadd_pd(__m256d(a), __m256d(b), __m256d(c))); }
+inline F32 fma(F32 a, F32 b, F32 c) {
+  return F32(_mm256_fmadd_ps(__m256(a), __m256(b), __m256(c)));
+}
+inline F64 fma(F64 a, F64 b, F64 c) {
+  return F64(_mm256_fmadd_pd(__m256d(a), __m256d(b), __m256d(c)));
+}
+inline F32 fnma(F32 a, F32 b, F32 c) {
+  return F32(_mm256_fnmadd_ps(__m256(a), __m256(b), __m256(c)));
+}
+inline F64 fnma(F64 a, F64 b, F64 c) {
+  return F64(_mm256_fnmadd_pd(__m256d(a), __m256d(b), __m256d(c)));
+}
 inline F32 sqrt(F32 v) { return F32(_mm256_sqrt_ps(__m256(v))); }
 inline F64 sqrt(F64 v) { return F64(_mm256_sqrt_pd(__m256d(v))); }
 inline F32 min(F32 a, F32 b) { return F32(_mm256_min_ps(__m256(a), __m256(b))); }
 inline F64 min(F64 a, F64 b) { return F64(_mm256_min_pd(__m256d(a), __m256d(b))); }
 inline F32 max(F32 a, F32 b) { return F32(_mm256_max_ps(__m256(a), __m256(b))); }
 inline F64 max(F64 a, F64 b) { return F64(_mm256_max_pd(__m256d(a), __m256d(b))); }
-template <int mode> inline F32 rounded(F32 v) { return F32(_mm256_round_ps(__m256(v), mode)); }
-template <int mode> inline F64 rounded(F64 v) { return F64(_mm256_round_pd(__m256d(v), mode)); }
-template <class V> inline V round(V v) { return rounded<_MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC>(v); }
-template <class V> inline V floor(V v) { return rounded<_MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC>(v); }
-template <class V> inline V ceil(V v) { return rounded<_MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC>(v); }
-template <class V> inline V trunc(V v) { return rounded<_MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC>(v); }
+template <int mode>
+inline F32 rounded(F32 v) {
+  return F32(_mm256_round_ps(__m256(v), mode));
+}
+template <int mode>
+inline F64 rounded(F64 v) {
+  return F64(_mm256_round_pd(__m256d(v), mode));
+}
+template <class V>
+inline V round(V v) {
+  return rounded < _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC > (v);
+}
+template <class V>
+inline V floor(V v) {
+  return rounded < _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC > (v);
+}
+template <class V>
+inline V ceil(V v) {
+  return rounded < _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC > (v);
+}
+template <class V>
+inline V trunc(V v) {
+  return rounded < _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC > (v);
+}
 inline I32 to_int(F32 v) { return I32(_mm256_cvtps_epi32(__m256(v))); }
 inline I64 to_int(F64 v) {
   const F64 magic = set1<F64>(6755399441055744.0);  // 1.5 * 2^52: |v| < 2^51

@@ -15,29 +15,71 @@ typedef int32_t I32u __attribute__((vector_size(LAMINA_VEC_BYTES), aligned(4)));
 typedef double F64u __attribute__((vector_size(LAMINA_VEC_BYTES), aligned(8)));
 typedef int64_t I64u __attribute__((vector_size(LAMINA_VEC_BYTES), aligned(8)));
 
-template <class V> struct VecInfo;
-template <> struct VecInfo<F32> { using T = float; using Mask = I32; using U = F32u; };
-template <> struct VecInfo<I32> { using T = int32_t; using Mask = I32; using U = I32u; };
-template <> struct VecInfo<F64> { using T = double; using Mask = I64; using U = F64u; };
-template <> struct VecInfo<I64> { using T = int64_t; using Mask = I64; using U = I64u; };
-template <class V> using Scalar = typename VecInfo<V>::T;
-template <class V> using Mask = typename VecInfo<V>::Mask;
-template <class V> constexpr int kLanes = int(sizeof(V) / sizeof(Scalar<V>));
+template <class V>
+struct VecInfo;
+template <>
+struct VecInfo<F32> {
+  using T = float;
+  using Mask = I32;
+  using U = F32u;
+};
+template <>
+struct VecInfo<I32> {
+  using T = int32_t;
+  using Mask = I32;
+  using U = I32u;
+};
+template <>
+struct VecInfo<F64> {
+  using T = double;
+  using Mask = I64;
+  using U = F64u;
+};
+template <>
+struct VecInfo<I64> {
+  using T = int64_t;
+  using Mask = I64;
+  using U = I64u;
+};
+template <class V>
+using Scalar = typename VecInfo<V>::T;
+template <class V>
+using Mask = typename VecInfo<V>::Mask;
+template <class V>
+constexpr int kLanes = int(sizeof(V) / sizeof(Scalar<V>));
 
-template <class V> inline V set1(Scalar<V> s) { return V{} + s; }
-template <> inline F32 set1<F32>(float s) { F32 v; for (int i = 0; i < kLanes<F32>; ++i) v[i] = s; return v; }
-template <> inline F64 set1<F64>(double s) { F64 v; for (int i = 0; i < kLanes<F64>; ++i) v[i] = s; return v; }
+template <class V>
+inline V set1(Scalar<V> s) {
+  return V{} + s;
+}
+template <>
+inline F32 set1<F32>(float s) {
+  F32 v;
+  for (int i = 0; i < kLanes<F32>; ++i) v[i] = s;
+  return v;
+}
+template <>
+inline F64 set1<F64>(double s) {
+  F64 v;
+  for (int i = 0; i < kLanes<F64>; ++i) v[i] = s;
+  return v;
+}
 
-template <class V> inline V load(const Scalar<V>* p) {
+template <class V>
+inline V load(const Scalar<V>* p) {
   return *reinterpret_cast<const typename VecInfo<V>::U*>(p);
 }
-template <class V> inline void store(Scalar<V>* p, V v);
+template <class V>
+inline void store(Scalar<V>* p, V v);
 inline void store(float* p, F32 v) { *reinterpret_cast<F32u*>(p) = v; }
 inline void store(double* p, F64 v) { *reinterpret_cast<F64u*>(p) = v; }
 inline void store(int32_t* p, I32 v) { *reinterpret_cast<I32u*>(p) = v; }
 inline void store(int64_t* p, I64 v) { *reinterpret_cast<I64u*>(p) = v; }
 
-template <class M, class V> inline V select(M m, V a, V b) { return m ? a : b; }
+template <class M, class V>
+inline V select(M m, V a, V b) {
+  return m ? a : b;
+}
 
 inline I32 bits(F32 v) { return I32(v); }
 inline I64 bits(F64 v) { return I64(v); }
@@ -49,20 +91,24 @@ inline F32 to_float(I32 v) { return __builtin_convertvector(v, F32); }
 inline F64 to_float(I64 v) { return __builtin_convertvector(v, F64); }
 
 // Fixed trees: halves are added until one lane is left.
-template <class V, class F> inline Scalar<V> fold(V v, F f) {
+template <class V, class F>
+inline Scalar<V> fold(V v, F f) {
   Scalar<V> x[kLanes<V>];
   store(x, v);
   for (int n = kLanes<V> / 2; n > 0; n /= 2)
     for (int i = 0; i < n; ++i) x[i] = f(x[i], x[i + n]);
   return x[0];
 }
-template <class V> inline Scalar<V> hsum(V v) {
+template <class V>
+inline Scalar<V> hsum(V v) {
   return fold(v, [](auto a, auto b) { return a + b; });
 }
-template <class V> inline Scalar<V> hmax(V v) {
+template <class V>
+inline Scalar<V> hmax(V v) {
   return fold(v, [](auto a, auto b) { return a > b ? a : b; });
 }
-template <class V> inline Scalar<V> hmin(V v) {
+template <class V>
+inline Scalar<V> hmin(V v) {
   return fold(v, [](auto a, auto b) { return a < b ? a : b; });
 }
 

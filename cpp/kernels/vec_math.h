@@ -14,18 +14,20 @@ inline double erfinv_double(double x);
 inline double digamma_double(double x);
 
 // One libm call per lane, in double: exact enough to be correctly rounded nearly always.
-template <class V, class F> inline V lanes(V v, F f) {
+template <class V, class F>
+inline V lanes(V v, F f) {
   V r;
   for (int i = 0; i < kLanes<V>; ++i) r[i] = Scalar<V>(f(double(v[i])));
   return r;
 }
-template <class V, class F> inline V lanes(V a, V b, F f) {
+template <class V, class F>
+inline V lanes(V a, V b, F f) {
   V r;
   for (int i = 0; i < kLanes<V>; ++i) r[i] = Scalar<V>(f(double(a[i]), double(b[i])));
   return r;
 }
-#define LAMINA_LIBM(NAME)                                                       \
-  inline double libm_##NAME(double x) { return __builtin_##NAME(x); }           \
+#define LAMINA_LIBM(NAME)                                             \
+  inline double libm_##NAME(double x) { return __builtin_##NAME(x); } \
   inline F64 NAME(F64 v) { return lanes(v, libm_##NAME); }
 #define LAMINA_LIBM_BOTH(NAME) \
   LAMINA_LIBM(NAME)            \
@@ -54,24 +56,49 @@ LAMINA_LIBM_BOTH(erfc)
 LAMINA_LIBM_BOTH(lgamma)
 #undef LAMINA_LIBM
 #undef LAMINA_LIBM_BOTH
-template <class V> inline V pow(V a, V b) { return lanes(a, b, [](double x, double y) { return __builtin_pow(x, y); }); }
-template <class V> inline V atan2(V a, V b) { return lanes(a, b, [](double x, double y) { return __builtin_atan2(x, y); }); }
-template <class V> inline V hypot(V a, V b) { return lanes(a, b, [](double x, double y) { return __builtin_hypot(x, y); }); }
-template <class V> inline V fmod(V a, V b) { return lanes(a, b, [](double x, double y) { return __builtin_fmod(x, y); }); }
-template <class V> inline V remainder(V a, V b) {  // the sign of b, as Python's %
+template <class V>
+inline V pow(V a, V b) {
+  return lanes(a, b, [](double x, double y) { return __builtin_pow(x, y); });
+}
+template <class V>
+inline V atan2(V a, V b) {
+  return lanes(a, b, [](double x, double y) { return __builtin_atan2(x, y); });
+}
+template <class V>
+inline V hypot(V a, V b) {
+  return lanes(a, b, [](double x, double y) { return __builtin_hypot(x, y); });
+}
+template <class V>
+inline V fmod(V a, V b) {
+  return lanes(a, b, [](double x, double y) { return __builtin_fmod(x, y); });
+}
+template <class V>
+inline V remainder(V a, V b) {  // the sign of b, as Python's %
   const V r = fmod(a, b);
   return select((r != V{}) & ((r < V{}) != (b < V{})), r + b, r);
 }
-template <class V> inline V floor_divide(V a, V b) {  // floor of the exact quotient
+template <class V>
+inline V floor_divide(V a, V b) {  // floor of the exact quotient
   const V r = remainder(a, b);
   const V q = round((a - r) / b);
   return select(b == V{}, a / b, q);
 }
-template <class V> inline V erfinv(V v) { return lanes(v, erfinv_double); }
-template <class V> inline V digamma(V v) { return lanes(v, digamma_double); }
-inline F32 copysign(F32 a, F32 s) { return from_bits((bits(a) & 0x7fffffff) | (bits(s) & int32_t(0x80000000))); }
-inline F64 copysign(F64 a, F64 s) { return from_bits((bits(a) & 0x7fffffffffffffffll) | (bits(s) & int64_t(0x8000000000000000ull))); }
-template <class V> inline V sign(V x) {
+template <class V>
+inline V erfinv(V v) {
+  return lanes(v, erfinv_double);
+}
+template <class V>
+inline V digamma(V v) {
+  return lanes(v, digamma_double);
+}
+inline F32 copysign(F32 a, F32 s) {
+  return from_bits((bits(a) & 0x7fffffff) | (bits(s) & int32_t(0x80000000)));
+}
+inline F64 copysign(F64 a, F64 s) {
+  return from_bits((bits(a) & 0x7fffffffffffffffll) | (bits(s) & int64_t(0x8000000000000000ull)));
+}
+template <class V>
+inline V sign(V x) {
   return select(x > V{}, set1<V>(1), select(x < V{}, set1<V>(-1), x * set1<V>(0)));
 }
 
@@ -159,7 +186,10 @@ inline F32 tanh(F32 x) {  // t / (t + 2), t = e^(2|x|) - 1; exact sign, 1 beyond
   return select(x != x, x, copysign(y, x));
 }
 
-template <class V> inline V sigmoid(V x) { return set1<V>(1) / (set1<V>(1) + exp(-x)); }
+template <class V>
+inline V sigmoid(V x) {
+  return set1<V>(1) / (set1<V>(1) + exp(-x));
+}
 
 inline F32 erf(F32 x) {  // |x| < 1: x p(x^2); above: 1 - e^(-x^2) p(t), t = 1 / (1 + x / 2)
   const F32 a = abs(x), s = x * x;
@@ -223,8 +253,9 @@ inline double digamma_double(double x) {
   }
   const double z = 1 / (x * x);
   const double series =
-      z * (1.0 / 12 - z * (1.0 / 120 - z * (1.0 / 252 - z * (1.0 / 240 - z * (1.0 / 132 -
-          z * (691.0 / 32760 - z / 12))))));
+      z * (1.0 / 12 - z * (1.0 / 120 -
+                           z * (1.0 / 252 -
+                                z * (1.0 / 240 - z * (1.0 / 132 - z * (691.0 / 32760 - z / 12))))));
   return result + __builtin_log(x) - 0.5 / x - series;
 }
 

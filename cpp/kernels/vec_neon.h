@@ -7,12 +7,14 @@
 namespace lamina::LAMINA_ISA {
 namespace {
 
-template <class V> inline V load(const Scalar<V>* p, int n, Scalar<V> fill = 0) {
-  V v = V{} ;
+template <class V>
+inline V load(const Scalar<V>* p, int n, Scalar<V> fill = 0) {
+  V v = V{};
   for (int i = 0; i < kLanes<V>; ++i) v[i] = i < n ? p[i] : fill;
   return v;
 }
-template <class V> inline void store_part(Scalar<V>* p, V v, int n) {
+template <class V>
+inline void store_part(Scalar<V>* p, V v, int n) {
   for (int i = 0; i < kLanes<V> && i < n; ++i) p[i] = v[i];
 }
 inline void store(float* p, F32 v, int n) { store_part(p, v, n); }
@@ -33,15 +35,26 @@ inline F32 fma(F32 a, F32 b, F32 c) { return each3(a, b, c); }
 inline F64 fma(F64 a, F64 b, F64 c) { return each3(a, b, c); }
 inline F32 fnma(F32 a, F32 b, F32 c) { return each3(-a, b, c); }
 inline F64 fnma(F64 a, F64 b, F64 c) { return each3(-a, b, c); }
-template <class V, class F> inline V each(V v, F f) {
+template <class V, class F>
+inline V each(V v, F f) {
   V r;
   for (int i = 0; i < kLanes<V>; ++i) r[i] = f(v[i]);
   return r;
 }
-inline F32 sqrt(F32 v) { return each(v, [](float x) { return __builtin_sqrtf(x); }); }
-inline F64 sqrt(F64 v) { return each(v, [](double x) { return __builtin_sqrt(x); }); }
-template <class V> inline V min(V a, V b) { return a < b ? a : b; }
-template <class V> inline V max(V a, V b) { return a > b ? a : b; }
+inline F32 sqrt(F32 v) {
+  return each(v, [](float x) { return __builtin_sqrtf(x); });
+}
+inline F64 sqrt(F64 v) {
+  return each(v, [](double x) { return __builtin_sqrt(x); });
+}
+template <class V>
+inline V min(V a, V b) {
+  return a < b ? a : b;
+}
+template <class V>
+inline V max(V a, V b) {
+  return a > b ? a : b;
+}
 // |v| < 2^23 (2^52) has fraction bits; adding and taking away 1.5 * 2^23 rounds half to even.
 inline F32 round(F32 v) {
   const F32 magic = set1<F32>(8388608.0f), a = abs(v);
@@ -53,25 +66,32 @@ inline F64 round(F64 v) {
   const F64 r = from_bits(bits((a + magic) - magic) | (bits(v) & bits(set1<F64>(-0.0))));
   return a < magic ? r : v;
 }
-template <class V> inline V floor(V v) {
+template <class V>
+inline V floor(V v) {
   const V r = round(v);
   const V one = set1<V>(1), zero = V{};
   return r - (r > v ? one : zero);
 }
-template <class V> inline V ceil(V v) {
+template <class V>
+inline V ceil(V v) {
   const V r = round(v);
   const V one = set1<V>(1), zero = V{};
   return r + (r < v ? one : zero);
 }
-template <class V> inline V trunc(V v) { return v < V{} ? ceil(v) : floor(v); }
+template <class V>
+inline V trunc(V v) {
+  return v < V{} ? ceil(v) : floor(v);
+}
 inline I32 to_int(F32 v) { return __builtin_convertvector(round(v), I32); }
 inline I64 to_int(F64 v) { return __builtin_convertvector(round(v), I64); }
-template <class M> inline bool any(M m) {
+template <class M>
+inline bool any(M m) {
   for (int i = 0; i < kLanes<M>; ++i)
     if (m[i]) return true;
   return false;
 }
-template <class M> inline bool all(M m) {
+template <class M>
+inline bool all(M m) {
   for (int i = 0; i < kLanes<M>; ++i)
     if (!m[i]) return false;
   return true;

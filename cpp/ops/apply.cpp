@@ -1,3 +1,4 @@
+// The one door: infer, allocate, launch, record.
 #include "ops/apply.h"
 
 #include <atomic>
@@ -169,7 +170,8 @@ Tensor run_into(const CallRef& call, const Tensor& into) {
         to, "; convert with .to() or use the out-of-place form");
   for (int i = 0; i < into.dim(); ++i)
     check(into.strides()[i] != 0 || into.shape()[i] <= 1, ErrorKind::runtime, c.name(),
-          ": the output ", into, " is an expanded view whose elements share memory; .clone() it "
+          ": the output ", into,
+          " is an expanded view whose elements share memory; .clone() it "
           "before writing in place");
   bool via_copy = to != from;
   for (Tensor& t : c.in)

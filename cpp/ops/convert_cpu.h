@@ -8,8 +8,12 @@
 namespace lamina::LAMINA_ISA {
 namespace {
 
-struct Half { uint16_t bits; };
-struct Brain { uint16_t bits; };
+struct Half {
+  uint16_t bits;
+};
+struct Brain {
+  uint16_t bits;
+};
 
 inline float as_float(uint32_t b) { return __builtin_bit_cast(float, b); }
 inline uint32_t as_bits(float f) { return __builtin_bit_cast(uint32_t, f); }
@@ -41,21 +45,50 @@ inline Brain narrow_brain(float f) {
 }
 
 // A float of a finite range becomes an int64; NaN and what does not fit become the minimum.
-template <class C> inline int64_t truncate(C v) {
+template <class C>
+inline int64_t truncate(C v) {
   return v > C(-9.3e18) && v < C(9.2233715e18) ? int64_t(v) : INT64_MIN;
 }
 
-template <class C, class S> inline C from(S s) { return C(s); }
-template <> inline int64_t from<int64_t, float>(float s) { return truncate(s); }
-template <> inline int64_t from<int64_t, double>(double s) { return truncate(s); }
-template <> inline float from<float, Half>(Half s) { return widen(s); }
-template <> inline double from<double, Half>(Half s) { return widen(s); }
-template <> inline int64_t from<int64_t, Half>(Half s) { return truncate(widen(s)); }
-template <> inline float from<float, Brain>(Brain s) { return widen(s); }
-template <> inline double from<double, Brain>(Brain s) { return widen(s); }
-template <> inline int64_t from<int64_t, Brain>(Brain s) { return truncate(widen(s)); }
+template <class C, class S>
+inline C from(S s) {
+  return C(s);
+}
+template <>
+inline int64_t from<int64_t, float>(float s) {
+  return truncate(s);
+}
+template <>
+inline int64_t from<int64_t, double>(double s) {
+  return truncate(s);
+}
+template <>
+inline float from<float, Half>(Half s) {
+  return widen(s);
+}
+template <>
+inline double from<double, Half>(Half s) {
+  return widen(s);
+}
+template <>
+inline int64_t from<int64_t, Half>(Half s) {
+  return truncate(widen(s));
+}
+template <>
+inline float from<float, Brain>(Brain s) {
+  return widen(s);
+}
+template <>
+inline double from<double, Brain>(Brain s) {
+  return widen(s);
+}
+template <>
+inline int64_t from<int64_t, Brain>(Brain s) {
+  return truncate(widen(s));
+}
 
-template <class S, class C> struct To {
+template <class S, class C>
+struct To {
   static S get(C c) {
     if constexpr (__is_same(C, int64_t) || __is_same(S, float) || __is_same(S, double))
       return S(c);
@@ -63,11 +96,21 @@ template <class S, class C> struct To {
       return S(truncate(c));
   }
 };
-template <class C> struct To<bool, C> { static bool get(C c) { return c != 0; } };
-template <class C> struct To<Half, C> { static Half get(C c) { return narrow_half(float(c)); } };
-template <class C> struct To<Brain, C> { static Brain get(C c) { return narrow_brain(float(c)); } };
+template <class C>
+struct To<bool, C> {
+  static bool get(C c) { return c != 0; }
+};
+template <class C>
+struct To<Half, C> {
+  static Half get(C c) { return narrow_half(float(c)); }
+};
+template <class C>
+struct To<Brain, C> {
+  static Brain get(C c) { return narrow_brain(float(c)); }
+};
 
-template <class S, class C> void load_as(void* dst, const void* src, int64_t stride, int64_t n) {
+template <class S, class C>
+void load_as(void* dst, const void* src, int64_t stride, int64_t n) {
   C* d = static_cast<C*>(dst);
   const S* s = static_cast<const S*>(src);
   if (stride == 0) {
@@ -79,7 +122,8 @@ template <class S, class C> void load_as(void* dst, const void* src, int64_t str
     for (int64_t i = 0; i < n; ++i) d[i] = from<C, S>(s[i * stride]);
   }
 }
-template <class S, class C> void store_as(void* dst, int64_t stride, const void* src, int64_t n) {
+template <class S, class C>
+void store_as(void* dst, int64_t stride, const void* src, int64_t n) {
   S* d = static_cast<S*>(dst);
   const C* s = static_cast<const C*>(src);
   if (stride == 1) {
@@ -89,7 +133,8 @@ template <class S, class C> void store_as(void* dst, int64_t stride, const void*
   }
 }
 
-template <class S> void fill_storage(Kernels& k, DType d) {
+template <class S>
+void fill_storage(Kernels& k, DType d) {
   k.load[int(d)][kF32] = load_as<S, float>;
   k.load[int(d)][kF64] = load_as<S, double>;
   k.load[int(d)][kI64] = load_as<S, int64_t>;

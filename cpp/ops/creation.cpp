@@ -74,7 +74,7 @@ void fill_launch(Call& c) {
   const double d = a.integral && via != kI64 ? double(a.i) : a.d;
   const float f = float(d);
   const int64_t i = a.integral ? a.i : y.dtype() == DType::boolean ? d != 0 : int64_t(d);
-  const void* value = via == kF32 ? static_cast<const void*>(&f)
+  const void* value = via == kF32   ? static_cast<const void*>(&f)
                       : via == kF64 ? static_cast<const void*>(&d)
                                     : static_cast<const void*>(&i);
   const DType holder = via == kF32 ? DType::float32 : via == kF64 ? DType::float64 : DType::int64;
@@ -97,7 +97,10 @@ void fill_launch(Call& c) {
 }
 void fill_vjp(Vjp& c) { c.set(0, zeros(c.shape(0), c.dtype(0))); }
 // The input is the tensor being filled: it gives the shape, and its gradient is zero.
-const Op kFill{.name = "fill_", .infer = fill_infer, .launch = fill_launch, .vjp = fill_vjp,
+const Op kFill{.name = "fill_",
+               .infer = fill_infer,
+               .launch = fill_launch,
+               .vjp = fill_vjp,
                .elementwise = true};
 
 struct RangeArgs {
@@ -128,8 +131,8 @@ void range_launch(Call& c) {
     }
   });
 }
-const Op kRange{.name = "arange", .infer = range_infer, .launch = range_launch,
-                .differentiable = false};
+const Op kRange{
+    .name = "arange", .infer = range_infer, .launch = range_launch, .differentiable = false};
 
 }  // namespace
 
@@ -148,15 +151,16 @@ Tensor arange(Scalar start, Scalar end, Scalar step, DType dtype) {
   check(step.d != 0, ErrorKind::value, "arange: step must be nonzero");
   check((end.d - start.d) * step.d >= 0, ErrorKind::value, "arange: from ", start.d, " to ", end.d,
         " with step ", step.d, " goes the wrong way; change the sign of step");
-  const bool whole = start.kind != Scalar::real && end.kind != Scalar::real &&
-                     step.kind != Scalar::real;
+  const bool whole =
+      start.kind != Scalar::real && end.kind != Scalar::real && step.kind != Scalar::real;
   const int64_t n = whole ? (end.i - start.i + step.i + (step.i > 0 ? -1 : 1)) / step.i
                           : int64_t(std::ceil((end.d - start.d) / step.d));
   return apply(kRange, {}, RangeArgs{start.d, step.d, start.i, step.i, n, dtype});
 }
 
 Tensor linspace(double start, double end, int64_t steps, DType dtype) {
-  check(steps >= 0, ErrorKind::value, "linspace: number of steps must be non-negative, got ", steps);
+  check(steps >= 0, ErrorKind::value, "linspace: number of steps must be non-negative, got ",
+        steps);
   const double step = steps > 1 ? (end - start) / double(steps - 1) : 0;
   Tensor t = apply(kRange, {}, RangeArgs{start, step, int64_t(start), int64_t(step), steps, dtype});
   if (steps > 1) {  // the last value exactly
@@ -183,8 +187,7 @@ Tensor scalar_tensor(Scalar value) {
 
 Tensor& fill_(Tensor& x, Scalar value) {
   const bool integral = value.kind != Scalar::real;
-  run_into(make_call(kFill, std::initializer_list<Tensor>{x},
-                     FillArgs{value.d, value.i, integral}),
+  run_into(make_call(kFill, std::initializer_list<Tensor>{x}, FillArgs{value.d, value.i, integral}),
            x);
   return x;
 }
@@ -203,8 +206,10 @@ Tensor clone(const Tensor& x) { return apply(kCopy, {x}, CopyArgs{x.dtype()}); }
 Tensor contiguous(const Tensor& x) { return x.is_contiguous() ? x : clone(x); }
 
 Scalar item(const Tensor& x) {
-  check(x.numel() == 1, ErrorKind::runtime, "item: only a tensor with one element can become a "
-        "Python number, got shape ", x.shape(), "; use .tolist() or index it");
+  check(x.numel() == 1, ErrorKind::runtime,
+        "item: only a tensor with one element can become a "
+        "Python number, got shape ",
+        x.shape(), "; use .tolist() or index it");
   const Compute via = compute_type(x.dtype());
   alignas(8) char value[8];
   cpu_kernels().load[int(x.dtype())][via == kI64 ? kI64 : kF64](value, x.data<char>(), 0, 1);

@@ -19,9 +19,9 @@ constexpr int64_t kBlock = 512;  // elements per buffered operand: 5 x 4 kB, ins
 
 struct ElementwiseArgs {
   double p[3];
-  DType compute;    // dtype the arithmetic is done in
+  DType compute;  // dtype the arithmetic is done in
   int16_t function;
-  int16_t input;    // of a derivative: with respect to which input
+  int16_t input;  // of a derivative: with respect to which input
 };
 
 using TensorGrad = Tensor (*)(const Tensor& g, const Tensor* x, const Tensor& y, Params p);
@@ -38,12 +38,17 @@ Tensor grad_on_tensors(const Tensor& g, const Tensor* x, const Tensor& y, Params
   if constexpr (F::inputs == 1)
     return F::template grad<Tensor>(g, x[0], y, p);
   else if constexpr (F::inputs == 2) {
-    if constexpr (I == 0) return F::template grad0<Tensor>(g, x[0], x[1], y, p);
-    else return F::template grad1<Tensor>(g, x[0], x[1], y, p);
+    if constexpr (I == 0)
+      return F::template grad0<Tensor>(g, x[0], x[1], y, p);
+    else
+      return F::template grad1<Tensor>(g, x[0], x[1], y, p);
   } else {
-    if constexpr (I == 0) return F::template grad0<Tensor>(g, x[0], x[1], x[2], y, p);
-    else if constexpr (I == 1) return F::template grad1<Tensor>(g, x[0], x[1], x[2], y, p);
-    else return F::template grad2<Tensor>(g, x[0], x[1], x[2], y, p);
+    if constexpr (I == 0)
+      return F::template grad0<Tensor>(g, x[0], x[1], x[2], y, p);
+    else if constexpr (I == 1)
+      return F::template grad1<Tensor>(g, x[0], x[1], x[2], y, p);
+    else
+      return F::template grad2<Tensor>(g, x[0], x[1], x[2], y, p);
   }
 }
 
@@ -104,8 +109,8 @@ void infer(Call& c) {
   DType dtype = result_type(&c.in[skip], c.in.size() - skip);
   if (info.result == Result::floating && !is_floating(dtype)) dtype = default_dtype();
   if (info.result == Result::integral)
-    check(!is_floating(dtype), ErrorKind::dtype, c.name(), ": expected integer or bool tensors, got ",
-          c.in[0], "; convert with .to(lamina.int64)");
+    check(!is_floating(dtype), ErrorKind::dtype, c.name(),
+          ": expected integer or bool tensors, got ", c.in[0], "; convert with .to(lamina.int64)");
   check(cpu_kernels().elementwise_value[a.function][compute_type(dtype)] != nullptr,
         ErrorKind::dtype, c.name(), ": not defined for ", dtype, "; convert with .float()");
   a.compute = dtype;
@@ -114,8 +119,8 @@ void infer(Call& c) {
 
 struct Feed {
   const char* data = nullptr;
-  int64_t size = 0;      // bytes per element
-  LoadFn load = nullptr; // null: read in place
+  int64_t size = 0;       // bytes per element
+  LoadFn load = nullptr;  // null: read in place
 };
 
 // Runs f over y and the inputs, converting through blocks where an operand is not dense or not of
@@ -186,8 +191,7 @@ void loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor
 void launch(Call& c) {
   const auto& a = c.args<ElementwiseArgs>();
   const Compute via = compute_type(a.compute);
-  loop(cpu_kernels().elementwise_value[a.function][via], via, a.p, c.out[0], &c.in[0],
-       c.in.size());
+  loop(cpu_kernels().elementwise_value[a.function][via], via, a.p, c.out[0], &c.in[0], c.in.size());
 }
 
 // The derivative kernels: inputs (g, x0, x1, x2, y), those not read undefined.
@@ -204,8 +208,8 @@ void grad_launch(Call& c) {
   loop(cpu_kernels().elementwise_grad[a.function][a.input][via], via, a.p, c.out[0], &c.in[0],
        c.in.size());
 }
-const Op kGrad{.name = "elementwise_grad", .infer = grad_infer, .launch = grad_launch,
-               .elementwise = true};
+const Op kGrad{
+    .name = "elementwise_grad", .infer = grad_infer, .launch = grad_launch, .elementwise = true};
 
 bool reads_x(Reads r) { return r == Reads::x || r == Reads::both; }
 bool reads_y(Reads r) { return r == Reads::y || r == Reads::both; }
@@ -242,10 +246,13 @@ struct Ops {
     for (int f = 0; f < Table::n; ++f) {
       const Info& info = Table::info[f];
       const bool differentiable = info.reads != Reads::not_differentiable;
-      op[f] = Op{.name = Table::names[f], .infer = infer, .launch = launch,
+      op[f] = Op{.name = Table::names[f],
+                 .infer = infer,
+                 .launch = launch,
                  .vjp = differentiable ? vjp : nullptr,
                  .saves = {reads_x(info.reads) ? kAll : 0, reads_y(info.reads) ? kAll : 0},
-                 .differentiable = differentiable, .elementwise = true};
+                 .differentiable = differentiable,
+                 .elementwise = true};
     }
   }
 };

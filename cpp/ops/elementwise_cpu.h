@@ -9,10 +9,20 @@
 namespace lamina::LAMINA_ISA {
 namespace {
 
-template <class T> T constant(double v);
-template <> inline F32 constant<F32>(double v) { return set1<F32>(float(v)); }
-template <> inline F64 constant<F64>(double v) { return set1<F64>(v); }
-template <> inline int64_t constant<int64_t>(double v) { return int64_t(v); }
+template <class T>
+T constant(double v);
+template <>
+inline F32 constant<F32>(double v) {
+  return set1<F32>(float(v));
+}
+template <>
+inline F64 constant<F64>(double v) {
+  return set1<F64>(v);
+}
+template <>
+inline int64_t constant<int64_t>(double v) {
+  return int64_t(v);
+}
 
 // The vocabulary of formulas.h for int64.
 inline int64_t select(bool m, int64_t a, int64_t b) { return m ? a : b; }
@@ -65,7 +75,8 @@ namespace {
 
 inline Params params(const double* p) { return {p[0], p[1], p[2]}; }
 
-template <class V, int N, class F> inline void run(void* y, const void* const* x, int64_t n, F f) {
+template <class V, int N, class F>
+inline void run(void* y, const void* const* x, int64_t n, F f) {
   using S = Scalar<V>;
   S* out = static_cast<S*>(y);
   const S *a = static_cast<const S*>(x[0]), *b = N > 1 ? static_cast<const S*>(x[1]) : a,
@@ -83,23 +94,31 @@ template <class V, int N, class F> inline void run(void* y, const void* const* x
   }
 }
 
-template <class F, class V> void value(void* y, const void* const* x, int64_t n, const double* q) {
+template <class F, class V>
+void value(void* y, const void* const* x, int64_t n, const double* q) {
   const Params p = params(q);
   run<V, F::inputs>(y, x, n, [p](V a, V b, V c) {
-    if constexpr (F::inputs == 1) return F::template value<V>(a, p);
-    else if constexpr (F::inputs == 2) return F::template value<V>(a, b, p);
-    else return F::template value<V>(a, b, c, p);
+    if constexpr (F::inputs == 1)
+      return F::template value<V>(a, p);
+    else if constexpr (F::inputs == 2)
+      return F::template value<V>(a, b, p);
+    else
+      return F::template value<V>(a, b, c, p);
   });
 }
-template <class F> void value_int(void* y, const void* const* x, int64_t n, const double* q) {
+template <class F>
+void value_int(void* y, const void* const* x, int64_t n, const double* q) {
   const Params p = params(q);
   int64_t* out = static_cast<int64_t*>(y);
   const int64_t *a = static_cast<const int64_t*>(x[0]), *b = static_cast<const int64_t*>(x[1]),
                 *c = static_cast<const int64_t*>(x[2]);
   for (int64_t i = 0; i < n; ++i) {
-    if constexpr (F::inputs == 1) out[i] = F::template value<int64_t>(a[i], p);
-    else if constexpr (F::inputs == 2) out[i] = F::template value<int64_t>(a[i], b[i], p);
-    else out[i] = F::template value<int64_t>(a[i], b[i], c[i], p);
+    if constexpr (F::inputs == 1)
+      out[i] = F::template value<int64_t>(a[i], p);
+    else if constexpr (F::inputs == 2)
+      out[i] = F::template value<int64_t>(a[i], b[i], p);
+    else
+      out[i] = F::template value<int64_t>(a[i], b[i], c[i], p);
   }
 }
 
@@ -116,12 +135,18 @@ void grad(void* out, const void* const* x, int64_t n, const double* q) {
                               F::reads == Reads::y || F::reads == Reads::both};
   for (int k = 0; k < 5; ++k) in[k] = static_cast<const S*>(x[k]);
   auto f = [p](V g, V a, V b, V c, V y) {
-    if constexpr (F::inputs == 1) return F::template grad<V>(g, a, y, p);
-    else if constexpr (F::inputs == 2 && I == 0) return F::template grad0<V>(g, a, b, y, p);
-    else if constexpr (F::inputs == 2) return F::template grad1<V>(g, a, b, y, p);
-    else if constexpr (I == 0) return F::template grad0<V>(g, a, b, c, y, p);
-    else if constexpr (I == 1) return F::template grad1<V>(g, a, b, c, y, p);
-    else return F::template grad2<V>(g, a, b, c, y, p);
+    if constexpr (F::inputs == 1)
+      return F::template grad<V>(g, a, y, p);
+    else if constexpr (F::inputs == 2 && I == 0)
+      return F::template grad0<V>(g, a, b, y, p);
+    else if constexpr (F::inputs == 2)
+      return F::template grad1<V>(g, a, b, y, p);
+    else if constexpr (I == 0)
+      return F::template grad0<V>(g, a, b, c, y, p);
+    else if constexpr (I == 1)
+      return F::template grad1<V>(g, a, b, c, y, p);
+    else
+      return F::template grad2<V>(g, a, b, c, y, p);
   };
   for (int64_t i = 0; i < n; i += kLanes<V>) {
     const int m = n - i < kLanes<V> ? int(n - i) : kLanes<V>;
@@ -129,12 +154,15 @@ void grad(void* out, const void* const* x, int64_t n, const double* q) {
     for (int k = 0; k < 5; ++k)
       v[k] = !needed[k] ? V{} : m == kLanes<V> ? load<V>(in[k] + i) : load<V>(in[k] + i, m, S(1));
     const V r = f(v[0], v[1], v[2], v[3], v[4]);
-    if (m == kLanes<V>) store(o + i, r);
-    else store(o + i, r, m);
+    if (m == kLanes<V>)
+      store(o + i, r);
+    else
+      store(o + i, r, m);
   }
 }
 
-template <class F> void fill_one(Kernels& k, int f) {
+template <class F>
+void fill_one(Kernels& k, int f) {
   if constexpr (F::result != Result::integral) {
     k.elementwise_value[f][kF32] = value<F, F32>;
     k.elementwise_value[f][kF64] = value<F, F64>;
@@ -153,7 +181,8 @@ template <class F> void fill_one(Kernels& k, int f) {
     }
   }
 }
-template <class... F> void fill_list(Kernels& k, List<F...>) {
+template <class... F>
+void fill_list(Kernels& k, List<F...>) {
   int f = 0;
   (fill_one<F>(k, f++), ...);
 }

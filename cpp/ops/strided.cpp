@@ -1,3 +1,4 @@
+// Merging dimensions that every operand crosses evenly.
 #include "ops/strided.h"
 
 #include <utility>

@@ -23,8 +23,8 @@ Tensor unfold_view(const Tensor& x, int64_t dim, int64_t size, int64_t step);
 Tensor as_strided(const Tensor& x, const Dims& shape, const Dims& strides, int64_t offset);
 Tensor detach(const Tensor& x);
 Tensor view_dtype(const Tensor& x, DType dtype);
-// Pieces along `dim`, as one call (its gradient is one cat or stack): slices of `size` (the last may
-// be shorter), slices of the given sizes, and every index on its own.
+// Pieces along `dim`, as one call (its gradient is one cat or stack): slices of `size` (the last
+// may be shorter), slices of the given sizes, and every index on its own.
 Tensors split(const Tensor& x, int64_t size, int64_t dim);
 Tensors split_sizes(const Tensor& x, const Dims& sizes, int64_t dim);
 Tensors unbind(const Tensor& x, int64_t dim);

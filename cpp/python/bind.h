@@ -20,15 +20,15 @@ struct PythonError {};  // thrown when a Python exception is already set
 
 // ---- tensors (tensor_type.cpp) -----------------------------------------------------------------
 bool is_tensor(PyObject* o);
-Tensor& unwrap(PyObject* o);          // o must be a tensor
-PyObject* wrap(const Tensor& t);      // new reference; None when undefined
+Tensor& unwrap(PyObject* o);      // o must be a tensor
+PyObject* wrap(const Tensor& t);  // new reference; None when undefined
 // Numbers, nested sequences, arrays with the buffer protocol, tensors: copied, dtype inferred.
 Tensor tensor_from_python(PyObject* o, std::optional<DType> dtype);
 // A Python, NumPy or 0-dim number as Scalar; false when o is none of these.
 bool scalar_from_python(PyObject* o, Scalar* out);
 PyObject* scalar_to_python(const Scalar& s);
 DType dtype_from_python(PyObject* o);
-PyObject* dtype_to_python(DType d);   // new reference
+PyObject* dtype_to_python(DType d);  // new reference
 GeneratorRef generator_from_python(PyObject* o);
 PyObject* size_from_dims(const Dims& d);  // lamina.Size
 // Sets the Python exception for the C++ exception in flight; returns null.

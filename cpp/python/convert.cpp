@@ -103,8 +103,7 @@ PyObject* scalar_to_python(const Scalar& s) {
 namespace {
 
 struct DTypeObject {
-  PyObject_HEAD
-  DType dtype;
+  PyObject_HEAD DType dtype;
 };
 PyObject* g_dtypes[kDTypes] = {};
 

@@ -16,16 +16,26 @@ DType dtype_of_format(const char* format, Py_ssize_t itemsize) {
   const char* f = format ? format : "B";
   if (*f == '<' || *f == '=' || *f == '@' || *f == '|') ++f;
   switch (f[1] ? '\0' : *f) {
-    case '?': return DType::boolean;
-    case 'b': return DType::int8;
-    case 'B': return DType::uint8;
-    case 'h': return DType::int16;
-    case 'i': return DType::int32;
-    case 'l': return itemsize == 8 ? DType::int64 : DType::int32;
-    case 'q': return DType::int64;
-    case 'e': return DType::float16;
-    case 'f': return DType::float32;
-    case 'd': return DType::float64;
+    case '?':
+      return DType::boolean;
+    case 'b':
+      return DType::int8;
+    case 'B':
+      return DType::uint8;
+    case 'h':
+      return DType::int16;
+    case 'i':
+      return DType::int32;
+    case 'l':
+      return itemsize == 8 ? DType::int64 : DType::int32;
+    case 'q':
+      return DType::int64;
+    case 'e':
+      return DType::float16;
+    case 'f':
+      return DType::float32;
+    case 'd':
+      return DType::float64;
   }
   fail(ErrorKind::type, "from_numpy: arrays of type '", f, "' (", itemsize,
        " bytes) have no lamina dtype; supported are float16/32/64, int8/16/32/64, uint8 and bool");
@@ -44,13 +54,14 @@ Tensor from_buffer(PyObject* array) {
       throw PythonError{};
     }
   }
-  StorageRef storage = adopt(view->buf, size_t(view->len),
-                             [view] {
-                               GilForRelease gil;
-                               PyBuffer_Release(view);
-                               delete view;
-                             },
-                             writable != 0);
+  StorageRef storage = adopt(
+      view->buf, size_t(view->len),
+      [view] {
+        GilForRelease gil;
+        PyBuffer_Release(view);
+        delete view;
+      },
+      writable != 0);
   const DType dtype = dtype_of_format(view->format, view->itemsize);
   Dims shape, strides;
   int64_t extent = 1;
@@ -130,13 +141,8 @@ PyObject* to_dlpack(const Tensor& t) {
   check(!needs_grad(t) || !grad_enabled(), ErrorKind::runtime,
         "__dlpack__: the tensor requires grad; use .detach()");
   auto* e = new Exported{{}, t};
-  e->managed.t = {t.data(),
-                  {1, 0},
-                  t.dim(),
-                  to_dl(t.dtype()),
-                  e->keep->shape.v,
-                  e->keep->strides.v,
-                  0};
+  e->managed.t = {t.data(),           {1, 0}, t.dim(), to_dl(t.dtype()), e->keep->shape.v,
+                  e->keep->strides.v, 0};
   e->managed.context = e;
   e->managed.deleter = [](DLManagedTensor* m) { delete static_cast<Exported*>(m->context); };
   return PyCapsule_New(&e->managed, "dltensor", drop_capsule);
@@ -156,13 +162,13 @@ Tensor from_dlpack_capsule(PyObject* capsule) {
   PyCapsule_SetName(capsule, "used_dltensor");
   Tensor t = Tensor::meta(shape, dtype);
   t->strides = strides;
-  t->storage = adopt(static_cast<char*>(m->t.data) + m->t.byte_offset,
-                     size_t(shape.product() * item_size(dtype)),
-                     [m] {
-                       GilForRelease gil;
-                       if (m->deleter) m->deleter(m);
-                     },
-                     true);
+  t->storage = adopt(
+      static_cast<char*>(m->t.data) + m->t.byte_offset, size_t(shape.product() * item_size(dtype)),
+      [m] {
+        GilForRelease gil;
+        if (m->deleter) m->deleter(m);
+      },
+      true);
   return t;
 }
 
@@ -202,9 +208,11 @@ void survey(PyObject* o, int depth, Nested& n, bool first) {
     } drop{seq};
     const Py_ssize_t size = PySequence_Fast_GET_SIZE(seq);
     if (first) n.shape.push(size);
-    check(depth < n.shape.n && n.shape[depth] == size, ErrorKind::value, "tensor: expected a "
-          "sequence of length ", depth < n.shape.n ? n.shape[depth] : 0, " at dimension ", depth,
-          " but got length ", size, "; all rows must be equally long");
+    check(depth < n.shape.n && n.shape[depth] == size, ErrorKind::value,
+          "tensor: expected a "
+          "sequence of length ",
+          depth < n.shape.n ? n.shape[depth] : 0, " at dimension ", depth, " but got length ", size,
+          "; all rows must be equally long");
     for (Py_ssize_t i = 0; i < size; ++i)
       survey(PySequence_Fast_GET_ITEM(seq, i), depth + 1, n, first && i == 0);
     return;
@@ -216,8 +224,9 @@ void survey(PyObject* o, int depth, Nested& n, bool first) {
     inner = t.shape();
     n.see(t.dtype());
   } else if (scalar_from_python(o, &s)) {
-    n.see(s.kind == Scalar::real ? default_dtype()
-                                 : s.kind == Scalar::integer ? DType::int64 : DType::boolean);
+    n.see(s.kind == Scalar::real      ? default_dtype()
+          : s.kind == Scalar::integer ? DType::int64
+                                      : DType::boolean);
   } else {
     fail(ErrorKind::type, "tensor: cannot convert an object of type ", Py_TYPE(o)->tp_name,
          "; pass numbers, (nested) lists of numbers, arrays or tensors");

@@ -145,21 +145,19 @@ void add_machine(py::module_& m) {
                     py::arg("peak") = s.peak);
   });
   m.def("empty_cache", &empty_cache);
-  m.def("default_dtype", [] { return py::reinterpret_steal<py::object>(dtype_to_python(default_dtype())); });
-  m.def("set_default_dtype",
-        [](py::object d) { set_default_dtype(dtype_from_python(d.ptr())); });
+  m.def("default_dtype",
+        [] { return py::reinterpret_steal<py::object>(dtype_to_python(default_dtype())); });
+  m.def("set_default_dtype", [](py::object d) { set_default_dtype(dtype_from_python(d.ptr())); });
 }
 
 void add_conversion(py::module_& m) {
   m.def("tensor", [](py::object data, py::object dtype) {
-    return tensor_from_python(data.ptr(), dtype.is_none()
-                                              ? std::nullopt
-                                              : std::optional(dtype_from_python(dtype.ptr())));
+    return tensor_from_python(
+        data.ptr(), dtype.is_none() ? std::nullopt : std::optional(dtype_from_python(dtype.ptr())));
   });
   m.def("from_buffer", [](py::object array) { return from_buffer(array.ptr()); });
-  m.def("to_dlpack", [](const Tensor& t) {
-    return py::reinterpret_steal<py::object>(to_dlpack(t));
-  });
+  m.def("to_dlpack",
+        [](const Tensor& t) { return py::reinterpret_steal<py::object>(to_dlpack(t)); });
   m.def("from_dlpack_capsule", [](py::object c) { return from_dlpack_capsule(c.ptr()); });
   m.def("_set_python_types", [](py::object size, py::object cpu) {
     g_size_type = size.release().ptr();

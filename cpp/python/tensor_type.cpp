@@ -18,8 +18,7 @@ PyObject* g_cpu_device = nullptr;
 namespace {
 
 struct TensorObject {
-  PyObject_HEAD
-  Tensor t;
+  PyObject_HEAD Tensor t;
   PyObject* dict;
   PyObject* weak;
 };
@@ -71,8 +70,8 @@ PyObject* new_tensor(PyTypeObject* type, PyObject* args, PyObject*) {
           return wrap_as(type, empty(shape, default_dtype()));
         }
         if (g_size_type && PyObject_TypeCheck(first, reinterpret_cast<PyTypeObject*>(g_size_type)))
-          return wrap_as(type, empty(FromPython<Dims>::get(first, At{"Tensor", 0}),
-                                     default_dtype()));
+          return wrap_as(type,
+                         empty(FromPython<Dims>::get(first, At{"Tensor", 0}), default_dtype()));
         if (is_tensor(first)) return wrap_as(type, alias(unwrap(first)));
         return wrap_as(type, tensor_from_python(first, default_dtype()));
       },
@@ -155,8 +154,10 @@ PyObject* power(PyObject* a, PyObject* b, PyObject*) {
           const bool fractional = PyFloat_Check(b);
           if (is_floating(x.dtype())) return wrap(elementwise(scalar, {x}, p));
           if (!fractional)
-            check(p >= 0, ErrorKind::runtime, "pow: integers to negative integer powers are not "
-                  "allowed (", x, " ** ", p, "); convert with .float()");
+            check(p >= 0, ErrorKind::runtime,
+                  "pow: integers to negative integer powers are not "
+                  "allowed (",
+                  x, " ** ", p, "); convert with .float()");
         }
         return binary(general, a, b);
       },
@@ -175,9 +176,8 @@ int to_bool(PyObject* self) {
   return guarded(
       [&]() -> int {
         const Tensor& t = unwrap(self);
-        check(t.numel() == 1, ErrorKind::runtime,
-              "bool: the truth value of a tensor with shape ", t.shape(),
-              " is ambiguous; use .any(), .all() or .numel()");
+        check(t.numel() == 1, ErrorKind::runtime, "bool: the truth value of a tensor with shape ",
+              t.shape(), " is ambiguous; use .any(), .all() or .numel()");
         const Scalar s = item(t);
         return s.kind == Scalar::real ? s.d != 0 : s.i != 0;
       },
@@ -228,7 +228,9 @@ int setitem(PyObject* self, PyObject* key, PyObject* value) {
       },
       -1);
 }
-Py_hash_t identity_hash(PyObject* self) { return Py_hash_t(reinterpret_cast<uintptr_t>(self) >> 4); }
+Py_hash_t identity_hash(PyObject* self) {
+  return Py_hash_t(reinterpret_cast<uintptr_t>(self) >> 4);
+}
 
 // ---- properties --------------------------------------------------------------------------------
 PyObject* get_shape(PyObject* self, void*) { return size_from_dims(unwrap(self).shape()); }
@@ -288,7 +290,8 @@ PyObject* get_data(PyObject* self, void*) {
 int set_data(PyObject* self, PyObject* value, void*) {
   return guarded(
       [&]() -> int {
-        if (!value || !is_tensor(value)) bad_argument("data", 0, "a Tensor", value ? value : Py_None);
+        if (!value || !is_tensor(value))
+          bad_argument("data", 0, "a Tensor", value ? value : Py_None);
         const Tensor &t = unwrap(self), &v = unwrap(value);
         t->storage = v->storage;
         t->offset = v->offset;
@@ -354,9 +357,7 @@ PyObject* m_item(PyObject* self, PyObject*) {
 PyObject* m_tolist(PyObject* self, PyObject*) {
   return guarded([&] { return to_list(unwrap(self)); }, nullptr);
 }
-PyObject* m_data_ptr(PyObject* self, PyObject*) {
-  return PyLong_FromVoidPtr(unwrap(self).data());
-}
+PyObject* m_data_ptr(PyObject* self, PyObject*) { return PyLong_FromVoidPtr(unwrap(self).data()); }
 PyObject* m_storage_offset(PyObject* self, PyObject*) {
   return PyLong_FromLongLong(unwrap(self)->offset);
 }
@@ -382,8 +383,10 @@ PyObject* m_make_subclass(PyObject*, PyObject* const* args, Py_ssize_t n) {
           const bool on = FromPython<bool>::get(args[2], At{"_make_subclass", 2});
           if (on && !is_floating(t.dtype())) {
             Py_DECREF(o);
-            fail(ErrorKind::runtime, "requires_grad: only floating point tensors can require "
-                 "gradients, got ", t);
+            fail(ErrorKind::runtime,
+                 "requires_grad: only floating point tensors can require "
+                 "gradients, got ",
+                 t);
           }
           t->requires_grad = on;
         }
@@ -406,7 +409,8 @@ PyMethodDef methods[] = {
     {"item", m_item, METH_NOARGS, "The only element as a Python number."},
     {"tolist", m_tolist, METH_NOARGS, "Nested lists of Python numbers; a number for 0 dimensions."},
     {"data_ptr", m_data_ptr, METH_NOARGS, "Address of the first element."},
-    {"storage_offset", m_storage_offset, METH_NOARGS, "Where in its storage it begins, in elements."},
+    {"storage_offset", m_storage_offset, METH_NOARGS,
+     "Where in its storage it begins, in elements."},
     {"is_contiguous", fast(m_is_contiguous), METH_VARARGS | METH_KEYWORDS,
      "True when elements lie in row-major order without gaps."},
     {"detach_", m_detach_, METH_NOARGS, "Cuts the tensor from its history, in place."},
@@ -462,9 +466,9 @@ PyType_Slot slots[] = {
     {Py_mp_length, slot(length)},
     {Py_mp_subscript, slot(getitem)},
     {Py_mp_ass_subscript, slot(setitem)},
-    {Py_tp_doc, const_cast<char*>(
-                    "A multi-dimensional array with automatic differentiation.\n\n"
-                    "Tensor(*sizes) or Tensor(data); prefer lamina.tensor, lamina.zeros, ...")},
+    {Py_tp_doc,
+     const_cast<char*>("A multi-dimensional array with automatic differentiation.\n\n"
+                       "Tensor(*sizes) or Tensor(data); prefer lamina.tensor, lamina.zeros, ...")},
     {0, nullptr}};
 PyType_Spec spec = {"lamina.Tensor", sizeof(TensorObject), 0,
                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};

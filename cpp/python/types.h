@@ -4,10 +4,10 @@
 
 namespace lamina {
 
-extern PyObject* g_exceptions[];       // by ErrorKind
-extern PyTypeObject* g_tensor_type;    // lamina.Tensor
-extern PyObject* g_size_type;          // lamina.Size, set from Python
-extern PyObject* g_cpu_device;         // lamina.device("cpu"), set from Python
+extern PyObject* g_exceptions[];     // by ErrorKind
+extern PyTypeObject* g_tensor_type;  // lamina.Tensor
+extern PyObject* g_size_type;        // lamina.Size, set from Python
+extern PyObject* g_cpu_device;       // lamina.device("cpu"), set from Python
 
 void init_dtypes(PyObject* module);
 void init_tensor_type(PyObject* module);

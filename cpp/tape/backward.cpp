@@ -218,8 +218,7 @@ class Engine {
 void seed_all(Engine& engine, const Tensors& roots, const Tensors& gs) {
   check(gs.empty() || gs.size() == roots.size(), ErrorKind::value, "backward: ", gs.size(),
         " gradients given for ", roots.size(), " outputs");
-  for (size_t i = 0; i < roots.size(); ++i)
-    engine.seed(roots[i], gs.empty() ? Tensor() : gs[i]);
+  for (size_t i = 0; i < roots.size(); ++i) engine.seed(roots[i], gs.empty() ? Tensor() : gs[i]);
 }
 
 std::atomic<int64_t> g_hook_id{1};
@@ -268,7 +267,8 @@ int64_t add_hook(const Tensor& t, TensorHook hook) {
         "register_hook: the tensor does not require grad; hooks see gradients");
   const int64_t id = g_hook_id++;
   if (t->call) {
-    if (!t->call->hooks) t->call->hooks.reset(new std::remove_reference_t<decltype(*t->call->hooks)>);
+    if (!t->call->hooks)
+      t->call->hooks.reset(new std::remove_reference_t<decltype(*t->call->hooks)>);
     t->call->hooks->push_back({id, {t->index, std::move(hook)}});
   } else {
     if (!t->hooks) t->hooks.reset(new std::vector<std::pair<int64_t, TensorHook>>);
