@@ -71,7 +71,7 @@ bool Tensor::is_contiguous() const {
   int64_t step = 1;
   for (int i = s.n - 1; i >= 0; --i) {
     if (s.v[i] == 0) return true;
-    if (s.v[i] != 1 && strides().v[i] != step) return false;
+    if (s.v[i] != 1 && strides().v[i] != step) return s.product() == 0;
     step *= s.v[i];
   }
   return true;

@@ -29,7 +29,7 @@ Tensor make_view(const Tensor& x, const Dims& shape, const Dims& strides) {
 // Dimensions of x that step evenly over one another form a block; every new dimension has to lie
 // inside one block. Filled from the last dimension on; false when one does not fit.
 bool view_strides(const Tensor& x, const Dims& shape, Dims* out) {
-  if (x.is_contiguous()) {
+  if (x.is_contiguous() || x.numel() == 0) {
     *out = contiguous_strides(shape);
     return true;
   }
