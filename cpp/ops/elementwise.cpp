@@ -4,6 +4,8 @@
 // kernel; under create_graph it evaluates the same formula on Tensors, which records it.
 #include "ops/elementwise.h"
 
+#include <string_view>
+
 #include <cstring>
 
 #include "ops/formulas_on_tensors.h"
@@ -188,9 +190,32 @@ void loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor
   });
 }
 
+// Integers have no infinity to stand for x / 0.
+void check_divisor(const Call& c, int function) {
+  const std::string_view name = Table::names[function];
+  if (name != "floor_divide" && name != "remainder" && name != "fmod") return;
+  const Tensor& d = c.in[1];
+  if (d.numel() == 0 || c.out[0].numel() == 0) return;
+  const LoadFn load = cpu_kernels().load[int(d.dtype())][kI64];
+  StridedLoop loop(d.shape());
+  loop.operand(d);
+  loop.merge();
+  int64_t block[kBlock];
+  loop.runs(0, loop.numel, [&](const int64_t* at, int64_t n) {
+    for (int64_t b = 0; b < n; b += kBlock) {
+      const int64_t m = n - b < kBlock ? n - b : kBlock, step = loop.inner(0);
+      load(block, d.data<char>() + (at[0] + b * step) * item_size(d.dtype()), step, m);
+      for (int64_t i = 0; i < m; ++i)
+        check(block[i] != 0, ErrorKind::runtime, name,
+              ": integer division by zero; use floating point, or mask the zeros");
+    }
+  });
+}
+
 void launch(Call& c) {
   const auto& a = c.args<ElementwiseArgs>();
   const Compute via = compute_type(a.compute);
+  if (via == kI64 && c.in.size() == 2) check_divisor(c, a.function);
   loop(cpu_kernels().elementwise_value[a.function][via], via, a.p, c.out[0], &c.in[0], c.in.size());
 }
 

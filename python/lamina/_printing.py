@@ -59,7 +59,9 @@ def _formatter(values: list, floating: bool):
     def text(v: float) -> str:
         return form.format(v) if math.isfinite(v) else str(v)
 
-    width = max((len(text(v)) for v in values), default=0)
+    # As PyTorch: infinities and NaN do not widen the columns of whole numbers.
+    counted = [v for v in values if math.isfinite(v)] or values
+    width = max((len(text(v)) for v in counted), default=0)
     return lambda v: text(v).rjust(width)
 
 
@@ -85,7 +87,7 @@ def _layout(data, shape, summarise: bool, fmt, indent: int) -> str:
         return fmt(data)
     kept = _kept(shape[0], summarise)
     if len(shape) == 1:
-        items = ["..." if i is None else fmt(data[i]) for i in kept]
+        items = [" ..." if i is None else fmt(data[i]) for i in kept]
         width = max((len(s) for s in items), default=0)
         per_line = max(1, (_options["linewidth"] - indent) // (width + 2))
         lines = [", ".join(items[i : i + per_line]) for i in range(0, len(items), per_line)]

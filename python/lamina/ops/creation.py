@@ -357,6 +357,40 @@ def __array__(self: Tensor, dtype=None, copy=None):
     return a.copy() if copy else a
 
 
+def _rebuild(data, shape, dtype, requires_grad) -> Tensor:
+    t = _core.empty(shape, dtype)
+    memoryview(_bytes_of(t))[:] = data
+    return t.requires_grad_() if requires_grad else t
+
+
+def _bytes_of(t: Tensor):
+    """The memory of a dense tensor as writable bytes."""
+    import ctypes
+
+    size = t.numel() * t.dtype.itemsize
+    return (ctypes.c_ubyte * size).from_address(t.data_ptr()) if size else bytearray()
+
+
+@method
+def __reduce_ex__(self: Tensor, protocol):
+    """Pickling: the values, shape, dtype and requires_grad; history is not kept."""
+    dense = self.detach().contiguous()
+    return _rebuild, (bytes(_bytes_of(dense)), tuple(self.shape), self.dtype, self.requires_grad)
+
+
+@method
+def __deepcopy__(self: Tensor, memo):
+    """A copy with its own memory. RuntimeError for a tensor made by a recorded operation."""
+    if not self.is_leaf:
+        raise RuntimeError(
+            "deepcopy: only tensors created by the user can be copied with their history; "
+            "use .detach() first"
+        )
+    copy = self.detach().clone().requires_grad_(self.requires_grad)
+    memo[id(self)] = copy
+    return copy
+
+
 @method
 def __dlpack__(self: Tensor, *, stream=None, **_):
     """A DLPack capsule over the same memory."""
