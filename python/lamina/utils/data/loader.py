@@ -227,7 +227,7 @@ class DataLoader:
         try:
             pool.start(base_seed)
             work = self._index(False)
-            turn, waiting: dict = deque(range(self.num_workers)), deque()
+            turn, waiting = deque(range(self.num_workers)), deque()
 
             def give() -> None:
                 if turn and (task := next(work, None)) is not None:
