@@ -36,7 +36,9 @@ struct Op {
   bool differentiable = true;
   bool elementwise = false;  // output element i depends on input elements i only
   bool random = false;       // draws from the generator
-  uint32_t writes = 0;       // bit i: input i is updated in place (optimizer steps)
+  uint32_t writes = 0;       // bit i: input i is updated in place
+  // Optimizer steps, whose inputs are many: inputs [0, written(c)) are updated in place.
+  int (*written)(const Call& c) = nullptr;
 };
 
 // Where a recorded input came from: a call's output, a leaf, or nothing that needs a gradient.
@@ -98,6 +100,10 @@ struct Call : RefCounted {
     out.push_back(Tensor::view_of(base, shape, strides, offset));
   }
   const char* name() const { return op->name; }
+  // Whether input i is updated in place.
+  bool writes(int i) const {
+    return (op->writes >> (i < 31 ? i : 31) & 1) || (op->written && i < op->written(*this));
+  }
 };
 
 // What an op's vjp works with: incoming gradients, saved tensors, and places for its results.

@@ -2,4 +2,25 @@
 // lamina).
 #pragma once
 
-struct UpdateKernels {};
+// One optimizer step of one parameter p with gradient g. The meaning of s and k is the kernel's
+// (ops/update_cpu.h); all arrays are dense with n elements of the same type.
+struct UpdateArgs {
+  void* p;
+  const void* g;
+  void* s[3];
+  double k[8];
+};
+using UpdateFn = void (*)(const UpdateArgs& a, int64_t begin, int64_t end);
+
+// Bits of the index of each kernel table below.
+enum SgdFlags { kSgdDecay = 1, kSgdMomentum = 2, kSgdNesterov = 4, kSgdFirst = 8, kSgdKinds = 16 };
+enum AdamFlags { kAdamDecay = 1, kAdamMax = 2, kAdamKinds = 4 };
+enum RmspropFlags { kRmsDecay = 1, kRmsMomentum = 2, kRmsCentered = 4, kRmsKinds = 8 };
+enum AdagradFlags { kAdagradDecay = 1, kAdagradKinds = 2 };
+
+struct UpdateKernels {  // [kF32 or kF64][flags]
+  UpdateFn sgd[2][kSgdKinds] = {};
+  UpdateFn adam[2][kAdamKinds] = {};
+  UpdateFn rmsprop[2][kRmsKinds] = {};
+  UpdateFn adagrad[2][kAdagradKinds] = {};
+};

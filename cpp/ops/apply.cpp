@@ -132,9 +132,9 @@ Outputs run(const CallRef& call) {
     if (!t->storage) t->storage = allocate(size_t(t.numel()) * item_size(t.dtype()), t.device());
   if (call_observer) call_observer(call);
   launch(c);
-  if (c.op->writes)
+  if (c.op->writes || c.op->written)
     for (int i = 0; i < c.in.size(); ++i)
-      if (c.in[i].defined() && (c.op->writes >> (i < 31 ? i : 31) & 1)) ++c.in[i]->storage->version;
+      if (c.in[i].defined() && c.writes(i)) ++c.in[i]->storage->version;
   Outputs outputs = c.out;
   if (!c.op->launch)
     for (const Tensor& t : outputs)  // views: remember the base, for in-place writes

@@ -1,0 +1,42 @@
+// Optimizer steps: all parameters of a group in one launch, in place, with their gradients.
+//
+// params: n tensors; those whose .grad is undefined are left alone. The states are lists of n
+// tensors shaped as the parameters (undefined where there is none yet), or empty lists where the
+// optimizer has no such state. steps: n one-element float32 tensors counting the steps taken; the
+// launch adds 1 and forms the corrections from them, so that a replayed launch counts by itself.
+// numbers: a float64 tensor of 8 + n elements, the learning rate and the other numbers of the
+// group (written by set_numbers, read at launch), then one mark per parameter (sgd).
+//
+// Result: 0, or, when parameters with a gradient lack a state, their count: then nothing was done.
+// Parameters and gradients are float32 or float64, and dense; any other floating dtype or layout
+// goes through a dense copy. Errors: a gradient whose shape or dtype is not the parameter's, a
+// state whose shape is not, memory that is read-only.
+#pragma once
+#include "ops/apply.h"
+
+namespace lamina {
+
+// The numbers of a group, for sgd: lr, momentum, dampening, weight_decay, maximize;
+// adam: lr, beta1, beta2, eps, weight_decay, maximize, decoupled; rmsprop: lr, alpha, eps,
+// weight_decay, maximize, momentum; adagrad: lr, lr_decay, eps, weight_decay, maximize.
+// a..g fill elements 0..6 of `numbers`; flags count as 0 or 1.
+void set_numbers(const Tensor& numbers, double a, double b, double c, double d, double e, double f,
+                 double g);
+
+// buffers: empty without momentum. A parameter's mark is 1 once its buffer has been started (the
+// first step sets b = g); `numbers` must have room for it.
+int64_t sgd_step(const Tensor& numbers, const Tensors& params, const Tensors& buffers,
+                 bool nesterov);
+// max_squares: empty unless amsgrad.
+int64_t adam_step(const Tensor& numbers, const Tensors& params, const Tensors& means,
+                  const Tensors& squares, const Tensors& max_squares, const Tensors& steps);
+// buffers: empty without momentum; means: empty unless centered.
+int64_t rmsprop_step(const Tensor& numbers, const Tensors& params, const Tensors& squares,
+                     const Tensors& buffers, const Tensors& means, const Tensors& steps);
+int64_t adagrad_step(const Tensor& numbers, const Tensors& params, const Tensors& sums,
+                     const Tensors& steps);
+
+// Drops the gradients (zero_grad with set_to_none).
+void clear_grads(const Tensors& params);
+
+}  // namespace lamina
