@@ -21,7 +21,7 @@ class Row:
         (int64 in [0, K)), "bool", or a callable (rng, shape) -> array.
     tol: float32 bound: max |error| <= tol * max(1, max |reference|). tol64: the same for float64.
     grad, second: the gradient and its gradient are defined everywhere on the domain.
-    torch: PyTorch gives the same. views: strided inputs are allowed. large: the size for the
+    torch: PyTorch gives the same (a gradient to within torch_tol). views: strided inputs are allowed. large: the size for the
         test over numbers of threads (None: skip).
     """
 
@@ -36,6 +36,7 @@ class Row:
     grad: bool = True
     second: bool = True
     torch: bool = True
+    torch_tol: float = 1e-9
     views: bool = True
     large: int | None = 65_537
 

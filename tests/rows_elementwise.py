@@ -118,7 +118,8 @@ ROWS = [
     act("leaky_relu", lambda x: np.where(x > 0, x, 0.2 * x), away(-3, 3, 0), 0.2),
     act("relu6", lambda x: np.clip(x, 0, 6), away(-3, 9, 0, 6)),
     act("elu", lambda x: np.where(x > 0, x, 1.3 * np.expm1(x)), away(-3, 3, 0), 1.3),
-    act("celu", lambda x: np.where(x > 0, x, 1.3 * np.expm1(x / 1.3)), away(-3, 3, 0), 1.3),
+    act("celu", lambda x: np.where(x > 0, x, 1.3 * np.expm1(x / 1.3)), away(-3, 3, 0), 1.3,
+        torch_tol=1e-7),  # PyTorch holds alpha in float32
     act("selu", lambda x: 1.0507009873554804934 * np.where(
         x > 0, x, 1.6732632423543772848 * np.expm1(x)), away(-3, 3, 0)),
     act("gelu", lambda x: x * 0.5 * _erfc(-x / math.sqrt(2)), (-5, 5)),
@@ -134,7 +135,8 @@ ROWS = [
         away(-3, 3, -0.5, 0.5)),
     act("hardshrink", lambda x: np.where(np.abs(x) > 0.5, x, 0), away(-3, 3, -0.5, 0.5)),
     act("hardtanh", lambda x: np.clip(x, -1, 1), away(-3, 3, -1, 1)),
-    act("hardsigmoid", lambda x: np.clip(x + 3, 0, 6) / 6, away(-5, 5, -3, 3)),
+    act("hardsigmoid", lambda x: np.clip(x + 3, 0, 6) / 6, away(-5, 5, -3, 3),
+        torch_tol=1e-7),  # PyTorch holds 1 / 6 in float32
     act("hardswish", lambda x: x * np.clip(x + 3, 0, 6) / 6, away(-5, 5, -3, 3)),
     act("logsigmoid", lambda x: -softplus(-x), (-9, 9)),
     act("threshold", lambda x: np.where(x > 0.1, x, 20.0), away(-3, 3, 0.1), 0.1, 20.0),

@@ -33,6 +33,8 @@ struct Op {
   // an error, unless `differentiable` is false (then its outputs simply need none).
   void (*vjp)(Vjp&) = nullptr;
   Saves saves = kSavesNothing;
+  // Where it depends on which inputs need a gradient (c.source is filled in): used in place of it.
+  Saves (*saves_for)(const Call& c) = nullptr;
   bool differentiable = true;
   bool elementwise = false;  // output element i depends on input elements i only
   bool random = false;       // draws from the generator
@@ -100,6 +102,7 @@ struct Call : RefCounted {
     out.push_back(Tensor::view_of(base, shape, strides, offset));
   }
   const char* name() const { return op->name; }
+  Saves saves() const { return op->saves_for ? op->saves_for(*this) : op->saves; }
   // Whether input i is updated in place.
   bool writes(int i) const {
     return (op->writes >> (i < 31 ? i : 31) & 1) || (op->written && i < op->written(*this));

@@ -37,23 +37,25 @@ Edge edge_of(const Tensor& t) {
   return {};
 }
 
-// Moves the inputs into sources, keeping the data of those in `mask` that are of any use.
+// Notes where the inputs came from and lets go of those backward does not read.
 void note_sources(Call& call, const Tensor* into) {
-  const uint32_t keep = call.op->saves.inputs;
-  for (int i = 0; i < call.in.size(); ++i) {
-    Tensor& t = call.in[i];
+  for (const Tensor& t : call.in) {
     Source s;
     if (t.defined()) {
       s.edge = edge_of(t);
       s.shape = t.shape();
       s.dtype = t.dtype();
       s.version = t->storage ? t->storage->version : 0;
-      if (!(keep >> (i < 31 ? i : 31) & 1))
-        t = Tensor();
-      else if (into && t.same(*into))
-        t = alias(t);  // the handle will point at this call: keep the data, not the handle
     }
     call.source.push_back(std::move(s));
+  }
+  const uint32_t keep = call.saves().inputs;
+  for (int i = 0; i < call.in.size(); ++i) {
+    Tensor& t = call.in[i];
+    if (!(keep >> (i < 31 ? i : 31) & 1))
+      t = Tensor();
+    else if (into && t.defined() && t.same(*into))
+      t = alias(t);  // the handle will point at this call: keep the data, not the handle
   }
 }
 
@@ -103,7 +105,7 @@ bool overlaps(const Tensor& a, const Tensor& b) {
 void note_outputs(const CallRef& call, const Outputs& outputs) {
   Call& c = *call;
   c.sequence = g_sequence.fetch_add(1, std::memory_order_relaxed);
-  const uint32_t keep = c.op->saves.outputs;
+  const uint32_t keep = c.saves().outputs;
   for (int i = 0; i < outputs.size(); ++i) {
     const Tensor& t = outputs[i];
     c.out_shapes.push_back(t.shape());

@@ -8,6 +8,7 @@
 
 #include <cstring>
 
+#include "kernels/formula_reads.h"
 #include "ops/formulas_on_tensors.h"
 #include "ops/ops.h"
 #include "ops/strided.h"
@@ -31,7 +32,7 @@ using TensorGrad = Tensor (*)(const Tensor& g, const Tensor* x, const Tensor& y,
 struct Info {
   int inputs;
   Result result;
-  Reads reads;
+  Gradient gradient;
   TensorGrad grad[3];
 };
 
@@ -56,8 +57,8 @@ Tensor grad_on_tensors(const Tensor& g, const Tensor* x, const Tensor& y, Params
 
 template <class F>
 constexpr Info info_of() {
-  Info info{F::inputs, F::result, F::reads, {}};
-  if constexpr (F::reads != Reads::not_differentiable && F::reads != Reads::zero) {
+  Info info{F::inputs, F::result, F::gradient, {}};
+  if constexpr (F::gradient == Gradient::formula) {
     info.grad[0] = grad_on_tensors<F, 0>;
     if constexpr (F::inputs > 1) info.grad[1] = grad_on_tensors<F, 1>;
     if constexpr (F::inputs > 2) info.grad[2] = grad_on_tensors<F, 2>;
@@ -236,21 +237,28 @@ void grad_launch(Call& c) {
 const Op kGrad{
     .name = "elementwise_grad", .infer = grad_infer, .launch = grad_launch, .elementwise = true};
 
-bool reads_x(Reads r) { return r == Reads::x || r == Reads::both; }
-bool reads_y(Reads r) { return r == Reads::y || r == Reads::both; }
+// What the derivatives that are asked for read together.
+Saves saves_for(const Call& c) {
+  const int f = c.args<ElementwiseArgs>().function;
+  unsigned read = 0;
+  for (int i = 0; i < Table::info[f].inputs; ++i)
+    if (c.source[i].edge.needed()) read |= reads::kReads.of[f].by[i];
+  return {read & 7, read & reads::kReadsY ? 1u : 0u};
+}
 
 void vjp(Vjp& c) {
   const auto& a = c.args<ElementwiseArgs>();
   const Info& info = Table::info[a.function];
   const Tensor g = c.g();
   Tensor x[3], y;
-  if (reads_x(info.reads))
-    for (int i = 0; i < info.inputs; ++i) x[i] = c.in(i);
-  if (reads_y(info.reads)) y = c.out();
+  const Saves saved = c.call().saves();
+  for (int i = 0; i < info.inputs; ++i)
+    if (saved.inputs >> i & 1) x[i] = c.in(i);
+  if (saved.outputs) y = c.out();
   for (int i = 0; i < info.inputs; ++i) {
     if (!c.needs(i)) continue;
     Tensor gx;
-    if (info.reads == Reads::zero)
+    if (info.gradient == Gradient::zero)
       gx = zeros(c.shape(i), c.dtype(i));
     else if ((a.function == kAdd && (i == 0 || a.p[0] == 1)) || (a.function == kSub && i == 0))
       gx = g;
@@ -270,14 +278,14 @@ struct Ops {
   Ops() {
     for (int f = 0; f < Table::n; ++f) {
       const Info& info = Table::info[f];
-      const bool differentiable = info.reads != Reads::not_differentiable;
+      const bool differentiable = info.gradient != Gradient::none;
       op[f] = Op{.name = Table::names[f],
                  .infer = infer,
                  .launch = launch,
                  .vjp = differentiable ? vjp : nullptr,
-                 .saves = {reads_x(info.reads) ? kAll : 0, reads_y(info.reads) ? kAll : 0},
                  .differentiable = differentiable,
                  .elementwise = true};
+      op[f].saves_for = saves_for;
     }
   }
 };

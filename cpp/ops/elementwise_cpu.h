@@ -2,6 +2,7 @@
 // one compute type (float, double, int64). The tail is masked, so an element gets the same bits
 // wherever it sits. Cost: one read of each input, one write; nothing is allocated.
 #pragma once
+#include "kernels/formula_reads.h"
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 #include "kernels/vec_math.h"
@@ -123,16 +124,15 @@ void value_int(void* y, const void* const* x, int64_t n, const double* q) {
 }
 
 // x = {g, x0, x1, x2, y}, those the derivative does not read null.
-template <class F, int I, class V>
+template <class F, int Position, int I, class V>
 void grad(void* out, const void* const* x, int64_t n, const double* q) {
   using S = Scalar<V>;
   const Params p = params(q);
   S* o = static_cast<S*>(out);
   const S* in[5];
-  constexpr bool needed[5] = {true, F::reads == Reads::x || F::reads == Reads::both,
-                              F::inputs > 1 && (F::reads == Reads::x || F::reads == Reads::both),
-                              F::inputs > 2 && (F::reads == Reads::x || F::reads == Reads::both),
-                              F::reads == Reads::y || F::reads == Reads::both};
+  constexpr unsigned read = reads::kReads.of[Position].by[I];
+  constexpr bool needed[5] = {true, (read & reads::kReadsX0) != 0, (read & reads::kReadsX1) != 0,
+                              (read & reads::kReadsX2) != 0, (read & reads::kReadsY) != 0};
   for (int k = 0; k < 5; ++k) in[k] = static_cast<const S*>(x[k]);
   auto f = [p](V g, V a, V b, V c, V y) {
     if constexpr (F::inputs == 1)
@@ -161,34 +161,36 @@ void grad(void* out, const void* const* x, int64_t n, const double* q) {
   }
 }
 
-template <class F>
-void fill_one(Kernels& k, int f) {
+template <class F, int f>
+void fill_one(Kernels& k) {
   if constexpr (F::result != Result::integral) {
     k.elementwise_value[f][kF32] = value<F, F32>;
     k.elementwise_value[f][kF64] = value<F, F64>;
   }
   if constexpr (F::on_ints) k.elementwise_value[f][kI64] = value_int<F>;
-  if constexpr (F::reads != Reads::zero && F::reads != Reads::not_differentiable) {
-    k.elementwise_grad[f][0][kF32] = grad<F, 0, F32>;
-    k.elementwise_grad[f][0][kF64] = grad<F, 0, F64>;
+  if constexpr (F::gradient == Gradient::formula) {
+    k.elementwise_grad[f][0][kF32] = grad<F, f, 0, F32>;
+    k.elementwise_grad[f][0][kF64] = grad<F, f, 0, F64>;
     if constexpr (F::inputs > 1) {
-      k.elementwise_grad[f][1][kF32] = grad<F, 1, F32>;
-      k.elementwise_grad[f][1][kF64] = grad<F, 1, F64>;
+      k.elementwise_grad[f][1][kF32] = grad<F, f, 1, F32>;
+      k.elementwise_grad[f][1][kF64] = grad<F, f, 1, F64>;
     }
     if constexpr (F::inputs > 2) {
-      k.elementwise_grad[f][2][kF32] = grad<F, 2, F32>;
-      k.elementwise_grad[f][2][kF64] = grad<F, 2, F64>;
+      k.elementwise_grad[f][2][kF32] = grad<F, f, 2, F32>;
+      k.elementwise_grad[f][2][kF64] = grad<F, f, 2, F64>;
     }
   }
 }
-template <class... F>
-void fill_list(Kernels& k, List<F...>) {
-  int f = 0;
-  (fill_one<F>(k, f++), ...);
+template <int f>
+void fill_list(Kernels&, List<>) {}
+template <int f, class F, class... Rest>
+void fill_list(Kernels& k, List<F, Rest...>) {
+  fill_one<F, f>(k);
+  fill_list<f + 1>(k, List<Rest...>{});
 }
 
 }  // namespace
 
-void fill_elementwise(Kernels& k) { fill_list(k, AllElementwise{}); }
+void fill_elementwise(Kernels& k) { fill_list<0>(k, AllElementwise{}); }
 
 }  // namespace lamina::LAMINA_ISA

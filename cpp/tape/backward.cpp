@@ -189,7 +189,8 @@ class Engine {
       c.op->vjp(vjp);
     }
     if (!options_.retain_graph) {
-      c.freed = c.freed || c.op->saves.inputs || c.op->saves.outputs;
+      const Saves saves = c.saves();
+      c.freed = c.freed || saves.inputs || saves.outputs;
       for (Tensor& t : c.in) t = Tensor();
       for (Tensor& t : c.out) t = Tensor();
     }

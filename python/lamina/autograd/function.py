@@ -120,7 +120,7 @@ class Function:
                         full[i] = _core.full(o.shape, 0, o.dtype)
             got = cls.backward(ctx, *full)
             got = got if isinstance(got, (tuple, list)) else (got,)
-            if len(got) < len(args):
+            if len(got) < len(args) or any(g is not None for g in got[len(args) :]):
                 raise RuntimeError(
                     f"{cls.__name__}.backward: returned {len(got)} gradients for {len(args)} "
                     "arguments of forward; return None for those that need none"

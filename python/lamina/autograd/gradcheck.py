@@ -75,6 +75,7 @@ def gradgradcheck(
     """`gradcheck` of the gradient itself: second derivatives."""
     from ..random import randn_like
     from . import grad
+    from .grad_mode import enable_grad
 
     inputs = _tuple(inputs)
     outputs = _floating(func(*inputs))
@@ -83,6 +84,7 @@ def gradgradcheck(
     grad_outputs = [g.detach().requires_grad_() for g in _tuple(grad_outputs)]
     wanted = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
 
+    @enable_grad()
     def first(*args):
         xs, gs = args[: len(inputs)], args[len(inputs) :]
         again = _floating(func(*xs))

@@ -358,24 +358,21 @@ def __array__(self: Tensor, dtype=None, copy=None):
 
 
 def _rebuild(data, shape, dtype, requires_grad) -> Tensor:
-    t = _core.empty(shape, dtype)
-    memoryview(_bytes_of(t))[:] = data
-    return t.requires_grad_() if requires_grad else t
-
-
-def _bytes_of(t: Tensor):
-    """The memory of a dense tensor as writable bytes."""
     import ctypes
 
-    size = t.numel() * t.dtype.itemsize
-    return (ctypes.c_ubyte * size).from_address(t.data_ptr()) if size else bytearray()
+    t = _core.empty(shape, dtype)
+    ctypes.memmove(t.data_ptr(), data, len(data))
+    return t.requires_grad_() if requires_grad else t
 
 
 @method
 def __reduce_ex__(self: Tensor, protocol):
     """Pickling: the values, shape, dtype and requires_grad; history is not kept."""
+    import ctypes
+
     dense = self.detach().contiguous()
-    return _rebuild, (bytes(_bytes_of(dense)), tuple(self.shape), self.dtype, self.requires_grad)
+    data = ctypes.string_at(dense.data_ptr(), dense.numel() * dense.dtype.itemsize)
+    return _rebuild, (data, tuple(self.shape), self.dtype, self.requires_grad)
 
 
 @method
