@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
-import inspect
+
 
 from .. import _core
+
+
+_GENERATOR = 0x20  # inspect.CO_GENERATOR; inspect itself is slow to import
 
 
 class _Mode:
@@ -25,7 +28,7 @@ class _Mode:
         _core.set_grad_enabled(self._before.pop())
 
     def __call__(self, function):
-        if inspect.isgeneratorfunction(function):
+        if getattr(function, "__code__", None) and function.__code__.co_flags & _GENERATOR:
 
             @functools.wraps(function)
             def generator(*args, **kwargs):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, overload
-
 from .._core import Tensor
 
-F = TypeVar("F", bound=Callable[..., object])
+TYPE_CHECKING = False  # typing itself is slow to import
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar, overload
+
+    F = TypeVar("F", bound=Callable[..., object])
+
+    @overload
+    def method(function: F) -> F: ...
+    @overload
+    def method(function: str) -> Callable[[F], F]: ...
 
 
-@overload
-def method(function: F) -> F: ...
-@overload
-def method(function: str) -> Callable[[F], F]: ...
 def method(function):
     """Attach a function to Tensor, under its own name or (``@method("name")``) another one."""
     if isinstance(function, str):
