@@ -109,6 +109,9 @@ void infer(Call& c) {
   for (int i = 1; i < c.in.size(); ++i)
     if (c.in[i].shape() != shape) shape = broadcast_shapes(c.name(), shape, c.in[i].shape());
   const int skip = a.function == kWhere ? 1 : 0;  // a condition does not take part in promotion
+  if (skip)
+    check(c.in[0].dtype() == DType::boolean || c.in[0].dtype() == DType::uint8, ErrorKind::dtype,
+          "where: the condition must be bool, got ", c.in[0], "; compare with != 0");
   DType dtype = result_type(&c.in[skip], c.in.size() - skip);
   if (info.result == Result::floating && !is_floating(dtype)) dtype = default_dtype();
   if (info.result == Result::integral)

@@ -75,7 +75,10 @@ def from_numpy(ndarray) -> Tensor:
     Raises TypeError for element types without a lamina dtype, ValueError for negative strides.
     """
     if not hasattr(ndarray, "__array_interface__"):
-        raise TypeError(f"from_numpy: expected a NumPy array, got {type(ndarray).__name__}")
+        raise TypeError(
+            f"from_numpy: expected a NumPy array, got {ndarray.__class__.__name__}; "
+            "use lamina.tensor"
+        )
     return _core.from_buffer(ndarray)
 
 
@@ -220,6 +223,11 @@ def copy_(self: Tensor, src, non_blocking=False) -> Tensor:
 def fill_(self: Tensor, value) -> Tensor:
     """Overwrites every element with a number (or a one-element tensor)."""
     if isinstance(value, Tensor):
+        if value.dim():
+            raise _core.ShapeError(
+                f"fill_: the value must be a number or 0-dim, got shape {tuple(value.shape)}; "
+                "use copy_ to broadcast"
+            )
         return _core.copy_(self, value)
     _core.fill_(self, value)
     return self
@@ -245,6 +253,8 @@ def to(self: Tensor, *args, dtype=None, device=None, non_blocking=False, copy=Fa
             dtype = a
         elif isinstance(a, (str, Device, int)) and not isinstance(a, bool):
             device = a
+        else:
+            raise TypeError(f"to: expected a dtype, a device or a tensor, got {a!r}")
     _check_device(device)
     out = self if dtype is None else _core.to_dtype(self, dtype)
     return _core.clone(self) if copy and out is self else out
