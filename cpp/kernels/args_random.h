@@ -29,8 +29,20 @@ struct PoissonArgs {
   uint64_t seed, offset;  // value i draws from block offset + i with counter words 2, 3 = 0, 1, ...
 };
 
+// y = x * scale where kept, else 0; u32 < threshold drops. Groups of 64 elements, 8 blocks each.
+struct DropoutArgs {
+  const void* x;
+  void* y;
+  uint64_t seed, offset;
+  int64_t n;
+  uint64_t threshold;  // 0 ... 2^32
+  double scale;
+};
+using DropoutFn = void (*)(const DropoutArgs& a, int64_t begin, int64_t end);
+
 struct RandomKernels {
   RandomFn fill[kRandomKinds][2] = {};  // float32, float64
   RandomFn integers = nullptr;          // int64
   void (*poisson)(const PoissonArgs& a, int64_t begin, int64_t end) = nullptr;
+  DropoutFn dropout[2] = {};  // float32, float64
 };
