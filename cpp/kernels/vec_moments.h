@@ -99,10 +99,8 @@ struct Moments {
 template <class V>
 inline Moments moments(const Scalar<V>* x, int64_t runs, int64_t size, int64_t step) {
   using T = Scalar<V>;
-  const int64_t few = size < 16 ? size : 16;
-  double start = 0;
-  for (int64_t i = 0; i < few; ++i) start += double(x[i]);
-  const T shift = T(start / double(few));
+  const int few = size < kLanes<V> ? int(size) : kLanes<V>;
+  const T shift = hsum(load_some<V>(x, few)) / T(few);
   const V s = set1<V>(shift);
   TwoSums<V> sums;
   for (int64_t r = 0; r < runs; ++r) {

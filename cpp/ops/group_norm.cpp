@@ -44,7 +44,7 @@ void norm_launch(Call& c) {
   k.mean = c.out[1].data();
   k.rstd = c.out[2].data();
   const GroupNormFn run = cpu_kernels().norm.group_norm[compute_type(x.dtype())];
-  parallel_rows(x.size(0) * a.groups, 50 + 0.4 * double(k.D * k.S),
+  parallel_rows(x.size(0) * a.groups, 30 + 0.15 * double(k.D * k.S),
                 [&](int64_t b, int64_t e) { run(k, b, e); });
 }
 
@@ -84,7 +84,7 @@ void grad_launch(Call& c) {
   k.sum_g = sums.as<double>();
   k.sum_gx = sums.as<double>() + N * C;
   const GroupNormFn run = cpu_kernels().norm.group_norm_grad[compute_type(x.dtype())];
-  parallel_rows(N * a.groups, 50 + 0.8 * double(k.D * k.S),
+  parallel_rows(N * a.groups, 50 + 0.35 * double(k.D * k.S),
                 [&](int64_t b, int64_t e) { run(k, b, e); });
   const auto collect = x.dtype() == DType::float64 ? sum_samples<double> : sum_samples<float>;
   if (a.gweight) collect(c.out[1], k.sum_gx, N, C);

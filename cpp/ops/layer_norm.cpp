@@ -50,7 +50,7 @@ void norm_launch(Call& c) {
   k.mean = a.centred ? c.out[1].data() : nullptr;
   k.rstd = c.out[2].data();
   const LayerNormFn run = cpu_kernels().norm.layer_norm[compute_type(x.dtype())];
-  parallel_rows(k.rows, 40 + 0.3 * double(k.size), [&](int64_t b, int64_t e) { run(k, b, e); });
+  parallel_rows(k.rows, 25 + 0.12 * double(k.size), [&](int64_t b, int64_t e) { run(k, b, e); });
 }
 
 // ---- backward: g, x, weight, mean, rstd -> gx, gweight, gbias ----------------------------------
@@ -84,7 +84,7 @@ void grad_launch(Call& c) {
   Scratch partial(sums ? size_t(blocks * 2 * k.size * item_size(x.dtype())) : 0);
   k.partial = sums ? partial.as<void>() : nullptr;
   const NormKernels& kernels = cpu_kernels().norm;
-  const double ns = 60 + 0.6 * double(k.size);
+  const double ns = 30 + 0.25 * double(k.size);
   parallel_rows(blocks, ns * kLayerNormBlock,
                 [&](int64_t b, int64_t e) { kernels.layer_norm_grad[type](k, b, e); });
   if (sums)

@@ -16,13 +16,13 @@ template <class V>
 void layer_norm(const LayerNormArgs& a, int64_t begin, int64_t end) {
   using T = Scalar<V>;
   const T *const w = static_cast<const T*>(a.weight), *const b = static_cast<const T*>(a.bias);
-  const double n = double(a.size);
+  const double per = 1 / double(a.size);
   for (int64_t r = begin; r < end; ++r) {
     const T* const x = static_cast<const T*>(a.x) + r * a.size;
     T* const y = static_cast<T*>(a.y) + r * a.size;
     T centre = 0;
     if (a.mean) {
-      centre = T(one_sum<V>(a.size, [&](int64_t i, int m) { return load_some<V>(x + i, m); }) / n);
+      centre = T(one_sum<V>(a.size, [&](int64_t i, int m) { return load_some<V>(x + i, m); }) * per);
       static_cast<T*>(a.mean)[r] = centre;
     }
     const V mean = set1<V>(centre);
@@ -30,7 +30,7 @@ void layer_norm(const LayerNormArgs& a, int64_t begin, int64_t end) {
       const V d = load_some<V>(x + i, m, centre) - mean;
       return d * d;
     });
-    const T inverse = T(1 / __builtin_sqrt(squares / n + a.eps));
+    const T inverse = T(1 / __builtin_sqrt(squares * per + a.eps));
     static_cast<T*>(a.rstd)[r] = inverse;
     const V rstd = set1<V>(inverse);
     if (w && b)
@@ -53,7 +53,7 @@ template <class V>
 void layer_norm_grad(const LayerNormArgs& a, int64_t begin, int64_t end) {
   using T = Scalar<V>;
   const T* const w = static_cast<const T*>(a.weight);
-  const double n = double(a.size);
+  const double per = 1 / double(a.size);
   for (int64_t block = begin; block < end; ++block) {
     T* const gw = a.partial ? static_cast<T*>(a.partial) + block * 2 * a.size : nullptr;
     if (gw)
@@ -81,7 +81,7 @@ void layer_norm_grad(const LayerNormArgs& a, int64_t begin, int64_t end) {
         });
       if (!a.gx) continue;
       T* const gx = static_cast<T*>(a.gx) + r * a.size;
-      const V s = set1<V>(a.mean ? T(-sums.first / n) : T(0)), t = set1<V>(T(-sums.second / n));
+      const V s = set1<V>(a.mean ? T(-sums.first * per) : T(0)), t = set1<V>(T(-sums.second * per));
       each_vector<V>(a.size, [&](int64_t i, int m) {
         const V h = (load_some<V>(x + i, m) - mean) * rstd;
         const V d = w ? load_some<V>(g + i, m) * load_some<V>(w + i, m) : load_some<V>(g + i, m);

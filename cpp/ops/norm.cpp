@@ -61,7 +61,7 @@ void batch_norm_launch(Call& c) {
   k.rstd = c.out[2].data();
   if (x.numel() == 0) return;
   const BatchNormFn run = cpu_kernels().norm.batch_norm[compute_type(x.dtype())];
-  over_channels(k, 0.5, [&](int64_t b, int64_t e) { run(k, b, e); });
+  over_channels(k, 0.15, [&](int64_t b, int64_t e) { run(k, b, e); });
 }
 
 // ---- backward: g, x, weight, mean, rstd -> gx, gweight, gbias ----------------------------------
@@ -85,7 +85,7 @@ void grad_launch(Call& c) {
   k.gbias = a.gbias ? c.out[2].data() : nullptr;
   if (x.numel() == 0) return;
   const BatchNormFn run = cpu_kernels().norm.batch_norm_grad[compute_type(x.dtype())];
-  over_channels(k, 0.8, [&](int64_t b, int64_t e) { run(k, b, e); });
+  over_channels(k, 0.35, [&](int64_t b, int64_t e) { run(k, b, e); });
 }
 const Op kBatchNormGrad{.name = "batch_norm_grad", .infer = grad_infer, .launch = grad_launch};
 
@@ -166,7 +166,7 @@ void eval_launch(Call& c) {
     for (int64_t i = 0; i < k.C; ++i)
       rstd.as<float>()[i] = float(1 / __builtin_sqrt(double(c.in[4].data<float>()[i]) + a.eps));
   const BatchNormFn run = cpu_kernels().norm.batch_norm[compute_type(x.dtype())];
-  over_channels(k, 0.3, [&](int64_t b, int64_t e) { run(k, b, e); });
+  over_channels(k, 0.12, [&](int64_t b, int64_t e) { run(k, b, e); });
 }
 void eval_vjp(Vjp& c) {
   const auto& a = c.args<BatchNormOpArgs>();
