@@ -3,6 +3,7 @@
 import importlib
 
 import numpy as np
+
 from row import Row
 
 

@@ -132,7 +132,9 @@ def test_alpha_dropout_keeps_mean_and_variance():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match=r"dropout: probability has to be between 0 and 1, but got"):
+    with pytest.raises(
+        ValueError, match=r"dropout: probability has to be between 0 and 1, but got"
+    ):
         dropout(lamina.ones(3), 1.5)
     with pytest.raises(RuntimeError, match="dropout: expected a floating tensor, got .*int64"):
         dropout(lamina.ones(3, dtype=lamina.int64), 0.5)

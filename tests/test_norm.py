@@ -148,7 +148,7 @@ def test_errors():
         F.batch_norm(x, None, None)
     with pytest.raises(
         lamina.ShapeError,
-        match=r"batch_norm: weight has shape \(4,\), expected \(3,\) for an input of shape \(2, 3\)",
+        match=r"batch_norm: weight has shape \(4,\), expected \(3,\) for an input",
     ):
         F.batch_norm(lamina.randn(2, 3), None, None, lamina.ones(4), training=True)
     with pytest.raises(lamina.ShapeError, match=r"batch_norm: expected an input \(N, C, ...\)"):

@@ -49,7 +49,9 @@ def test_stream_is_philox(isa):
         want = [(word(seed, i) >> 8) / 2**24 for i in range(100)]
         np.testing.assert_array_equal(got, np.float32(want))
         got = lamina.rand(50, dtype=lamina.float64, generator=seeded(seed)).numpy()
-        want = [(word(seed, 2 * i) + (word(seed, 2 * i + 1) << 32) >> 11) / 2**53 for i in range(50)]
+        want = [
+            (word(seed, 2 * i) + (word(seed, 2 * i + 1) << 32) >> 11) / 2**53 for i in range(50)
+        ]
         np.testing.assert_array_equal(got, want)
     finally:
         _core.select_isa(before)

@@ -6,9 +6,9 @@
 struct RandomArgs {
   void* y;
   uint64_t seed, offset;
-  int64_t n;         // values in y
-  double a, b;       // parameters of the distribution
-  int64_t low;       // integers: low + [0, range); range 0 stands for 2^64
+  int64_t n;    // values in y
+  double a, b;  // parameters of the distribution
+  int64_t low;  // integers: low + [0, range); range 0 stands for 2^64
   uint64_t range;
 };
 // Groups [begin, end) of 32 float32 values, or 16 float64 or int64 values.

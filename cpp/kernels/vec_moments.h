@@ -12,9 +12,9 @@ namespace {
 // units of the partial sum, and collecting them costs little beside 128 vectors of work.
 constexpr int kFlush = 128;
 
-// Two sums over the elements of several runs: f(i, n, &a, &b) gives the two terms of the vector that
-// starts at element i and holds n elements (n = kLanes but at the end of a run); lanes from n on
-// must give 0.
+// Two sums over the elements of several runs: f(i, n, &a, &b) gives the two terms of the vector
+// that starts at element i and holds n elements (n = kLanes but at the end of a run); lanes from n
+// on must give 0.
 template <class V>
 struct TwoSums {
   double first = 0, second = 0;

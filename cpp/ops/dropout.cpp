@@ -17,8 +17,13 @@ void infer(Call& c) { c.output(c.in[0].shape(), c.in[0].dtype()); }
 void launch(Call& c) {
   const auto& a = c.args<DropoutOpArgs>();
   const int64_t n = c.in[0].numel();
-  const DropoutArgs args{c.in[0].data(), c.out[0].data(), a.key.seed, a.key.offset, n,
-                         uint64_t(std::llround(a.p * 0x1p32)), a.p < 1 ? 1 / (1 - a.p) : 0};
+  const DropoutArgs args{c.in[0].data(),
+                         c.out[0].data(),
+                         a.key.seed,
+                         a.key.offset,
+                         n,
+                         uint64_t(std::llround(a.p * 0x1p32)),
+                         a.p < 1 ? 1 / (1 - a.p) : 0};
   const DropoutFn run = cpu_kernels().random.dropout[compute_type(c.in[0].dtype())];
   parallel_rows((n + 63) / 64, 20, [&](int64_t b, int64_t e) { run(args, b, e); });
 }
@@ -32,8 +37,8 @@ const Op kDropout{.name = "dropout",
 void vjp(Vjp& c) { c.set(0, apply(kDropout, {contiguous(c.g())}, c.args<DropoutOpArgs>())); }
 
 DropoutOpArgs draw(const Tensor& x, double p, GeneratorRef& g) {
-  check(p >= 0 && p <= 1, ErrorKind::value, "dropout: probability has to be between 0 and 1, but got ",
-        p);
+  check(p >= 0 && p <= 1, ErrorKind::value,
+        "dropout: probability has to be between 0 and 1, but got ", p);
   check(is_floating(x.dtype()), ErrorKind::dtype, "dropout: expected a floating tensor, got ", x,
         "; convert with .float()");
   Generator& from = g ? *g : default_generator();

@@ -1,5 +1,5 @@
-// Dropout: y = x / (1 - p) where an element is kept, 0 where it is dropped, in one pass; the mask is
-// never stored, backward makes it again from the same key.
+// Dropout: y = x / (1 - p) where an element is kept, 0 where it is dropped, in one pass; the mask
+// is never stored, backward makes it again from the same key.
 //
 // An element is kept when a uniform 32-bit integer u is at least T = p 2^32. Its high 16 bits come
 // from a Philox word that serves two elements; only where they equal those of T (one element in
@@ -14,9 +14,16 @@
 namespace lamina::LAMINA_ISA {
 namespace {
 
-template <class V> struct Unsigned;
-template <> struct Unsigned<F32> { using Word = U32; };
-template <> struct Unsigned<F64> { using Word = U64; };
+template <class V>
+struct Unsigned;
+template <>
+struct Unsigned<F32> {
+  using Word = U32;
+};
+template <>
+struct Unsigned<F64> {
+  using Word = U64;
+};
 
 template <class V>
 void dropout(const DropoutArgs& a, int64_t begin, int64_t end) {

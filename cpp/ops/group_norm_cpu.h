@@ -1,8 +1,8 @@
 // Group normalisation of x (N, G, D, S): each of the N G groups by itself, h = (x - mean) rstd,
 // n = D S:
 //   y_cs  = h_cs w_c + b_c,   c = channel g D + d
-//   A_c   = sum_s g_cs,  B_c = sum_s g_cs h_cs                  per sample; floor 2 sums over samples
-//   gx_cs = rstd (g_cs w_c - sum_c(w_c A_c) / n - h_cs sum_c(w_c B_c) / n)
+//   A_c   = sum_s g_cs,  B_c = sum_s g_cs h_cs                  per sample; floor 2 sums over
+//   samples gx_cs = rstd (g_cs w_c - sum_c(w_c A_c) / n - h_cs sum_c(w_c B_c) / n)
 //
 // Cost: forward reads a group twice and writes it once, backward reads x and g twice and writes gx;
 // the second reading comes from the cache while a group fits.
@@ -28,7 +28,8 @@ void group_norm(const GroupNormArgs& a, int64_t begin, int64_t end) {
       const int64_t c = k % a.G * a.D + d;
       const V scale = set1<V>(w ? rstd * w[c] : rstd), bias = set1<V>(b ? b[c] : T(0));
       each_vector<V>(a.S, [&](int64_t i, int n) {
-        store_some<V>(y + d * a.S + i, fma(load_some<V>(x + d * a.S + i, n) - mean, scale, bias), n);
+        store_some<V>(y + d * a.S + i, fma(load_some<V>(x + d * a.S + i, n) - mean, scale, bias),
+                      n);
       });
     }
   }
@@ -39,8 +40,9 @@ void group_norm_grad(const GroupNormArgs& a, int64_t begin, int64_t end) {
   using T = Scalar<V>;
   const T* const w = static_cast<const T*>(a.weight);
   for (int64_t k = begin; k < end; ++k) {
-    const T *const x = static_cast<const T*>(a.x) + k * a.D * a.S,
-            *const g = static_cast<const T*>(a.g) + k * a.D * a.S;
+    const T *const x = static_cast<const T*>(a.x) + k * a.D * a.S, *const g =
+                                                                       static_cast<const T*>(a.g) +
+                                                                       k * a.D * a.S;
     const T inverse = static_cast<const T*>(a.rstd)[k];
     const V mean = set1<V>(static_cast<const T*>(a.mean)[k]);
     double first = 0, second = 0;  // sum_c w_c A_c, sum_c w_c B_c

@@ -103,10 +103,9 @@ void norm_vjp(Vjp& c) {
     a.gx = c.needs(0);
     a.gweight = c.needs(1);
     a.gbias = c.needs(2);
-    const Outputs out =
-        run(make_call(kLayerNormGrad,
-                      std::initializer_list<Tensor>{contiguous(g), x, weight, c.out(1), c.out(2)},
-                      a));
+    const Outputs out = run(
+        make_call(kLayerNormGrad,
+                  std::initializer_list<Tensor>{contiguous(g), x, weight, c.out(1), c.out(2)}, a));
     for (int i = 0; i < 3; ++i)
       if (c.needs(i)) c.set(i, out[i]);
     return;
@@ -129,11 +128,8 @@ void norm_vjp(Vjp& c) {
   if (c.needs(2)) c.set(2, over_rows(g));
 }
 constexpr Op norm_op(const char* name) {
-  return Op{.name = name,
-            .infer = norm_infer,
-            .launch = norm_launch,
-            .vjp = norm_vjp,
-            .saves = {3, 6}};
+  return Op{
+      .name = name, .infer = norm_infer, .launch = norm_launch, .vjp = norm_vjp, .saves = {3, 6}};
 }
 const Op kLayerNorm = norm_op("layer_norm"), kRmsNorm = norm_op("rms_norm");
 
@@ -141,8 +137,8 @@ Tensor normalise(const Op& op, const Tensor& x, int64_t dims, const MaybeTensor&
                  const MaybeTensor& bias, bool centred, double eps) {
   check(is_floating(x.dtype()), ErrorKind::dtype, op.name, ": expected a floating input, got ", x,
         "; convert with .float()");
-  check(dims >= 1 && dims <= x.dim(), ErrorKind::shape, op.name, ": cannot normalise over the last ",
-        dims, " dimensions of shape ", x.shape());
+  check(dims >= 1 && dims <= x.dim(), ErrorKind::shape, op.name,
+        ": cannot normalise over the last ", dims, " dimensions of shape ", x.shape());
   const DType t = x.dtype() == DType::float64 ? DType::float64 : DType::float32;
   const Dims shape = tail(x.shape(), dims);
   const auto dense = [&](const char* what, const MaybeTensor& v) {

@@ -22,7 +22,8 @@ void layer_norm(const LayerNormArgs& a, int64_t begin, int64_t end) {
     T* const y = static_cast<T*>(a.y) + r * a.size;
     T centre = 0;
     if (a.mean) {
-      centre = T(one_sum<V>(a.size, [&](int64_t i, int m) { return load_some<V>(x + i, m); }) * per);
+      centre =
+          T(one_sum<V>(a.size, [&](int64_t i, int m) { return load_some<V>(x + i, m); }) * per);
       static_cast<T*>(a.mean)[r] = centre;
     }
     const V mean = set1<V>(centre);
@@ -60,8 +61,9 @@ void layer_norm_grad(const LayerNormArgs& a, int64_t begin, int64_t end) {
       for (int64_t i = 0; i < 2 * a.size; ++i) gw[i] = 0;
     const int64_t first = block * kLayerNormBlock, last = first + kLayerNormBlock;
     for (int64_t r = first; r < last && r < a.rows; ++r) {
-      const T *const x = static_cast<const T*>(a.x) + r * a.size,
-              *const g = static_cast<const T*>(a.g) + r * a.size;
+      const T *const x = static_cast<const T*>(a.x) + r * a.size, *const g =
+                                                                      static_cast<const T*>(a.g) +
+                                                                      r * a.size;
       const T inverse = static_cast<const T*>(a.rstd)[r];
       const V mean = set1<V>(a.mean ? static_cast<const T*>(a.mean)[r] : T(0));
       const V rstd = set1<V>(inverse);

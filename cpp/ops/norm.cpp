@@ -25,9 +25,8 @@ template <class F>
 void over_channels(const BatchNormArgs& a, double ns_per_element, F&& fn) {
   const double ns = ns_per_element * double(a.N) * double(a.S);
   const int64_t block = a.S > 1 ? 1 : 64;
-  parallel_rows((a.C + block - 1) / block, ns * double(block), [&](int64_t b, int64_t e) {
-    fn(b * block, e * block < a.C ? e * block : a.C);
-  });
+  parallel_rows((a.C + block - 1) / block, ns * double(block),
+                [&](int64_t b, int64_t e) { fn(b * block, e * block < a.C ? e * block : a.C); });
 }
 
 BatchNormArgs kernel_args(const Tensor& x, const BatchNormOpArgs& a) {
@@ -126,9 +125,9 @@ void fast_vjp(Vjp& c, BatchNormOpArgs a, const Tensor& mean, const Tensor& rstd)
   a.gweight = c.needs(1);
   a.gbias = c.needs(2);
   const Tensor weight = c.call().in[1].defined() ? c.in(1) : Tensor();
-  const Outputs out = run(make_call(
-      kBatchNormGrad,
-      std::initializer_list<Tensor>{contiguous(c.g()), c.in(0), weight, mean, rstd}, a));
+  const Outputs out = run(
+      make_call(kBatchNormGrad,
+                std::initializer_list<Tensor>{contiguous(c.g()), c.in(0), weight, mean, rstd}, a));
   if (a.gx) c.set(0, out[0]);
   if (a.gweight) c.set(1, out[1]);
   if (a.gbias) c.set(2, out[2]);
@@ -187,7 +186,8 @@ const Op kBatchNormEval{.name = "batch_norm_eval",
 Tensor channel_input(const char* what, const MaybeTensor& v, const Tensor& x, DType t) {
   if (!v || !v->defined()) return {};
   check(v->dim() == 1 && v->size(0) == x.size(1), ErrorKind::shape, "batch_norm: ", what,
-        " has shape ", v->shape(), ", expected (", x.size(1), ",) for an input of shape ", x.shape());
+        " has shape ", v->shape(), ", expected (", x.size(1), ",) for an input of shape ",
+        x.shape());
   return contiguous(to_dtype(*v, t));
 }
 

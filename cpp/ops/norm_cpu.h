@@ -14,9 +14,16 @@
 namespace lamina::LAMINA_ISA {
 namespace {
 
-template <class T> const T* in_(const void* p) { return static_cast<const T*>(p); }
-template <class T> T* out_(void* p) { return static_cast<T*>(p); }
-template <class T> double or_(const void* p, int64_t i, double otherwise) {
+template <class T>
+const T* in_(const void* p) {
+  return static_cast<const T*>(p);
+}
+template <class T>
+T* out_(void* p) {
+  return static_cast<T*>(p);
+}
+template <class T>
+double or_(const void* p, int64_t i, double otherwise) {
   return p ? double(in_<T>(p)[i]) : otherwise;
 }
 
@@ -42,7 +49,8 @@ void channel(const BatchNormArgs& a, int64_t c) {
   if (a.training) keep_moments<T>(a, c, moments<V>(x, a.N, a.S, step));
   const double rstd = double(in_<T>(a.rstd)[c]);
   const V mean = set1<V>(in_<T>(a.mean)[c]);
-  const V scale = set1<V>(T(rstd * or_<T>(a.weight, c, 1))), bias = set1<V>(T(or_<T>(a.bias, c, 0)));
+  const V scale = set1<V>(T(rstd * or_<T>(a.weight, c, 1))),
+          bias = set1<V>(T(or_<T>(a.bias, c, 0)));
   for (int64_t k = 0; k < a.N; ++k) {
     const T* const p = x + k * step;
     T* const q = y + k * step;
@@ -88,9 +96,8 @@ void channel_grad(const BatchNormArgs& a, int64_t c) {
         store_some<V>(to + i, fma(d, slope, fma(load_some<V>(q + i, m), scale, shift)), m);
       });
     else
-      each_vector<V>(a.S, [&](int64_t i, int m) {
-        store_some<V>(to + i, load_some<V>(q + i, m) * scale, m);
-      });
+      each_vector<V>(
+          a.S, [&](int64_t i, int m) { store_some<V>(to + i, load_some<V>(q + i, m) * scale, m); });
   }
 }
 
@@ -107,7 +114,9 @@ struct Columns {
       part[k] = left < 0 ? 0 : left < L ? int(left) : L;
     }
   }
-  V get(const T* row, int k, T fill = 0) const { return load_some<V>(row + c + k * L, part[k], fill); }
+  V get(const T* row, int k, T fill = 0) const {
+    return load_some<V>(row + c + k * L, part[k], fill);
+  }
   void put(T* row, int k, V v) const { store_some<V>(row + c + k * L, v, part[k]); }
   // One number per column, or `fill` everywhere.
   V vector(const void* p, int k, T fill) const { return p ? get(in_<T>(p), k) : set1<V>(fill); }
@@ -125,7 +134,8 @@ struct Columns {
           f(row, k, &a, &b);
           s += a, t += b;
         }
-        for (int i = 0; i < L; ++i) first[k * L + i] += double(s[i]), second[k * L + i] += double(t[i]);
+        for (int i = 0; i < L; ++i)
+          first[k * L + i] += double(s[i]), second[k * L + i] += double(t[i]);
       }
     }
   }

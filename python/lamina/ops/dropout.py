@@ -73,7 +73,7 @@ def _channels(name, input, p, training, inplace, spatial) -> Tensor:
     _check(name, p)
     if input.dim() not in (spatial + 1, spatial + 2):
         raise _core.ShapeError(
-            f"{name}: expected (C, ...) or (N, C, ...) with {spatial} further dimensions, got shape "
+            f"{name}: expected (C, ...) or (N, C, ...) with {spatial} more dimensions, got shape "
             f"{tuple(input.shape)}"
         )
     batched = input.dim() == spatial + 2

@@ -33,9 +33,7 @@ def batch_norm(input: Tensor, running_mean, running_var, weight=None, bias=None,
     """
     if training and input.dim() > 1:
         _check_values("batch_norm", input.shape)
-    return _core.batch_norm(
-        input, weight, bias, running_mean, running_var, training, momentum, eps
-    )
+    return _core.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
 
 
 def instance_norm(input: Tensor, running_mean=None, running_var=None, weight=None, bias=None,
@@ -104,8 +102,8 @@ def rms_norm(input: Tensor, normalized_shape, weight=None, eps=None) -> Tensor:
 
 
 def group_norm(input: Tensor, num_groups, weight=None, bias=None, eps=1e-5) -> Tensor:
-    """`layer_norm` of each of `num_groups` groups of channels of (N, C, ...) (Wu and He, ECCV 2018);
-    weight and bias are per channel. ShapeError unless num_groups divides C."""
+    """`layer_norm` of each of `num_groups` groups of channels of (N, C, ...); weight and bias are
+    per channel (Wu and He, ECCV 2018). ShapeError unless num_groups divides C."""
     shape = tuple(input.shape)
     if input.numel() == num_groups and len(shape) > 1:
         raise ValueError(
