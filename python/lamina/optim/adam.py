@@ -11,7 +11,7 @@ class Adam(FusedOptimizer):
 
     With gradient g (negated when maximize) at step t = 1, 2, ...::
 
-        g = g + weight_decay * p               (decoupled_weight_decay: p = p - lr * weight_decay * p)
+        g = g + weight_decay * p       (decoupled_weight_decay: p = p - lr * weight_decay * p)
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * g * g
         u = v,  or with amsgrad the largest v so far
