@@ -115,6 +115,11 @@ class ChainedScheduler(_OfSchedulers):
         self.optimizer = optimizer
         self._last_lr = group_values(optimizer, "lr")
 
+    def _initial_step(self) -> None:  # as the part of a sequence
+        for scheduler in self._schedulers:
+            scheduler._initial_step()
+        self._last_lr = group_values(self.optimizer, "lr")
+
     def step(self) -> None:  # type: ignore[override]
         """Take a step of every schedule."""
         for scheduler in self._schedulers:
