@@ -117,7 +117,7 @@ double count_step(const Tensor& step) {
 }
 
 // Nanoseconds per float on one thread: 0.05 (sgd) to 0.16 (adam) measured within the second-level
-// cache (AVX-512), ten times that from memory; anything too large for the cache is split anyway.
+// cache (AVX-512), five times that from memory; what is too large for the cache is split anyway.
 constexpr double kSgdCost = 0.1, kAdamCost = 0.25, kRmspropCost = 0.2, kAdagradCost = 0.15;
 
 void sgd_launch(Call& c) {
