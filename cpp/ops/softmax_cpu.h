@@ -36,6 +36,18 @@ inline Scalar<V> log_of(Scalar<V> s) {
   return log(set1<V>(s))[0];
 }
 
+// e^x for x <= 0 (or NaN): no overflow to think of, so 2^n goes straight into the exponent. Below
+// -86.5, where that would leave the normal numbers, 0.
+inline F32 exp_below(F32 x) {
+  const F32 least = set1<F32>(-86.5f), c = max(least, x);
+  const F32 n = round(c * set1<F32>(1.44269504089f));
+  F32 r = fnma(n, set1<F32>(0.693145751953125f), c);
+  r = fnma(n, set1<F32>(1.42860682030941723212e-6f), r);
+  const F32 y = expm1_core(r) + set1<F32>(1.0f);
+  return select(x < least, F32{}, from_bits(bits(y) + (to_int(n) << 23)));
+}
+inline F64 exp_below(F64 x) { return exp(x); }
+
 // ---- one dense row -----------------------------------------------------------------------------
 template <class V>
 inline Scalar<V> row_max(const Scalar<V>* x, int64_t n) {
@@ -72,7 +84,7 @@ inline double row_sum(int64_t n, F f) {
 template <class V>
 inline double row_exp_sum(const Scalar<V>* x, int64_t n, Scalar<V> m) {
   return row_sum<V>(
-      n, [&](int64_t i, int64_t w) { return exp(part<V>(x + i, w, kLowest<V>) - set1<V>(m)); });
+      n, [&](int64_t i, int64_t w) { return exp_below(part<V>(x + i, w, kLowest<V>) - set1<V>(m)); });
 }
 
 template <class V, int kind>
@@ -80,9 +92,14 @@ void row(const Scalar<V>* x, const Scalar<V>* g, Scalar<V>* y, int64_t n) {
   using T = Scalar<V>;
   constexpr int64_t L = kLanes<V>;
   if constexpr (kind == kSoftmaxValue) {
+    if (n <= L) {  // in one register
+      const V v = part<V>(x, n, kLowest<V>), e = exp_below(v - set1<V>(hmax(v)));
+      put(y, e * set1<V>(1 / hsum(e)), n);
+      return;
+    }
     const T m = row_max<V>(x, n);
     const double s = row_sum<V>(n, [&](int64_t i, int64_t w) {
-      const V e = exp(part<V>(x + i, w, kLowest<V>) - set1<V>(m));
+      const V e = exp_below(part<V>(x + i, w, kLowest<V>) - set1<V>(m));
       put(y + i, e, w);
       return e;
     });
@@ -103,7 +120,7 @@ void row(const Scalar<V>* x, const Scalar<V>* g, Scalar<V>* y, int64_t n) {
     const V d =
         set1<V>(T(row_sum<V>(n, [&](int64_t i, int64_t w) { return part<V>(g + i, w, 0); })));
     for (int64_t i = 0; i < n; i += L)
-      put(y + i, fnma(exp(part<V>(x + i, n - i, 0)), d, part<V>(g + i, n - i, 0)), n - i);
+      put(y + i, fnma(exp_below(part<V>(x + i, n - i, 0)), d, part<V>(g + i, n - i, 0)), n - i);
   }
 }
 
@@ -131,7 +148,7 @@ void column(const Scalar<V>* x, const Scalar<V>* g, Scalar<V>* y, int64_t n, int
   if constexpr (kind == kSoftmaxValue) {
     const V m = column_max<V>(x, n, S, w);
     const V s = column_sum<V>(n, [&](int64_t r) {
-      const V e = exp(part<V>(x + r * S, w, 0) - m);
+      const V e = exp_below(part<V>(x + r * S, w, 0) - m);
       put(y + r * S, e, w);
       return e;
     });
@@ -139,7 +156,7 @@ void column(const Scalar<V>* x, const Scalar<V>* g, Scalar<V>* y, int64_t n, int
     for (int64_t r = 0; r < n; ++r) put(y + r * S, part<V>(y + r * S, w, 0) * scale, w);
   } else if constexpr (kind == kLogSoftmaxValue) {
     const V m = column_max<V>(x, n, S, w);
-    const V l = log(column_sum<V>(n, [&](int64_t r) { return exp(part<V>(x + r * S, w, 0) - m); }));
+    const V l = log(column_sum<V>(n, [&](int64_t r) { return exp_below(part<V>(x + r * S, w, 0) - m); }));
     for (int64_t r = 0; r < n; ++r) put(y + r * S, (part<V>(x + r * S, w, 0) - m) - l, w);
   } else if constexpr (kind == kSoftmaxGrad) {
     const V d = column_sum<V>(
@@ -149,7 +166,7 @@ void column(const Scalar<V>* x, const Scalar<V>* g, Scalar<V>* y, int64_t n, int
   } else {
     const V d = column_sum<V>(n, [&](int64_t r) { return part<V>(g + r * S, w, 0); });
     for (int64_t r = 0; r < n; ++r)
-      put(y + r * S, fnma(exp(part<V>(x + r * S, w, 0)), d, part<V>(g + r * S, w, 0)), w);
+      put(y + r * S, fnma(exp_below(part<V>(x + r * S, w, 0)), d, part<V>(g + r * S, w, 0)), w);
   }
 }
 
@@ -238,7 +255,7 @@ struct Entropy {
     tiles<V>(n, S, begin, end, [&](int64_t at, int64_t row, int64_t w) {
       const T* const from = x + at;
       const V m = column_max<V>(from, n, S, w);
-      const V s = column_sum<V>(n, [&](int64_t r) { return exp(part<V>(from + r * S, w, 0) - m); });
+      const V s = column_sum<V>(n, [&](int64_t r) { return exp_below(part<V>(from + r * S, w, 0) - m); });
       V u = V{};
       if (a.smoothing > 0)
         u = column_sum<V>(n, [&](int64_t r) {
@@ -273,12 +290,12 @@ struct Entropy {
       }
       if (f.each == 0) {
         for (int64_t i = 0; i < n; i += L)
-          put(to + i, p * exp(part<V>(from + i, n - i, 0) - m), n - i);
+          put(to + i, p * exp_below(part<V>(from + i, n - i, 0) - m), n - i);
       } else {
         const V each = set1<V>(f.each);
         for (int64_t i = 0; i < n; i += L) {
           const V w = weight ? part<V>(weight + i, n - i, 0) : set1<V>(1);
-          put(to + i, p * exp(part<V>(from + i, n - i, 0) - m) - each * w, n - i);
+          put(to + i, p * exp_below(part<V>(from + i, n - i, 0) - m) - each * w, n - i);
         }
       }
       to[t] -= f.hit;
@@ -298,7 +315,7 @@ struct Entropy {
       }
       const V m = part<V>(static_cast<const T*>(a.stats) + row, w, 0);
       for (int64_t r = 0; r < n; ++r)
-        put(to + r * S, p * exp(part<V>(from + r * S, w, 0) - m) - each * set1<V>(weight_of(r)), w);
+        put(to + r * S, p * exp_below(part<V>(from + r * S, w, 0) - m) - each * set1<V>(weight_of(r)), w);
       for (int i = 0; i < w; ++i) {
         const int64_t t = a.target[row + i];
         if (t != a.ignore) to[t * S + i] -= hit[i];
