@@ -318,6 +318,8 @@ PyGetSetDef getset[] = {
     {"grad", get_grad, set_grad, "Gradient accumulated by backward(), or None.", nullptr},
     {"_grad", get_grad, set_grad, "The same as grad.", nullptr},
     {"data", get_data, set_data, "The same memory without history.", nullptr},
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, "Attributes set from Python.",
+     nullptr},
     {"_call_name", get_call_name, nullptr, "Name of the op that made it, '' for a leaf.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 

@@ -1,0 +1,4 @@
+"""Layers, losses and models' building blocks, with PyTorch's names."""
+
+from .module import Module
+from .parameter import Buffer, Parameter
