@@ -9,6 +9,8 @@ typedef float F32 __attribute__((vector_size(LAMINA_VEC_BYTES)));
 typedef int32_t I32 __attribute__((vector_size(LAMINA_VEC_BYTES)));
 typedef double F64 __attribute__((vector_size(LAMINA_VEC_BYTES)));
 typedef int64_t I64 __attribute__((vector_size(LAMINA_VEC_BYTES)));
+typedef uint32_t U32 __attribute__((vector_size(LAMINA_VEC_BYTES)));
+typedef uint64_t U64 __attribute__((vector_size(LAMINA_VEC_BYTES)));
 // The same without an alignment demand, for plain loads and stores.
 typedef float F32u __attribute__((vector_size(LAMINA_VEC_BYTES), aligned(4)));
 typedef int32_t I32u __attribute__((vector_size(LAMINA_VEC_BYTES), aligned(4)));

@@ -21,8 +21,6 @@
 namespace lamina::LAMINA_ISA {
 namespace {
 
-typedef uint64_t U64 __attribute__((vector_size(LAMINA_VEC_BYTES)));
-typedef uint32_t U32 __attribute__((vector_size(LAMINA_VEC_BYTES)));
 constexpr int kBlockLanes = LAMINA_VEC_BYTES / 8;
 constexpr int64_t kGroupBlocks = 8, kGroupWords = 32;
 
