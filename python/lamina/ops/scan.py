@@ -49,8 +49,8 @@ def _cumprod_(self: Tensor, dim, *, dtype=None) -> Tensor:
 
 @method
 def cummax(input: Tensor, dim, *, out=None):
-    """The named tuple (values, indices): the largest of x_0 ... x_i along `dim` and where it is (the
-    last of equals; NaN wins). The gradient goes to that place."""
+    """The named tuple (values, indices): the largest of x_0 ... x_i along `dim` and where it is
+    (the last of equals; NaN wins). The gradient goes to that place."""
     y = _CumMax(*_core.cummax(input, dim))
     return y if out is None else _CumMax(out[0].copy_(y[0]), out[1].copy_(y[1]))
 
