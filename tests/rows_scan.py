@@ -1,6 +1,7 @@
 """Rows of the scans."""
 
 import numpy as np
+
 from row import Row
 from rows_reduce import distinct
 

@@ -1,6 +1,7 @@
 """Rows of sorting and what is built on it."""
 
 import numpy as np
+
 from row import Row
 from rows_reduce import distinct
 
