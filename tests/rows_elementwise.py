@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
 from row import Row
 
 _lgamma = np.vectorize(math.lgamma, otypes=[float])

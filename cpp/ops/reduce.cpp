@@ -10,6 +10,7 @@
 #include "ops/index.h"
 #include "ops/ops.h"
 #include "ops/reduce_launch.h"
+#include "ops/scan.h"
 
 namespace lamina {
 namespace {
@@ -61,6 +62,10 @@ void mean_vjp(Vjp& c) { c.set(0, spread(c, c.g() / c.args<ReduceArgs>().finish.p
 void prod_vjp(Vjp& c) {
   const auto& a = c.args<ReduceArgs>();
   const Tensor x = c.in(0), g = spread(c, c.g());
+  if (grad_enabled()) {  // exact to every order
+    c.set(0, g * product_of_others(x, dims_of(a.mask, x.dim())));
+    return;
+  }
   const Tensor one = full({}, 1, x.dtype()), is_zero = equal(x, 0);
   const Tensor zeros = sum(is_zero, dims_of(a.mask, x.dim()), true);
   const Tensor x1 = masked_fill(x, is_zero, one);

@@ -200,8 +200,10 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, size_averag
     return _reduce("binary_cross_entropy", loss if weight is None else loss * weight, reduction)
 
 
-def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight=None, size_average=None,
-                                     reduce=None, reduction="mean", pos_weight=None) -> Tensor:  # fmt: skip
+def binary_cross_entropy_with_logits(
+    input: Tensor, target: Tensor, weight=None, size_average=None, reduce=None, reduction="mean",
+    pos_weight=None,
+) -> Tensor:  # fmt: skip
     """max(x, 0) - x y + log(1 + e^-|x|): binary cross-entropy of sigmoid(x), stable for every x.
 
     pos_weight p (broadcast to the input) weighs positive targets:

@@ -180,7 +180,7 @@ def argmin(input: Tensor, dim=None, keepdim=False) -> Tensor:
 
 # ---- spread -------------------------------------------------------------------------------------
 def _correction(dim, unbiased, correction):
-    """(dim, correction) from PyTorch's two ways of writing: var(x, dim, unbiased) and var(x, False)."""
+    """(dims, correction) from var(x, dim, unbiased) or var(x, unbiased)."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     if correction is None:
@@ -245,6 +245,6 @@ def dist(input: Tensor, other, p=2) -> Tensor:
 
 @method
 def logsumexp(input: Tensor, dim, keepdim=False, *, out=None) -> Tensor:
-    """log sum exp(x) over `dim`, formed as m + log sum exp(x - m) with m = max x, so that it neither
-    overflows nor vanishes. Integers are converted to the default dtype."""
+    """log sum exp(x) over `dim`, formed as m + log sum exp(x - m) with m = max x, so that it
+    neither overflows nor vanishes. Integers are converted to the default dtype."""
     return _write(out, _core.logsumexp(input, dim, keepdim))

@@ -1,0 +1,151 @@
+// Scans: running sums, products, extremes and log-sum-exps along one dimension.
+//
+// Layout: (P, N, S) dense; a unit is up to kScanTile neighbouring columns, whose running values sit
+// in an array the compiler works on as vectors. float32 runs in double. Cost: one pass.
+#pragma once
+#include "kernels/kernels.h"
+
+namespace lamina::LAMINA_ISA {
+namespace {
+
+template <class T>
+struct Running {
+  using A = double;
+};
+template <>
+struct Running<int64_t> {
+  using A = int64_t;
+};
+template <class T>
+inline bool is_nan(T x) {
+  return x != x;
+}
+
+// f(first element of column tile, how many, step from one element of a column to the next).
+template <class F>
+void each_tile(const ScanArgs& a, int64_t begin, int64_t end, F f) {
+  const int64_t tiles = (a.S + kScanTile - 1) / kScanTile;
+  for (int64_t u = begin; u < end; ++u) {
+    const int64_t from = u % tiles * kScanTile;
+    const int64_t w = a.S - from < kScanTile ? a.S - from : kScanTile;
+    const int64_t first = u / tiles * a.N * a.S + from;
+    if (a.reverse)
+      f(first + (a.N - 1) * a.S, w, -a.S);
+    else
+      f(first, w, a.S);
+  }
+}
+
+template <class T, bool product>
+void cumulate(const ScanArgs& a, int64_t begin, int64_t end) {
+  using A = typename Running<T>::A;
+  const T* const x = static_cast<const T*>(a.x);
+  T* const y = static_cast<T*>(a.y);
+  each_tile(a, begin, end, [&](int64_t at, int64_t w, int64_t step) {
+    A acc[kScanTile];
+    for (int64_t j = 0; j < w; ++j) acc[j] = product ? 1 : 0;
+    for (int64_t i = 0; i < a.N; ++i, at += step) {
+      const T* const from = x + at;
+      T* const to = y + at;
+      for (int64_t j = 0; j < w; ++j) {
+        if (product)
+          acc[j] *= A(from[j]);
+        else
+          acc[j] += A(from[j]);
+        to[j] = T(acc[j]);
+      }
+    }
+  });
+}
+
+// The last of equals wins, and NaN over everything.
+template <class T, bool largest>
+void extreme(const ScanArgs& a, int64_t begin, int64_t end) {
+  const T* const x = static_cast<const T*>(a.x);
+  T* const y = static_cast<T*>(a.y);
+  each_tile(a, begin, end, [&](int64_t at, int64_t w, int64_t step) {
+    T best[kScanTile];
+    int64_t place[kScanTile];
+    for (int64_t i = 0; i < a.N; ++i, at += step)
+      for (int64_t j = 0; j < w; ++j) {
+        const T v = x[at + j];
+        if (i == 0 || is_nan(v) || (!is_nan(best[j]) && (largest ? v >= best[j] : v <= best[j]))) {
+          best[j] = v;
+          place[j] = i;
+        }
+        y[at + j] = best[j];
+        a.index[at + j] = place[j];
+      }
+  });
+}
+
+template <class T>
+void log_sum_exp(const ScanArgs& a, int64_t begin, int64_t end) {
+  const T* const x = static_cast<const T*>(a.x);
+  T* const y = static_cast<T*>(a.y);
+  each_tile(a, begin, end, [&](int64_t at, int64_t w, int64_t step) {
+    double m[kScanTile], s[kScanTile];  // the sum so far is s e^m
+    for (int64_t j = 0; j < w; ++j) m[j] = -__builtin_inf(), s[j] = 0;
+    for (int64_t i = 0; i < a.N; ++i, at += step)
+      for (int64_t j = 0; j < w; ++j) {
+        const double v = double(x[at + j]);
+        if (v == m[j]) {
+          s[j] += v == -__builtin_inf() ? 0 : 1;
+        } else if (v > m[j]) {
+          s[j] = s[j] * __builtin_exp(m[j] - v) + 1;
+          m[j] = v;
+        } else {
+          s[j] += __builtin_exp(v - m[j]);
+        }
+        y[at + j] = T(m[j] + __builtin_log(s[j]));
+      }
+  });
+}
+
+// With L_k the product before k and R_k = g_k + x_k+1 R_k+1 the gradient is L_k R_k: zeros in x
+// need no care.
+template <class T>
+void product_grad(const ScanArgs& a, int64_t begin, int64_t end) {
+  const T *const x = static_cast<const T*>(a.x), *const g = static_cast<const T*>(a.g);
+  T* const y = static_cast<T*>(a.y);
+  each_tile(a, begin, end, [&](int64_t at, int64_t w, int64_t step) {
+    double acc[kScanTile];
+    for (int64_t j = 0; j < w; ++j) acc[j] = 1;
+    for (int64_t i = 0; i < a.N; ++i, at += step)
+      for (int64_t j = 0; j < w; ++j) {
+        y[at + j] = T(acc[j]);
+        acc[j] *= x[at + j];
+      }
+    for (int64_t j = 0; j < w; ++j) acc[j] = 0;
+    for (int64_t i = 0; i < a.N; ++i) {
+      at -= step;
+      for (int64_t j = 0; j < w; ++j) {
+        const double r = acc[j] + g[at + j];
+        y[at + j] = T(y[at + j] * r);
+        acc[j] = r * x[at + j];
+      }
+    }
+  });
+}
+
+template <class T>
+void fill_type(ScanKernels& k, int c) {
+  k.f[kCumSum][c] = cumulate<T, false>;
+  k.f[kCumProd][c] = cumulate<T, true>;
+  k.f[kCumMax][c] = extreme<T, true>;
+  k.f[kCumMin][c] = extreme<T, false>;
+}
+
+}  // namespace
+
+void fill_scan(Kernels& k) {
+  fill_type<float>(k.scan, kF32);
+  fill_type<double>(k.scan, kF64);
+  fill_type<int64_t>(k.scan, kI64);
+  k.scan.f[kLogCumSumExp][kF32] = log_sum_exp<float>;
+  k.scan.f[kLogCumSumExp][kF64] = log_sum_exp<double>;
+  k.scan.f[kCumProdGrad][kF32] = product_grad<float>;
+  k.scan.f[kCumProdGrad][kF64] = product_grad<double>;
+}
+
+}  // namespace lamina::LAMINA_ISA

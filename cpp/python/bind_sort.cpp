@@ -1,0 +1,10 @@
+#include "ops/sort.h"
+#include "python/bind.h"
+
+namespace lamina {
+static const Methods methods{
+    def<sort>("sort"),
+    def<topk>("topk"),
+    def<searchsorted>("searchsorted"),
+};
+}  // namespace lamina

@@ -1,0 +1,392 @@
+"""Order: sorting, the largest few, order statistics, distinct values, binary search, counting.
+
+Sorts are stable radix sorts; NaN counts as the largest value, as in PyTorch. The gradient of values
+taken from a tensor goes back to the places they came from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import namedtuple
+
+from .. import _core
+from .._core import Tensor
+from ._method import method
+from .reduce import _write
+
+__all__ = [
+    "sort", "argsort", "msort", "topk", "kthvalue", "median", "nanmedian", "mode", "quantile",
+    "nanquantile", "unique", "unique_consecutive", "searchsorted", "bucketize", "isin", "bincount",
+    "histc",
+]  # fmt: skip
+__functional__ = ["one_hot"]
+
+_Sort = namedtuple("sort", ["values", "indices"])
+_TopK = namedtuple("topk", ["values", "indices"])
+_KthValue = namedtuple("kthvalue", ["values", "indices"])
+_Median = namedtuple("median", ["values", "indices"])
+_Mode = namedtuple("mode", ["values", "indices"])
+
+
+def _arange(n: int) -> Tensor:
+    return _core.arange(0, n, 1, _core.int64)
+
+
+# ---- whole order --------------------------------------------------------------------------------
+@method
+def sort(input: Tensor, dim=-1, descending=False, stable=False, *, out=None):
+    """The named tuple (values, indices): `input` in order along `dim` and where each came from
+    (int64). Always stable, whatever `stable` says.
+
+    >>> lamina.sort(lamina.tensor([3, 1, 2])).indices
+    tensor([1, 2, 0])
+    """
+    y = _Sort(*_core.sort(input, dim, descending))
+    return y if out is None else _Sort(out[0].copy_(y[0]), out[1].copy_(y[1]))
+
+
+@method
+def argsort(input: Tensor, dim=-1, descending=False, stable=False) -> Tensor:
+    """The positions that put `input` in order along `dim`; int64."""
+    return _core.sort(input.detach(), dim, descending)[1]
+
+
+@method
+def msort(input: Tensor, *, out=None) -> Tensor:
+    """`input` in order along dimension 0."""
+    return _write(out, _core.sort(input, 0, False)[0])
+
+
+@method
+def topk(input: Tensor, k, dim=-1, largest=True, sorted=True, *, out=None):
+    """The named tuple (values, indices) of the k largest (or smallest) elements along `dim`, best
+    first; of equal ones the first. Raises IndexError when k is more than there are."""
+    y = _TopK(*_core.topk(input, k, dim, largest))
+    return y if out is None else _TopK(out[0].copy_(y[0]), out[1].copy_(y[1]))
+
+
+# ---- order statistics ---------------------------------------------------------------------------
+@method
+def kthvalue(input: Tensor, k, dim=-1, keepdim=False, *, out=None):
+    """The named tuple (values, indices) of the k-th smallest element along `dim` (1: the smallest).
+
+    Raises IndexError when there is no such element.
+    """
+    n = input.shape[dim] if input.dim() else 1
+    if not 1 <= k <= n:
+        raise IndexError(f"kthvalue: k = {k} is out of range for dimension {dim} with size {n}")
+    values, indices = _core.sort(input, dim, False)
+    if input.dim():
+        values, indices = values.select(dim, k - 1), indices.select(dim, k - 1)
+        if keepdim:
+            values, indices = values.unsqueeze(dim), indices.unsqueeze(dim)
+    y = _KthValue(values, indices)
+    return y if out is None else _KthValue(out[0].copy_(y[0]), out[1].copy_(y[1]))
+
+
+def _median(input, dim, keepdim, skip_nan):
+    flat = dim is None
+    x = input.reshape(-1) if flat else input
+    d = 0 if flat else dim
+    if x.dim() == 0:
+        x, d = x.reshape(1), 0
+    n = x.shape[d]
+    if n == 0:
+        if flat:
+            return _core.full((), math.nan, input.dtype)
+        raise IndexError(f"median: dimension {dim} of shape {tuple(input.shape)} is empty")
+    values, indices = _core.sort(x, d, False)
+    place = _core.full(values.select(d, 0).shape, (n - 1) // 2, _core.int64)
+    if x.dtype.is_floating_point:
+        nans = x.detach().isnan().sum(d)
+        if skip_nan:
+            place = (n - nans - 1).clamp(min=0) // 2
+        else:
+            place = _core.where(nans > 0, n - nans, place)
+    place = place.unsqueeze(d)
+    values, indices = _core.gather(values, d, place), _core.gather(indices, d, place)
+    if flat:
+        return values.reshape(())
+    if not keepdim or input.dim() == 0:
+        values, indices = values.squeeze(d), indices.squeeze(d)
+    return _Median(values, indices)
+
+
+@method
+def median(input: Tensor, dim=None, keepdim=False):
+    """The middle element, of an even number the lower of the two; NaN when there is one. With `dim`
+    the named tuple (values, indices)."""
+    return _median(input, dim, keepdim, False)
+
+
+@method
+def nanmedian(input: Tensor, dim=None, keepdim=False):
+    """`median` of what is not NaN."""
+    return _median(input, dim, keepdim, True)
+
+
+@method
+def mode(input: Tensor, dim=-1, keepdim=False):
+    """The named tuple (values, indices) of the most frequent element along `dim`, of several the
+    smallest; indices: one of its places."""
+    if input.dim() == 0:
+        return _Mode(input.clone(), _core.full((), 0, _core.int64))
+    x = input.movedim(dim, -1)
+    values, indices = _core.sort(x, -1, False)
+    n = values.shape[-1]
+    fresh = values[..., 1:] != values[..., :-1]
+    at = _arange(n).expand(values.shape)
+    starts = at[..., 1:].masked_fill(fresh.logical_not(), 0)
+    starts = _core.cummax(_core.cat([at[..., :1], starts], -1), -1)[0]
+    place = (at - starts).argmax(-1, keepdim=True)
+    values, indices = _core.gather(values, -1, place), _core.gather(indices, -1, place)
+    if keepdim:
+        return _Mode(values.movedim(-1, dim), indices.movedim(-1, dim))
+    return _Mode(values.squeeze(-1), indices.squeeze(-1))
+
+
+_INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
+    if interpolation not in _INTERPOLATIONS:
+        raise ValueError(
+            f"{name}: interpolation must be one of {_INTERPOLATIONS}, got {interpolation!r}"
+        )
+    q = q if isinstance(q, Tensor) else _core.full((), q, input.dtype)
+    if ((q < 0) | (q > 1)).any():
+        raise ValueError(f"{name}: q must be between 0 and 1, got {q.tolist()}")
+    d = 0 if dim is None else dim % max(input.dim(), 1)
+    x = (input.reshape(-1) if dim is None else input).movedim(d, -1)
+    n = x.shape[-1]
+    if n == 0:
+        raise IndexError(f"{name}: nothing is there along dim {dim} of {tuple(input.shape)}")
+    values = _core.sort(x, -1, False)[0]
+    nans = x.detach().isnan().sum(-1, keepdim=True)
+    last = ((n - nans).clamp(min=1) if skip_nan else (n - nans * 0)) - 1
+    rank = last.to(input.dtype) * q.reshape(-1)  # (..., q)
+    below = rank.floor()
+    part = rank - below
+    if interpolation == "lower":
+        part = part * 0
+    elif interpolation == "higher":
+        part = (part > 0).to(input.dtype)
+    elif interpolation == "midpoint":
+        part = (part > 0).to(input.dtype) * 0.5
+    elif interpolation == "nearest":
+        part = rank.round() - below
+    low = below.long()
+    high = (low + 1).minimum(last)
+    a, b = _core.gather(values, -1, low), _core.gather(values, -1, high)
+    y = _core.where(part > 0, a + (b - a) * part, a)
+    if not skip_nan:
+        y = y.masked_fill(nans > 0, math.nan)
+    y = y.movedim(-1, 0)
+    if keepdim:
+        y = y.reshape(-1, *[1] * input.dim()) if dim is None else y.unsqueeze(d + 1)
+    return y.squeeze(0) if q.dim() == 0 else y
+
+
+@method
+def quantile(input: Tensor, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
+    """The value below which a share q (a number or 1-D tensor in [0, 1]) of the elements lies.
+
+    Between two elements of rank i and i + 1: i + fraction ("linear"), or "lower", "higher",
+    "midpoint", "nearest". A 1-D q gives a new first dimension. NaN when there is one.
+    """
+    return _write(out, _quantile("quantile", input, q, dim, keepdim, interpolation, False))
+
+
+@method
+def nanquantile(input: Tensor, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
+    """`quantile` of what is not NaN."""
+    return _write(out, _quantile("nanquantile", input, q, dim, keepdim, interpolation, True))
+
+
+# ---- distinct values ----------------------------------------------------------------------------
+def _runs(fresh: Tensor, n: int):
+    """(starts, lengths, run number of each) from where a new run begins."""
+    starts = fresh.nonzero().reshape(-1)
+    ends = _core.cat([starts[1:], _core.full((1,), n, _core.int64)], 0)
+    return starts, ends - starts, fresh.long().cumsum(0) - 1
+
+
+def _changes(rows: Tensor) -> Tensor:
+    """Whether each row of (n, m) differs from the one before; the first does."""
+    differs = (rows[1:] != rows[:-1]).any(1)
+    return _core.cat([_core.full((1,), True, _core.bool), differs], 0)
+
+
+def _pack(y, inverse, counts, return_inverse, return_counts):
+    out = (y, *([inverse] if return_inverse else []), *([counts] if return_counts else []))
+    return out if len(out) > 1 else y
+
+
+def _as_rows(x: Tensor, dim):
+    if dim is None:
+        return x.reshape(-1, 1)
+    moved = x.movedim(dim, 0)
+    return moved.reshape(moved.shape[0], -1)
+
+
+def _pick(x: Tensor, dim, rows: Tensor) -> Tensor:
+    return x.reshape(-1)[rows] if dim is None else x.index_select(dim, rows)
+
+
+@method
+def unique(input: Tensor, sorted=True, return_inverse=False, return_counts=False, dim=None):
+    """The distinct elements, smallest first, or with `dim` the distinct slices along it.
+
+    With return_inverse also where each element of `input` is in the result (the input's shape; with
+    `dim` one dimension), with return_counts also how often each occurs (int64). Each NaN is its
+    own value.
+    """
+    x = input.detach()
+    shape = x.shape if dim is None else (x.shape[dim],)
+    rows = _as_rows(x, dim)
+    n = rows.shape[0]
+    none = _core.full((0,), 0, _core.int64)
+    if n == 0:
+        y = x.reshape(-1) if dim is None else x
+        return _pack(y, none.reshape(shape), none, return_inverse, return_counts)
+    order = _arange(n)
+    for column in range(rows.shape[1] - 1, -1, -1):  # stable: the first column decides last
+        order = order[_core.sort(rows[:, column][order], 0, False)[1]]
+    starts, counts, run = _runs(_changes(rows[order]), n)
+    inverse = None
+    if return_inverse:
+        inverse = _core.scatter(order * 0, 0, order, run, "", True).reshape(shape)
+    return _pack(_pick(x, dim, order[starts]), inverse, counts, return_inverse, return_counts)
+
+
+@method
+def unique_consecutive(input: Tensor, return_inverse=False, return_counts=False, dim=None):
+    """`input` (flattened, or slices along `dim`) without repetitions of its predecessor; the other
+    results as in `unique`."""
+    x = input.detach()
+    shape = x.shape if dim is None else (x.shape[dim],)
+    rows = _as_rows(x, dim)
+    n = rows.shape[0]
+    none = _core.full((0,), 0, _core.int64)
+    if n == 0:
+        y = x.reshape(-1) if dim is None else x
+        return _pack(y, none.reshape(shape), none, return_inverse, return_counts)
+    starts, counts, run = _runs(_changes(rows), n)
+    return _pack(_pick(x, dim, starts), run.reshape(shape), counts, return_inverse, return_counts)
+
+
+# ---- search and count ---------------------------------------------------------------------------
+@method
+def searchsorted(sorted_sequence: Tensor, input, *, out_int32=False, right=False, side=None,
+                 sorter=None, out=None) -> Tensor:  # fmt: skip
+    """Where each of `input` belongs in the last dimension of `sorted_sequence`: i with
+    s[i-1] < x <= s[i], or with ``right=True`` (``side="right"``) s[i-1] <= x < s[i].
+
+    sorted_sequence is one-dimensional or has the input's leading dimensions; `sorter` holds the
+    positions that put it in order. int64, or int32 with `out_int32`. Raises ShapeError, ValueError.
+    """
+    if side not in (None, "left", "right"):
+        raise ValueError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
+    if not isinstance(input, Tensor):
+        input = _core.full((), input, sorted_sequence.dtype)
+    y = _core.searchsorted(sorted_sequence, input, right or side == "right", sorter)
+    return _write(out, y.to(_core.int32) if out_int32 else y)
+
+
+@method
+def bucketize(input, boundaries: Tensor, *, out_int32=False, right=False, out=None) -> Tensor:
+    """The number of the bucket between increasing `boundaries` (1-D) each of `input` falls into:
+    i with b[i-1] < x <= b[i], or with `right` b[i-1] <= x < b[i]."""
+    if boundaries.dim() != 1:
+        raise _core.ShapeError(
+            f"bucketize: boundaries must be one-dimensional, got shape {tuple(boundaries.shape)}"
+        )
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
+
+
+def isin(elements, test_elements, *, assume_unique=False, invert=False) -> Tensor:
+    """Whether each of `elements` is among `test_elements`; bool (with `invert`: is not)."""
+    if not isinstance(elements, Tensor):
+        elements = _core.full((), elements, test_elements.dtype)
+    if not isinstance(test_elements, Tensor):
+        test_elements = _core.full((1,), test_elements, elements.dtype)
+    list_ = _core.sort(test_elements.detach().reshape(-1), 0, False)[0]
+    n = list_.shape[0]
+    if n == 0:
+        found = _core.full(elements.shape, False, _core.bool)
+    else:
+        at = _core.searchsorted(list_, elements.detach(), False, None).clamp(max=n - 1)
+        found = list_[at] == elements
+    return found.logical_not() if invert else found
+
+
+@method
+def bincount(input: Tensor, weights=None, minlength=0) -> Tensor:
+    """How often each of 0, 1, ... occurs in a 1-D tensor of integers (int64), or the sum of the
+    `weights` there; max(input) + 1 or `minlength` places. Raises ValueError below 0."""
+    if input.dim() != 1 or input.dtype.is_floating_point:
+        raise ValueError(
+            f"bincount: expected a 1-D tensor of integers, got shape {tuple(input.shape)} "
+            f"{input.dtype}"
+        )
+    if weights is not None and tuple(weights.shape) != tuple(input.shape):
+        raise _core.ShapeError(
+            f"bincount: weights has shape {tuple(weights.shape)}, expected {tuple(input.shape)}"
+        )
+    at, n = input.long(), minlength
+    if at.numel():
+        if at.min().item() < 0:
+            raise ValueError(f"bincount: {at.min().item()} is negative")
+        n = max(minlength, at.max().item() + 1)
+    if weights is None:
+        weights = _core.full(at.shape, 1, _core.int64)
+    elif weights.dtype is not _core.float32:
+        weights = weights.double()
+    return _core.scatter(_core.full((n,), 0, weights.dtype), 0, at, weights, "sum", True)
+
+
+@method
+def histc(input: Tensor, bins=100, min=0, max=0, *, out=None) -> Tensor:
+    """How many elements fall into each of `bins` equal intervals of [min, max], the last closed
+    (min = max = 0: the smallest and largest element). Others and NaN are left out. The input's
+    dtype."""
+    x = input.detach().reshape(-1)
+    low, high = float(min), float(max)
+    if low == high == 0 and x.numel():
+        low, high = float(x.min()), float(x.max())
+    if low == high:
+        low, high = low - 1, high + 1
+    if low > high:
+        raise ValueError(f"histc: max ({high}) must not be below min ({low})")
+    x = x[(x >= low) & (x <= high)]
+    at = ((x - low) * bins / (high - low)).floor().long().clamp(0, bins - 1)
+    y = _core.scatter(
+        _core.full((bins,), 0, input.dtype), 0, at, _core.full(at.shape, 1, input.dtype), "sum",
+        True,
+    )  # fmt: skip
+    return _write(out, y)
+
+
+def one_hot(tensor: Tensor, num_classes=-1) -> Tensor:
+    """A new last dimension of `num_classes` (-1: max + 1): 1 at the class number, else 0; int64.
+
+    Raises IndexError naming a class number that is negative or too large.
+    """
+    if tensor.dtype.is_floating_point:
+        raise _core.DTypeError(f"one_hot: class numbers must be integers, got {tensor.dtype}")
+    at = tensor.long()
+    n = num_classes
+    if at.numel():
+        low, high = at.min().item(), at.max().item()
+        if n == -1:
+            n = high + 1
+        if low < 0 or high >= n:
+            raise IndexError(
+                f"one_hot: class number {low if low < 0 else high} is out of range for {n} classes"
+            )
+    elif n <= 0:
+        raise ValueError("one_hot: an empty tensor does not tell num_classes; give it")
+    one = _core.full((), 1, _core.int64).expand((*at.shape, 1))
+    return _core.scatter(
+        _core.full((*at.shape, n), 0, _core.int64), -1, at.unsqueeze(-1), one, "", True
+    )
