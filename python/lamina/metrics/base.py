@@ -71,7 +71,7 @@ class Mean(Metric):
         """Forget everything seen."""
         self.total, self.weight, self.seen = 0.0, 0.0, 0
         self.first_bad: int | None = None
-        self.last = math.nan
+        self.bad_value = 0.0
         self._waiting: list = []
 
     def update(self, value, weight: float = 1) -> None:
@@ -86,11 +86,10 @@ class Mean(Metric):
         for value, weight in self._waiting:
             value = float(value)
             if not math.isfinite(value) and self.first_bad is None:
-                self.first_bad = self.seen
+                self.first_bad, self.bad_value = self.seen, value
             self.total += value * weight
             self.weight += weight
             self.seen += 1
-            self.last = value
         self._waiting.clear()
 
     def compute(self) -> float:
