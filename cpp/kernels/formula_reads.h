@@ -1,6 +1,6 @@
 // formulas.h read with T = Reading: what each derivative depends on, found by the compiler.
-// kReads.of[f].by[i] is the set of operands the derivative of function f by input i reads, so backward
-// keeps and loads nothing else.
+// kReads.of[f].by[i] is the set of operands the derivative of function f by input i reads, so
+// backward keeps and loads nothing else.
 #pragma once
 #pragma push_macro("LAMINA_ISA")
 #undef LAMINA_ISA
