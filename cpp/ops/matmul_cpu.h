@@ -227,9 +227,27 @@ inline int64_t cut(int64_t n, int64_t pieces, int64_t i) {
   return i * q + (i < r ? i : r);
 }
 
+// One column of C: the transposed product, whose columns lie side by side.
+inline GemmArgs column_as_row(const GemmArgs& g) {
+  GemmArgs t = g;
+  t.M = g.N;
+  t.N = g.M;
+  t.a = g.b;
+  t.a_row = g.b_col;
+  t.a_k = g.b_k;
+  t.b = g.a;
+  t.b_k = g.a_k;
+  t.b_col = g.a_row;
+  t.epilogue.column_bias = g.epilogue.row_bias;
+  t.epilogue.row_bias = g.epilogue.column_bias;
+  return t;
+}
+
 template <class V>
-static void gemm(const GemmArgs& g) {
+static void gemm(const GemmArgs& given) {
   using T = Scalar<V>;
+  const bool column = given.N == 1 && given.c_row == 1 && given.M > 1;
+  const GemmArgs g = column ? column_as_row(given) : given;
   static constexpr Tiles<V> tiles;
   constexpr int NR = kNR<V>;
   const T *a = static_cast<const T*>(g.a), *b = static_cast<const T*>(g.b);
@@ -244,7 +262,7 @@ static void gemm(const GemmArgs& g) {
   T* const packed_a =
       packed_b + depth0 * ((g.N < columns ? g.N : columns) + NR - 1) / NR * NR + NR;
   // Column-major A feeds the inner loop as it is; packing pays once it is read three times.
-  const bool a_in_place = g.a_row == 1 && g.N <= 2 * NR;
+  const bool a_in_place = g.M == 1 || (g.a_row == 1 && g.N <= 2 * NR);
   // So does row-major B, while the block fits in L2 beside A's.
   const bool b_in_place = g.b_col == 1 && row_blocks == 1 &&
                           (g.M <= kMR || depth0 * g.N * int64_t(sizeof(T)) <= 256 * 1024);
