@@ -164,6 +164,15 @@ PyObject* power(PyObject* a, PyObject* b, PyObject*) {
       nullptr);
 }
 
+PyObject* matrix_multiply(PyObject* a, PyObject* b) {
+  return guarded(
+      [&]() -> PyObject* {
+        if (!is_tensor(a) || !is_tensor(b)) Py_RETURN_NOTIMPLEMENTED;
+        return wrap(matmul(unwrap(a), unwrap(b)));
+      },
+      nullptr);
+}
+
 PyObject* compare(PyObject* a, PyObject* b, int op) {
   static const int f[6] = {function_index("lt"), function_index("le"), function_index("eq"),
                            function_index("ne"), function_index("gt"), function_index("ge")};
@@ -451,6 +460,7 @@ PyType_Slot slots[] = {
     {Py_nb_lshift, slot(Operator<kLeftName>::both)},
     {Py_nb_rshift, slot(Operator<kRightName>::both)},
     {Py_nb_power, slot(power)},
+    {Py_nb_matrix_multiply, slot(matrix_multiply)},
     {Py_nb_inplace_add, slot(Operator<kAddName>::into)},
     {Py_nb_inplace_subtract, slot(Operator<kSubName>::into)},
     {Py_nb_inplace_multiply, slot(Operator<kMulName>::into)},
