@@ -12,9 +12,9 @@ from .module import Module
 from .parameter import Parameter
 
 __all__ = [
-    "CELU", "ELU", "GELU", "GLU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU",
-    "LogSigmoid", "LogSoftmax", "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid",
-    "Softmax", "Softmax2d", "Softmin", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink",
+    "CELU", "ELU", "GELU", "GLU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh",
+    "LeakyReLU", "LogSigmoid", "LogSoftmax", "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU",
+    "Sigmoid", "Softmax", "Softmax2d", "Softmin", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink",
     "Threshold",
 ]  # fmt: skip
 
@@ -195,8 +195,7 @@ class Threshold(Module):
 
 
 class RReLU(Module):
-    """A leaky_relu whose slope is drawn from [lower, upper) per element in training and is their mean
-    otherwise."""
+    """A leaky_relu whose slope is drawn from [lower, upper) per element in training and """
 
     def __init__(self, lower=1.0 / 8, upper=1.0 / 3, inplace=False):
         super().__init__()
@@ -252,8 +251,8 @@ class GELU(Module):
 
 
 class GLU(Module):
-    """a sigmoid(b), a and b the halves of x along `dim`, which becomes half as long (Dauphin et al.,
-    ICML 2017)."""
+    """a sigmoid(b), a and b the halves of x along `dim`, which becomes half as long (Dauphin et
+    al., ICML 2017)."""
 
     def __init__(self, dim=-1):
         super().__init__()

@@ -12,7 +12,8 @@ from ..ops import join as _join
 
 
 def _gather(namespace: dict) -> list:
-    """Puts the functions that each module of lamina.ops lists in __functional__ here; their names."""
+    """Puts the functions that each module of lamina.ops lists as __functional__ here; returns
+    their names."""
     names: list = []
     for stem in _ops._STEMS:
         module = getattr(_ops, stem, None)
