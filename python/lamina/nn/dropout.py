@@ -1,5 +1,5 @@
-"""Dropout layers. In training each element (or channel) is 0 with probability p and the rest grow by
-1 / (1 - p); in evaluation the input passes unchanged (Srivastava et al., JMLR 2014)."""
+"""Dropout layers. In training each element (or channel) is 0 with probability p and the rest grow
+by 1 / (1 - p); in evaluation the input passes unchanged (Srivastava et al., JMLR 2014)."""
 
 from __future__ import annotations
 
