@@ -1,4 +1,33 @@
-"""Layers, losses and models' building blocks, with PyTorch's names."""
+"""Layers, containers, losses and initial values, with PyTorch's names.
 
+>>> from lamina import nn
+>>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+>>> sum(p.numel() for p in model.parameters())
+58
+"""
+
+from . import functional, init
+from .activation import *
+from .container import *
+from .conv import *
+from .distance import *
+from .dropout import *
+from .flatten import *
+from .linear import *
+from .loss import *
 from .module import Module
+from .normalization import *
+from .padding import *
 from .parameter import Buffer, Parameter
+from .parameter_list import *
+from .pooling import *
+from .sparse import *
+
+
+def __getattr__(name: str):
+    """``nn.utils`` and ``nn.modules`` are imported when first used."""
+    if name in ("utils", "modules"):
+        import importlib
+
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module 'lamina.nn' has no attribute {name!r}")
