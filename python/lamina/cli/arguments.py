@@ -143,7 +143,7 @@ def parse(argv):
     )
     for command in (train, evaluate, predict):
         command.add_argument("--threads", metavar="N", type=number(int, 1),
-                             help="threads to compute with; results do not depend on it")  # fmt: skip
+                             help="threads; results do not depend on it")  # fmt: skip
         command.add_argument("--traceback", action="store_true",
                              help="show where in the program an error arose")  # fmt: skip
     options = parser.parse_args(argv)
