@@ -251,7 +251,7 @@ class LRSchedule(Callback):
         if "scheduler" not in state:
             return
         saved = state["scheduler"]
-        if self.schedule in ("cosine", "onecycle"):  # the length of the run is fit's to say
+        if self.schedule == "onecycle":  # the length of the run is fit's to say
             saved = {k: saved[k] for k in ("last_epoch", "_step_count", "_last_lr")}
         self.scheduler.load_state_dict(saved)
 

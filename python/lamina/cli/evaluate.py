@@ -1,0 +1,40 @@
+"""``lamina eval``."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+from lamina.trainer import Trainer
+
+from . import data, folder
+
+
+def run(options) -> int:
+    """Prints loss and accuracy of a run's best model on the held-out images."""
+    held = folder.config(options.run)
+    model = folder.best_model(options.run, held)
+    source = data.load(options.data or held["data"], augment=False)
+    if list(source.shape) != held["shape"] or len(source.classes) != len(held["classes"]):
+        raise ValueError(
+            f"data {source.name}: {len(source.classes)} classes of images {source.shape} do not fit "
+            f"the model's {len(held['classes'])} classes of {tuple(held['shape'])}"
+        )
+    trainer = Trainer(model, "cross_entropy", progress=False)
+    result = trainer.evaluate(source.held_out)
+    print(f"{options.run}: {100 * result['accuracy']:.2f} % of {len(source.held_out):,} held-out "
+          f"images right, loss {result['loss']:.4f}{_epoch(options.run)}")  # fmt: skip
+    return 0
+
+
+def _epoch(run: str) -> str:
+    """" (epoch 9)" from the weights' metadata."""
+    about = metadata(pathlib.Path(run) / "best.safetensors")
+    return f" (epoch {about['epoch']})" if "epoch" in about else ""
+
+
+def metadata(path: pathlib.Path) -> dict:
+    """The metadata in the header of a safetensors file."""
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        return json.loads(file.read(size)).get("__metadata__", {})
