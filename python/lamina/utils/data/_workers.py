@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 import traceback
+import warnings
 from multiprocessing import connection, reduction
 from typing import Any, NamedTuple
 
@@ -38,6 +39,13 @@ def get_worker_info() -> WorkerInfo | None:
     return _info
 
 
+class _KeyText(str):
+    """KeyError prints the repr of its argument: this one's is readable."""
+
+    def __repr__(self):
+        return str(self)
+
+
 class Failure:
     """An exception of a worker, as text."""
 
@@ -47,7 +55,11 @@ class Failure:
         self.text = traceback.format_exc()
 
     def reraise(self):
+        """Raises the same type with the worker's traceback in its text (RuntimeError where the
+        type cannot be made from one string)."""
         message = f"Caught {self.type.__name__} {self.where}.\nOriginal {self.text}"
+        if issubclass(self.type, KeyError):
+            message = _KeyText(message)
         try:
             error = self.type(message)
         except Exception:
@@ -66,6 +78,22 @@ def _rebuild(data, dtype, shape):
 def _reduce(t):
     t = t.detach().contiguous()
     return _rebuild, (bytes(raw(t)), str(t.dtype).rpartition(".")[2], tuple(t.shape))
+
+
+# Tensors go through the pipes as their bytes: no shared memory that a killed process could leave.
+reduction.ForkingPickler.register(lamina.Tensor, _reduce)
+
+
+def _pack(epoch, result, worker_id) -> bytes:
+    """(epoch, result) as bytes; what cannot be pickled becomes a Failure that says so."""
+    try:
+        return bytes(reduction.ForkingPickler.dumps((epoch, result)))
+    except Exception:
+        failure = Failure(f"in DataLoader worker process {worker_id}, sending a batch")
+        if isinstance(result, Failure):  # the type of its exception is local to the worker
+            failure.text, failure.where = result.text, result.where
+        failure.type = RuntimeError
+        return bytes(reduction.ForkingPickler.dumps((epoch, failure)))
 
 
 def run(dataset, fetcher, tasks, results, seed, worker_id, num_workers, init_fn) -> None:
@@ -102,9 +130,20 @@ def run(dataset, fetcher, tasks, results, seed, worker_id, num_workers, init_fn)
                 if epoch is None:
                     failure = result
         if epoch is not None:
-            results.put((epoch, result))
+            results.put(_pack(epoch, result, worker_id))
     results.cancel_join_thread()
     results.close()
+
+
+def _reason(code) -> str:
+    """What an exit code stands for, where it is a signal."""
+    if code is None or code >= 0:
+        return ""
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        return ""
+    return f" ({name}" + (": out of memory?)" if name == "SIGKILL" else ")")
 
 
 class Pool:
@@ -115,14 +154,16 @@ class Pool:
         self.timeout = loader.timeout
         self.epoch = 0
         self.processes, self.tasks, self.results = [], [], []
-        reduction.ForkingPickler.register(lamina.Tensor, _reduce)
         n = loader.num_workers
         for i in range(n):
             tasks, results = context.Queue(), context.Queue()
             args = (loader.dataset, fetcher, tasks, results, base_seed + i, i, n,
                     loader.worker_init_fn)  # fmt: skip
             process = context.Process(target=run, args=args, daemon=True)
-            process.start()
+            with warnings.catch_warnings():  # lamina's threads are made again after a fork
+                warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
+                process.start()
+            results._writer.close()  # so that a worker killed while it writes ends the pipe
             self.processes.append(process)
             self.tasks.append(tasks)
             self.results.append(results)
@@ -148,12 +189,17 @@ class Pool:
                     f"DataLoader: worker {worker} (pid {process.pid}) gave no batch for "
                     f"{self.timeout} seconds; raise timeout, or use more workers"
                 )
-            if results._reader not in ready:
+            try:
+                if results._reader not in ready:
+                    raise EOFError
+                epoch, result = reduction.ForkingPickler.loads(results.get())
+            except (EOFError, ConnectionError):
+                process.join(timeout=1)
                 raise RuntimeError(
                     f"DataLoader: worker {worker} (pid {process.pid}) exited unexpectedly with "
-                    f"code {process.exitcode}; use num_workers=0 to see the error itself"
-                )
-            epoch, result = results.get()
+                    f"code {process.exitcode}{_reason(process.exitcode)}; use num_workers=0 to see "
+                    "the error itself"
+                ) from None
             if epoch != self.epoch:
                 continue
             if isinstance(result, Failure):

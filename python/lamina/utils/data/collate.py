@@ -30,6 +30,8 @@ def default_collate(batch):
 
     Raises TypeError for other types and RuntimeError when members have different lengths.
     """
+    if len(batch) == 0:
+        raise ValueError("default_collate: the batch is empty; a sampler gave no indices")
     first = batch[0]
     if isinstance(first, lamina.Tensor):
         if any(t.shape != first.shape for t in batch):

@@ -1,8 +1,9 @@
 """Data sets: anything with ``__getitem__`` and ``__len__`` (or ``__iter__``).
 
 A data set whose samples lie in tensors may also have ``_batch(index, draws)``: the collated
-batch of the samples `index` (int64 tensor) in a few C++ calls, or None when it cannot. `draws`
-hands out the random numbers of augmentations (see `lamina.vision.transforms`).
+batch of the samples `index` (int64 tensor) in a few C++ calls; where that depends on its contents
+it says so in ``_can_batch()``. `draws` hands out the random numbers of augmentations (see
+`lamina.vision.transforms`).
 """
 
 from __future__ import annotations
@@ -18,14 +19,29 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 def batch_method(dataset):
-    """``dataset._batch`` where it tells the truth: None when a subclass redefines the samples
-    (``__getitem__``) below the class that defines ``_batch``, or when there is no ``_batch``."""
+    """``dataset._batch`` where it tells the truth; None when there is none, when ``_can_batch()``
+    is False, or when a subclass redefines the samples (``__getitem__``, ``__getitems__``) below
+    the class that defines ``_batch``."""
     for cls in type(dataset).__mro__:
         if "_batch" in cls.__dict__:
-            return dataset._batch
-        if "__getitem__" in cls.__dict__:
+            can = getattr(dataset, "_can_batch", None)
+            return dataset._batch if can is None or can() else None
+        if "__getitem__" in cls.__dict__ or "__getitems__" in cls.__dict__:
             return None
     return None
+
+
+def fetch_samples(dataset, indices: list) -> list:
+    """The samples `indices` as a list: one call where the data set has ``__getitems__``."""
+    if callable(getattr(dataset, "__getitems__", None)):
+        samples = dataset.__getitems__(indices)
+        if len(samples) != len(indices):
+            raise ValueError(
+                f"{type(dataset).__name__}: __getitems__ was asked for {len(indices)} samples and "
+                f"gave {len(samples)}"
+            )
+        return samples
+    return [dataset[i] for i in indices]
 
 
 class Dataset(Generic[T_co]):
@@ -106,6 +122,13 @@ class StackDataset(Dataset):
             return {k: d[index] for k, d in self.datasets.items()}
         return tuple(d[index] for d in self.datasets)
 
+    def __getitems__(self, indices: list) -> list:
+        """The samples `indices`, each part asked once."""
+        if isinstance(self.datasets, dict):
+            columns = [fetch_samples(d, indices) for d in self.datasets.values()]
+            return [dict(zip(self.datasets, row)) for row in zip(*columns)]
+        return list(zip(*(fetch_samples(d, indices) for d in self.datasets)))
+
     def __len__(self) -> int:
         return self._length
 
@@ -120,22 +143,28 @@ class Subset(Dataset[T_co]):
 
     def __getitem__(self, index):
         if isinstance(index, list):
-            return self.dataset[[self.indices[i] for i in index]]
+            return self.dataset[[self.indices[i] for i in index]]  # type: ignore[index]
         return self.dataset[self.indices[index]]
+
+    def __getitems__(self, indices: list) -> list:
+        """The samples `indices` of this subset."""
+        return fetch_samples(self.dataset, [self.indices[i] for i in indices])
 
     def __len__(self) -> int:
         return len(self.indices)
 
+    def _can_batch(self) -> bool:
+        return batch_method(self.dataset) is not None
+
     def _batch(self, index, draws):
-        inner = batch_method(self.dataset)
-        if inner is None:
-            return None
-        if self._index is None or self._index[0] is not self.indices:
+        held = self._index
+        if held is None or held[0] is not self.indices or held[1].numel() != len(self.indices):
             rows = self.indices
             if not isinstance(rows, lamina.Tensor):
                 rows = lamina.tensor([int(i) for i in rows], dtype=lamina.int64)
-            self._index = (self.indices, rows)
-        return inner(lamina.index_select(self._index[1], 0, index), draws)
+            self._index = held = (self.indices, rows)
+        rows = lamina.index_select(held[1], 0, index)
+        return self.dataset._batch(rows, draws)  # type: ignore[attr-defined]
 
 
 class ConcatDataset(Dataset[T_co]):

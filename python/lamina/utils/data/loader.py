@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections import deque
 
 import lamina
@@ -10,8 +11,17 @@ import lamina
 from ._draws import Draws
 from ._workers import End, Pool
 from .collate import default_collate, default_convert
-from .dataset import IterableDataset, batch_method
-from .sampler import BatchSampler, RandomSampler, SequentialSampler, draw_seed
+from .dataset import IterableDataset, batch_method, fetch_samples
+from .sampler import (
+    BatchSampler,
+    RandomSampler,
+    SequentialSampler,
+    WeightedRandomSampler,
+    draw_seed,
+)
+
+
+_FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
 
 class Fetcher:
@@ -40,22 +50,12 @@ class Fetcher:
         if self.single:
             return self.collate(self.dataset[index])
         if self.batched is not None:
-            rows = index if isinstance(index, lamina.Tensor) else self._as_rows(index)
+            rows = index if isinstance(index, lamina.Tensor) else _as_rows(index)
             if rows is not None:
-                batch = self.batched(rows, self.draws.at(position, len(rows)))
-                if batch is not None:
-                    return batch
-            self.batched = None  # this data set cannot, after all
+                return self.batched(rows, self.draws.at(position, len(rows)))
         if isinstance(index, lamina.Tensor):
             index = index.tolist()
-        if hasattr(self.dataset, "__getitems__"):
-            return self.collate(self.dataset.__getitems__(index))
-        return self.collate([self.dataset[i] for i in index])
-
-    def _as_rows(self, index):
-        if not all(isinstance(i, int) and i >= 0 for i in index):
-            return None
-        return lamina.tensor(list(index), dtype=lamina.int64)
+        return self.collate(fetch_samples(self.dataset, index))
 
     def _next(self):
         if self.batch_size is None:
@@ -66,6 +66,15 @@ class Fetcher:
         if not samples or (self.drop_last and len(samples) < self.batch_size):
             return End()
         return self.collate(samples)
+
+
+def _as_rows(index):
+    """A list of integers as an int64 tensor; None for indices of another kind."""
+    try:
+        rows = [operator.index(i) for i in index]
+    except TypeError:
+        return None
+    return lamina.tensor(rows, dtype=lamina.int64) if rows else None
 
 
 class DataLoader:
@@ -165,6 +174,14 @@ class DataLoader:
             )  # fmt: skip
         self.collate_fn = collate_fn
         self._pool: Pool | None = None
+        self._ready = True
+
+    def __setattr__(self, name, value):
+        if name in _FIXED and getattr(self, "_ready", False):
+            raise ValueError(
+                f"DataLoader: {name} cannot be set after the loader was made; make a new one"
+            )
+        super().__setattr__(name, value)
 
     def __len__(self) -> int:
         if isinstance(self.dataset, IterableDataset):
@@ -191,7 +208,7 @@ class DataLoader:
             yield from zip(self.sampler, itertools.count())
             return
         batches, position = self.batch_sampler, 0
-        known = (RandomSampler, SequentialSampler)
+        known = (RandomSampler, SequentialSampler, WeightedRandomSampler)
         if tensors and type(batches) is BatchSampler and type(batches.sampler) in known:
             order, size = batches.sampler._order(), batches.batch_size
             n = len(batches) * size if batches.drop_last else order.numel()
@@ -226,6 +243,7 @@ class DataLoader:
         self._pool = pool if self.persistent_workers else None
         try:
             pool.start(base_seed)
+            epoch = pool.epoch
             work = self._index(False)
             turn, waiting = deque(range(self.num_workers)), deque()
 
@@ -239,6 +257,11 @@ class DataLoader:
                 give()
             while waiting:
                 worker = waiting.popleft()
+                if pool.epoch != epoch:
+                    raise RuntimeError(
+                        "DataLoader: a new iteration was started on the same persistent workers; "
+                        "finish one before the next, or use persistent_workers=False"
+                    )
                 batch = pool.take(worker)
                 if isinstance(batch, End):
                     if worker in turn:

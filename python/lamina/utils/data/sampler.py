@@ -107,7 +107,7 @@ class SubsetRandomSampler(Sampler[int]):
 
     def __iter__(self):
         for i in lamina.randperm(len(self.indices), generator=self.generator).tolist():
-            yield self.indices[i]
+            yield int(self.indices[i])
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -116,8 +116,7 @@ class SubsetRandomSampler(Sampler[int]):
 class WeightedRandomSampler(Sampler[int]):
     """`num_samples` indices, i with probability weights[i] / sum(weights).
 
-    With replacement by inverting the cumulative sum; without, by the largest keys
-    log(u_i) / w_i (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006).
+    Drawn by `lamina.multinomial`; without replacement no index comes twice.
 
     Raises ValueError for negative or missing weights, or more samples than positive weights
     without replacement.
@@ -138,12 +137,12 @@ class WeightedRandomSampler(Sampler[int]):
                 "WeightedRandomSampler: weights must be a non-empty 1-D sequence, got shape "
                 f"{tuple(self.weights.shape)}"
             )
-        values = self.weights.tolist()
-        if min(values) < 0 or not sum(values) > 0:
+        total = self.weights.sum().item()
+        if self.weights.min().item() < 0 or not 0 < total < float("inf"):
             raise ValueError(
-                "WeightedRandomSampler: weights must be non-negative with a positive sum"
+                "WeightedRandomSampler: weights must be non-negative with a positive, finite sum"
             )
-        positive = sum(w > 0 for w in values)
+        positive = int((self.weights > 0).sum().item())
         if not replacement and num_samples > positive:
             raise ValueError(
                 f"WeightedRandomSampler: cannot draw {num_samples} samples without replacement "
@@ -153,26 +152,13 @@ class WeightedRandomSampler(Sampler[int]):
         self.replacement = replacement
         self.generator = generator
 
+    def _order(self):
+        return lamina.multinomial(
+            self.weights, self.num_samples, self.replacement, generator=self.generator
+        )
+
     def __iter__(self):
-        u = lamina.rand(
-            self.num_samples if self.replacement else self.weights.numel(),
-            dtype=lamina.float64,
-            generator=self.generator,
-        ).tolist()
-        w = self.weights.tolist()
-        if self.replacement:
-            import bisect
-
-            edges = list(itertools.accumulate(w))
-            last = max(i for i, x in enumerate(w) if x > 0)
-            return iter([min(bisect.bisect_right(edges, x * edges[-1]), last) for x in u])
-        import math
-
-        keys = [
-            (math.log(x or 5e-324) / wi if wi > 0 else -math.inf, -i)
-            for i, (x, wi) in enumerate(zip(u, w))
-        ]
-        return iter([-i for _, i in sorted(keys, reverse=True)[: self.num_samples]])
+        yield from self._order().tolist()
 
     def __len__(self) -> int:
         return self.num_samples
