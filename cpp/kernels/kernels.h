@@ -48,6 +48,7 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 #include "kernels/args_conv.h"
 #include "kernels/args_pool.h"
 // ---- indexing, sorting, gathering batches ------------------------------------------------------
+#include "kernels/args_batch.h"
 #include "kernels/args_index.h"
 #include "kernels/args_scan.h"
 #include "kernels/args_sort.h"
@@ -71,6 +72,7 @@ struct Kernels {
   ScanKernels scan;
   SortKernels sort;
   UpdateKernels update;
+  BatchKernels batch;
 };
 
 // The kernels of the best instruction set this CPU has, or of the one LAMINA_ISA names.

@@ -1,0 +1,6 @@
+#include "ops/batch.h"
+#include "python/bind.h"
+
+namespace lamina {
+static const Methods methods{def<gather_batch>("gather_batch")};
+}  // namespace lamina
