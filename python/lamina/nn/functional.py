@@ -24,3 +24,7 @@ def _gather(namespace: dict) -> list:
 
 
 __all__ = _gather(globals())
+
+
+def __getattr__(name: str):
+    raise AttributeError(f"module 'lamina.nn.functional' has no function {name!r}")
