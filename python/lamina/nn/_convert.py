@@ -151,7 +151,8 @@ def _shared(t: Tensor) -> Tensor:
     import mmap
 
     memory = memoryview(mmap.mmap(-1, t.numel() * t.dtype.itemsize))
-    integers = _core.from_buffer(memory.cast({1: "B", 2: "h", 4: "i", 8: "q"}[t.dtype.itemsize]))
+    kinds: dict = {1: "B", 2: "h", 4: "i", 8: "q"}
+    integers = _core.from_buffer(memory.cast(kinds[t.dtype.itemsize]))
     made = _core.view(_core.view_dtype(integers, t.dtype), tuple(t.shape))
     made.copy_(t.detach())
     made._shared_memory = True

@@ -78,13 +78,13 @@ def _cut(values: tuple, seen):
     if not at:
         return values, at
     made = _Cut.apply(seen, *(values[i] for i in at))
-    values = list(values)
+    full = list(values)
     for i, t in zip(at, made):
-        values[i] = t
-    return tuple(values), at
+        full[i] = t
+    return tuple(full), at
 
 
-def _fill(n: int, at: list, grads) -> tuple:
+def _fill(n: int, at, grads) -> tuple:
     full: list = [None] * n
     for i, g in zip(at, grads):
         full[i] = g
@@ -116,9 +116,8 @@ class BackwardHooks:
     def __init__(self, module, hooks, pre_hooks):
         self.module, self.hooks, self.pre_hooks = module, hooks, pre_hooks
         self.n_in = self.n_out = 0
-        self.in_at: list = []
-        self.out_at: list = []
-        self.grad_output: tuple | None = None
+        self.in_at = self.out_at = ()  # positions of the tensors that need gradients
+        self.grad_output = None
 
     def inputs(self, args: tuple) -> tuple:
         """The arguments, cut from the graph behind them if there are hooks to call."""

@@ -201,9 +201,7 @@ class State:
         """
         if not hasattr(state_dict, "keys") or not hasattr(state_dict, "__getitem__"):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        missing: list = []
-        unexpected: list = []
-        errors: list = []
+        missing, unexpected, errors = [], [], []
         metadata = getattr(state_dict, "_metadata", None)
         source = OrderedDict(state_dict)
         if metadata is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .. import _core
+
 
 class Tree:
     """Children, submodules, parameters and buffers, each object listed once."""
@@ -159,9 +161,9 @@ class Tree:
 
     def zero_grad(self, set_to_none=True) -> None:
         """Drops all gradients, or fills them with zeros."""
+        if set_to_none:
+            _core.clear_grads(list(self.parameters()))
+            return
         for p in self.parameters():
             if p.grad is not None:
-                if set_to_none:
-                    p.grad = None
-                else:
-                    p.grad = p.grad.detach().zero_()
+                p.grad = p.grad.detach().zero_()

@@ -195,7 +195,7 @@ class Threshold(Module):
 
 
 class RReLU(Module):
-    """A leaky_relu whose slope is drawn from [lower, upper) per element in training and """
+    """A leaky_relu whose slope is drawn from [lower, upper) per element in training and"""
 
     def __init__(self, lower=1.0 / 8, upper=1.0 / 3, inplace=False):
         super().__init__()

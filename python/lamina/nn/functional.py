@@ -6,26 +6,25 @@ operations name as functional.
 
 from __future__ import annotations
 
+import sys as _sys
+
 from .. import ops as _ops
-from ..ops import index as _index
-from ..ops import join as _join
 
 
 def _gather(namespace: dict) -> list:
     """Puts the functions that each module of lamina.ops lists as __functional__ here; returns
-    their names."""
-    names: list = []
+    their names. (Modules are looked up by path: ``ops.softmax`` is the function.)"""
+    names: set = set()
     for stem in _ops._STEMS:
-        module = getattr(_ops, stem, None)
+        module = _sys.modules.get(f"{_ops.__name__}.{stem}")
         for name in getattr(module, "__functional__", ()):
             namespace[name] = getattr(module, name)
-            names.append(name)
-    for module, more in ((_index, ("embedding", "one_hot")), (_join, ("pad",))):
-        for name in more:
-            if name not in namespace and hasattr(module, name):
-                namespace[name] = getattr(module, name)
-                names.append(name)
+            names.add(name)
     return sorted(names)
 
 
 __all__ = _gather(globals())
+
+
+def __getattr__(name: str):
+    raise AttributeError(f"module 'lamina.nn.functional' has no function {name!r}")

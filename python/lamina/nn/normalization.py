@@ -35,12 +35,10 @@ class _Norm(Module):
             else:
                 self.register_parameter(name, None)
         dtype = _core.default_dtype() if dtype is None else dtype
-        track = track_running_stats
-        self.register_buffer("running_mean", _core.full((num_features,), 0, dtype) if track else None)
-        self.register_buffer("running_var", _core.full((num_features,), 1, dtype) if track else None)
-        self.register_buffer(
-            "num_batches_tracked", _core.full((), 0, _core.int64) if track else None
-        )
+        kinds = {"running_mean": ((num_features,), dtype), "running_var": ((num_features,), dtype),
+                 "num_batches_tracked": ((), _core.int64)}  # fmt: skip
+        for name, (shape, kind) in kinds.items():
+            self.register_buffer(name, _core.empty(shape, kind) if track_running_stats else None)
         self.reset_parameters()
 
     def reset_running_stats(self) -> None:
@@ -207,7 +205,8 @@ class RMSNorm(Module):
     eps None: the dtype's machine epsilon. Raises ShapeError as `LayerNorm`.
     """
 
-    def __init__(self, normalized_shape, eps=None, elementwise_affine=True, device=None, dtype=None):
+    def __init__(self, normalized_shape, eps=None, elementwise_affine=True, device=None,
+                 dtype=None):  # fmt: skip
         super().__init__()
         one = isinstance(normalized_shape, int)
         self.normalized_shape = (normalized_shape,) if one else tuple(normalized_shape)
@@ -229,8 +228,7 @@ class RMSNorm(Module):
 
     def extra_repr(self) -> str:
         return (
-            f"{self.normalized_shape}, eps={self.eps}, "
-            f"elementwise_affine={self.elementwise_affine}"
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
         )
 
 

@@ -97,7 +97,7 @@ class ParameterDict(_Holder):
 
     def __init__(self, parameters=None):
         super().__init__()
-        self._keys: dict = {}
+        self._keys = {}
         if parameters is not None:
             self.update(parameters)
 

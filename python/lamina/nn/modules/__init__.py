@@ -1,0 +1,40 @@
+"""PyTorch's module paths: ``lamina.nn.modules.conv`` is `lamina.nn.conv`, and so on."""
+
+import sys as _sys
+
+from .. import (  # noqa: F401
+    activation,
+    container,
+    conv,
+    distance,
+    dropout,
+    flatten,
+    linear,
+    loss,
+    module,
+    normalization,
+    padding,
+    pooling,
+    sparse,
+)
+from .. import normalization as batchnorm
+from .. import normalization as instancenorm
+from ..activation import *
+from ..container import *
+from ..conv import *
+from ..distance import *
+from ..dropout import *
+from ..flatten import *
+from ..linear import *
+from ..loss import *
+from ..module import Module
+from ..normalization import *
+from ..padding import *
+from ..parameter_list import *
+from ..pooling import *
+from ..sparse import *
+
+for _name in ("activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten",
+              "instancenorm", "linear", "loss", "module", "normalization", "padding", "pooling",
+              "sparse"):  # fmt: skip
+    _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
