@@ -47,7 +47,12 @@ Tensor in_compute_type(const Tensor& a, const Tensor& b, F f) {
 
 Tensor swapped(const Tensor& t) { return transpose(t, -1, -2); }
 // (..., K) as (rows, K).
-Tensor as_rows(const Tensor& t) { return t.dim() == 2 ? t : reshape(t, {-1, t.size(-1)}); }
+Tensor as_rows(const Tensor& t) {
+  if (t.dim() == 2) return t;
+  int64_t rows = 1;
+  for (int d = 0; d + 1 < t.dim(); ++d) rows *= t.size(d);
+  return reshape(t, {rows, t.size(-1)});
+}
 
 // ---- launching ---------------------------------------------------------------------------------
 // Where product p of a batch finds its operands.

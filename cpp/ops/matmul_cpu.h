@@ -29,6 +29,13 @@ constexpr int kNV = 2;  // vectors per row of a tile
 template <class V>
 constexpr int kNR = kNV * kLanes<V>;
 
+// Few rows over row-major B: vectors per row of a tile, or 0. Long runs of each row of B are read,
+// which is what memory is fast at (measured, 4 MB of B, one row: 20 GB/s with 128 bytes of each row
+// at a time, 85 with 512).
+constexpr int wide_vectors(int rows) {
+  return kMR >= 12 ? (rows <= 3 ? 8 : rows <= 6 ? 4 : 0) : (rows == 1 ? 8 : rows <= 3 ? 4 : 0);
+}
+
 // ---- transposing in registers ------------------------------------------------------------------
 template <int... l>
 struct Lanes {};
@@ -148,8 +155,8 @@ static void pack_any(const Scalar<V>* src, int64_t row, int64_t step, int rows, 
 template <class V>
 struct Tile {
   using T = Scalar<V>;
-  const T* a;  // a[k * a_k + i]
-  int64_t a_k;
+  const T* a;  // a[i * a_row + k * a_k]; packed or column-major: a_row is 1
+  int64_t a_row, a_k;
   const T* b;  // b[k * b_k + j]
   int64_t b_k, depth;
   T* c;
@@ -160,7 +167,8 @@ struct Tile {
   bool relu;
 };
 
-template <class V, int R, int C>
+// R rows, C vectors of columns. strided: a_row is not 1.
+template <class V, int R, int C, bool strided>
 static void tile(const Tile<V>& t) {
   using T = Scalar<V>;
   constexpr int L = kLanes<V>;
@@ -170,14 +178,14 @@ static void tile(const Tile<V>& t) {
 #pragma GCC unroll 8
     for (int j = 0; j < C; ++j) acc[i][j] = V{};
   const T *a = t.a, *b = t.b;
-  const int64_t a_k = t.a_k, b_k = t.b_k;
+  const int64_t a_row = strided ? t.a_row : 1, a_k = t.a_k, b_k = t.b_k;
   for (int64_t k = t.depth; k > 0; --k) {
     V bv[C];
 #pragma GCC unroll 8
     for (int j = 0; j < C; ++j) bv[j] = load<V>(b + j * L);
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
-      const V av = set1<V>(a[i]);
+      const V av = set1<V>(a[i * a_row]);
 #pragma GCC unroll 8
       for (int j = 0; j < C; ++j) acc[i][j] = fma(av, bv[j], acc[i][j]);
     }
@@ -209,16 +217,22 @@ static void tile(const Tile<V>& t) {
 template <class V>
 using TileFn = void (*)(const Tile<V>&);
 template <class V, int R>
-static constexpr void fill_tiles(TileFn<V> (*table)[kNV]) {
-  table[R - 1][0] = tile<V, R, 1>;
-  table[R - 1][1] = tile<V, R, 2>;
-  if constexpr (R > 1) fill_tiles<V, R - 1>(table);
+static constexpr void fill_tiles(TileFn<V> (*table)[kNV][2], TileFn<V>* wide) {
+  table[R - 1][0][0] = tile<V, R, 1, false>;
+  table[R - 1][1][0] = tile<V, R, 2, false>;
+  table[R - 1][0][1] = tile<V, R, 1, true>;
+  table[R - 1][1][1] = tile<V, R, 2, true>;
+  if constexpr (wide_vectors(R) > 0) wide[R - 1] = tile<V, R, wide_vectors(R), false>;
+  if constexpr (R > 1) fill_tiles<V, R - 1>(table, wide);
 }
 template <class V>
 struct Tiles {
-  TileFn<V> f[kMR][kNV] = {};
-  constexpr Tiles() { fill_tiles<V, kMR>(f); }
+  TileFn<V> f[kMR][kNV][2] = {};  // rows, vectors, strided
+  TileFn<V> wide[kMR] = {};
+  constexpr Tiles() { fill_tiles<V, kMR>(f, wide); }
 };
+template <class V>
+constexpr Tiles<V> kTiles;
 
 // ---- the loops around it -----------------------------------------------------------------------
 // Piece i of `n` cut into `pieces` whose lengths differ by at most one: where it begins.
@@ -243,12 +257,56 @@ inline GemmArgs column_as_row(const GemmArgs& g) {
   return t;
 }
 
+// Few rows, row-major B: the first columns, as many as wide tiles cover; how many these are.
+template <class V>
+static int64_t gemm_wide(const GemmArgs& g) {
+  using T = Scalar<V>;
+  const int vectors = g.M <= kMR && g.b_col == 1 ? wide_vectors(int(g.M)) : 0;
+  const int64_t width = vectors * kLanes<V>;
+  if (!vectors || g.N < width) return 0;
+  const int rows = int(g.M);
+  for (int64_t k = 0; k == 0 || k < g.K; k += kGemmDepth) {
+    const int64_t depth = g.K - k < kGemmDepth ? g.K - k : kGemmDepth;
+    const bool end = k + depth == g.K;
+    Tile<V> t{};
+    t.a = static_cast<const T*>(g.a) + k * g.a_k;
+    t.a_k = g.a_k;
+    if (g.a_row != 1 && rows > 1) {
+      pack_any<V>(t.a, g.a_row, g.a_k, rows, depth, static_cast<T*>(g.scratch), rows);
+      t.a = static_cast<const T*>(g.scratch);
+      t.a_k = rows;
+    }
+    t.b_k = g.b_k;
+    t.depth = depth;
+    t.c_row = g.c_row;
+    t.columns = int(width);
+    t.add = g.accumulate || k > 0;
+    t.relu = end && g.epilogue.relu;
+    if (end) t.row_bias = static_cast<const T*>(g.epilogue.row_bias);
+    for (int64_t j = 0; j + width <= g.N; j += width) {
+      t.b = static_cast<const T*>(g.b) + k * g.b_k + j;
+      t.c = static_cast<T*>(g.c) + j;
+      if (end && g.epilogue.column_bias)
+        t.column_bias = static_cast<const T*>(g.epilogue.column_bias) + j;
+      kTiles<V>.wide[rows - 1](t);
+    }
+  }
+  return g.N / width * width;
+}
+
 template <class V>
 static void gemm(const GemmArgs& given) {
   using T = Scalar<V>;
   const bool column = given.N == 1 && given.c_row == 1 && given.M > 1;
-  const GemmArgs g = column ? column_as_row(given) : given;
-  static constexpr Tiles<V> tiles;
+  GemmArgs g = column ? column_as_row(given) : given;
+  if (const int64_t done = gemm_wide<V>(g)) {
+    if (done == g.N) return;
+    g.N -= done;
+    g.b = static_cast<const T*>(g.b) + done;
+    g.c = static_cast<T*>(g.c) + done;
+    if (g.epilogue.column_bias)
+      g.epilogue.column_bias = static_cast<const T*>(g.epilogue.column_bias) + done;
+  }
   constexpr int NR = kNR<V>;
   const T *a = static_cast<const T*>(g.a), *b = static_cast<const T*>(g.b);
   T* c = static_cast<T*>(g.c);
@@ -261,8 +319,8 @@ static void gemm(const GemmArgs& given) {
   T* const packed_b = static_cast<T*>(g.scratch);
   T* const packed_a =
       packed_b + depth0 * ((g.N < columns ? g.N : columns) + NR - 1) / NR * NR + NR;
-  // Column-major A feeds the inner loop as it is; packing pays once it is read three times.
-  const bool a_in_place = g.M == 1 || (g.a_row == 1 && g.N <= 2 * NR);
+  // A that is read once or twice feeds the inner loop as it is; more often, packing pays.
+  const bool a_in_place = g.M == 1 || g.N <= (g.a_row == 1 ? 2 * NR : NR);
   // So does row-major B, while the block fits in L2 beside A's.
   const bool b_in_place = g.b_col == 1 && row_blocks == 1 &&
                           (g.M <= kMR || depth0 * g.N * int64_t(sizeof(T)) <= 256 * 1024);
@@ -288,7 +346,7 @@ static void gemm(const GemmArgs& given) {
                         packed_a + i * depth, rows);
           }
         for (int64_t j = j0; j < j1; j += NR) {
-          Tile<V> t;
+          Tile<V> t{};
           t.b = whole ? b_block + (j - j0) : packed_b + (j - j0) * depth;
           t.b_k = whole ? g.b_k : NR;
           t.depth = depth;
@@ -298,14 +356,16 @@ static void gemm(const GemmArgs& given) {
           t.relu = end && g.epilogue.relu;
           t.column_bias = end && column_bias ? column_bias + j : nullptr;
           const int vectors = t.columns > kLanes<V> ? 2 : 1;
+          const bool strided = a_in_place && g.a_row != 1;
           for (int64_t h = 0; h < heights; ++h) {
             const int64_t i = cut(i1 - i0, heights, h);
             const int rows = int(cut(i1 - i0, heights, h + 1) - i);
-            t.a = a_in_place ? a + i0 + i + k * g.a_k : packed_a + i * depth;
+            t.a = a_in_place ? a + (i0 + i) * g.a_row + k * g.a_k : packed_a + i * depth;
+            t.a_row = g.a_row;
             t.a_k = a_in_place ? g.a_k : rows;
             t.c = c + (i0 + i) * g.c_row + j;
             t.row_bias = end && row_bias ? row_bias + i0 + i : nullptr;
-            tiles.f[rows - 1][vectors - 1](t);
+            kTiles<V>.f[rows - 1][vectors - 1][strided](t);
           }
         }
       }

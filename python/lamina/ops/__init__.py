@@ -3,7 +3,7 @@
 import importlib as _importlib
 
 _STEMS = (
-    "creation", "elementwise", "activation", "view", "reduce", "softmax", "loss", "norm", "matmul", "conv",
+    "creation", "elementwise", "activation", "view", "reduce", "softmax", "loss", "norm", "matmul", "einsum", "conv",
     "pool", "join", "index", "scan", "sort", "dropout",
 )  # fmt: skip
 

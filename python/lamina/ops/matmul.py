@@ -161,6 +161,18 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta=1, alpha=1, out=None
     return _write(out, product)
 
 
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``input @ weight.T + bias`` in one pass over the result.
+
+    input (..., in), weight (out, in), bias (out,) or None give (..., out); weight (in,) and a 0-dim
+    bias give (...). Raises ShapeError when the sizes do not fit, DTypeError when the dtypes differ.
+    """
+    if weight.dim() == 1:
+        y = _core.matmul(input, weight)
+        return y if bias is None else y + bias
+    return _core.linear(input, weight, bias)
+
+
 # ---- tensor products ----------------------------------------------------------------------------
 def tensordot(a: Tensor, b: Tensor, dims=2, out=None) -> Tensor:
     """Sums of products over pairs of dimensions: y[i.., j..] = sum_k a[i.., k..] b[k.., j..].
