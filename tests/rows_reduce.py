@@ -1,6 +1,7 @@
 """Rows of the reductions."""
 
 import numpy as np
+
 from row import Row
 
 
@@ -69,7 +70,7 @@ ROWS = [
     Row("var", lambda m, x: m.var(x, 1), lambda x: np_var(x, 1, 1), lambda n: [(3, n)],
         sizes=(2, 15, 16, 17, 33)),
     Row("var_columns", lambda m, x: m.var(x, 0, unbiased=False), lambda x: np_var(x, 0, 0),
-        lambda n: [(21, n)]),
+        lambda n: [(21, n)], sizes=(1, 15, 16, 17, 33)),
     Row("std", lambda m, x: m.std(x, 1, correction=0), lambda x: np.sqrt(np_var(x, 1, 0)),
         lambda n: [(3, n)], sizes=(2, 15, 16, 17, 33)),
     Row("var_mean", lambda m, x: m.var_mean(x, 1), lambda x: (np_var(x, 1, 1), x.mean(1)),

@@ -2,4 +2,42 @@
 // lamina).
 #pragma once
 
-struct MatmulKernels {};
+// What is done to an element of C as it is stored for the last time. The biases have C's type.
+struct Epilogue {
+  const void* column_bias = nullptr;  // (N): added to every row
+  const void* row_bias = nullptr;     // (M): added to every column
+  bool relu = false;                  // max(0, .) after that
+};
+
+// C[i, j] (+)= sum_k A[i, k] B[k, j]. All strides count elements; C's columns are adjacent.
+struct GemmArgs {
+  int64_t M, N, K;
+  const void* a;  // A[i, k] at a[i * a_row + k * a_k]
+  int64_t a_row, a_k;
+  const void* b;  // B[k, j] at b[k * b_k + j * b_col]
+  int64_t b_k, b_col;
+  void* c;
+  int64_t c_row;
+  bool accumulate;  // add to what C holds
+  Epilogue epilogue;
+  void* scratch;  // gemm_scratch_elements of C's type, 64-byte aligned
+};
+
+// Every element is one chain of multiply-adds over k within each block of kGemmDepth, the blocks'
+// sums added in order: its bits depend on neither M nor N nor how C is cut into pieces.
+constexpr int64_t kGemmDepth = 384;
+constexpr int64_t kGemmRows = 192;      // rows of A packed at a time (about L2 / 4)
+constexpr int64_t kGemmColumns = 2048;  // columns of B packed at a time (about 3 MB)
+
+inline int64_t gemm_scratch_elements(int64_t m, int64_t n, int64_t k) {
+  const int64_t rows = (m < kGemmRows ? m : kGemmRows) + 64;
+  // Few rows: B is packed one panel at a time.
+  const int64_t columns = (m <= kGemmRows ? 0 : n < kGemmColumns ? n : kGemmColumns) + 64;
+  return (rows + columns) * (k < kGemmDepth ? k : kGemmDepth) + 128;
+}
+
+struct MatmulKernels {
+  // The whole product on the calling thread, by Compute (int64 wraps around).
+  void (*gemm[3])(const GemmArgs&) = {};
+  int tile_rows[3] = {}, tile_columns[3] = {};  // what one pass of the inner loop makes
+};

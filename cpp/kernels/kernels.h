@@ -49,6 +49,7 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 #include "kernels/args_pool.h"
 // ---- indexing, sorting, gathering batches ------------------------------------------------------
 #include "kernels/args_index.h"
+#include "kernels/args_scan.h"
 #include "kernels/args_sort.h"
 // ---- optimizer steps ---------------------------------------------------------------------------
 #include "kernels/args_update.h"
@@ -67,6 +68,7 @@ struct Kernels {
   ConvKernels conv;
   PoolKernels pool;
   IndexKernels index;
+  ScanKernels scan;
   SortKernels sort;
   UpdateKernels update;
 };

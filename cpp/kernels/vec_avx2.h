@@ -87,6 +87,17 @@ inline bool any(I32 m) { return _mm256_movemask_epi8(__m256i(m)) != 0; }
 inline bool any(I64 m) { return _mm256_movemask_epi8(__m256i(m)) != 0; }
 inline bool all(I32 m) { return _mm256_movemask_epi8(__m256i(m)) == -1; }
 inline bool all(I64 m) { return _mm256_movemask_epi8(__m256i(m)) == -1; }
+// The tree of fold() in vec_base.h, in registers.
+inline float hsum(F32 v) {
+  __m128 x = _mm_add_ps(_mm256_castps256_ps128(__m256(v)), _mm256_extractf128_ps(__m256(v), 1));
+  x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+  return _mm_cvtss_f32(_mm_add_ss(x, _mm_shuffle_ps(x, x, 1)));
+}
+inline double hsum(F64 v) {
+  const __m128d x =
+      _mm_add_pd(_mm256_castpd256_pd128(__m256d(v)), _mm256_extractf128_pd(__m256d(v), 1));
+  return _mm_cvtsd_f64(_mm_add_sd(x, _mm_unpackhi_pd(x, x)));
+}
 inline F32 gather(const float* base, I32 index) {
   return F32(_mm256_i32gather_ps(base, __m256i(index), 4));
 }

@@ -76,6 +76,9 @@ inline bool any(I32 m) { return _mm512_movepi32_mask(__m512i(m)) != 0; }
 inline bool any(I64 m) { return _mm512_movepi64_mask(__m512i(m)) != 0; }
 inline bool all(I32 m) { return _mm512_movepi32_mask(__m512i(m)) == 0xffff; }
 inline bool all(I64 m) { return _mm512_movepi64_mask(__m512i(m)) == 0xff; }
+// The tree of fold() in vec_base.h, in registers.
+inline float hsum(F32 v) { return _mm512_reduce_add_ps(__m512(v)); }
+inline double hsum(F64 v) { return _mm512_reduce_add_pd(__m512d(v)); }
 inline F32 gather(const float* base, I32 index) {
   return F32(_mm512_i32gather_ps(__m512i(index), base, 4));
 }

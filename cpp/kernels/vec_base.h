@@ -50,21 +50,8 @@ constexpr int kLanes = int(sizeof(V) / sizeof(Scalar<V>));
 
 template <class V>
 inline V set1(Scalar<V> s) {
-  return V{} + s;
+  return s - V{};  // one broadcast: s - 0 is s, also for -0
 }
-template <>
-inline F32 set1<F32>(float s) {
-  F32 v;
-  for (int i = 0; i < kLanes<F32>; ++i) v[i] = s;
-  return v;
-}
-template <>
-inline F64 set1<F64>(double s) {
-  F64 v;
-  for (int i = 0; i < kLanes<F64>; ++i) v[i] = s;
-  return v;
-}
-
 template <class V>
 inline V load(const Scalar<V>* p) {
   return *reinterpret_cast<const typename VecInfo<V>::U*>(p);

@@ -79,7 +79,7 @@ inline void philox_group(const RoundKeys& keys, uint64_t block, F f) {
 // ---- words as numbers --------------------------------------------------------------------------
 inline F32 as_f32(double s) { return set1<F32>(float(s)); }
 inline F32 unit_f32(U64 w) { return to_float(I32(U32(w) >> 8)) * as_f32(0x1p-24); }  // [0, 1)
-inline F32 open_unit_f32(U64 w) {  // (0, 1]
+inline F32 open_unit_f32(U64 w) {                                                    // (0, 1]
   return (to_float(I32(U32(w) >> 1)) + as_f32(0.5)) * as_f32(0x1p-31);
 }
 inline F64 to_double(U64 x) {  // x < 2^53: the halves through the mantissas of 2^52 and 2^84
@@ -88,7 +88,7 @@ inline F64 to_double(U64 x) {  // x < 2^53: the halves through the mantissas of 
   return (high - set1<F64>(0x1p84 + 0x1p52)) + low;
 }
 inline F64 unit_f64(U64 w) { return to_double(w >> 11) * set1<F64>(0x1p-53); }  // [0, 1)
-inline F64 open_unit_f64(U64 w) {                                                // (0, 1)
+inline F64 open_unit_f64(U64 w) {                                               // (0, 1)
   return (to_double(w >> 12) + set1<F64>(0.5)) * set1<F64>(0x1p-52);
 }
 

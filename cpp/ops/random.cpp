@@ -38,7 +38,13 @@ void draw_launch(Call& c) {
   const int64_t n = y.numel(), item = item_size(a.dtype), group = kGroupBytes / item;
   Scratch dense(y.is_contiguous() ? 0 : size_t(n * item));
   const RandomArgs args{y.is_contiguous() ? y.data() : dense.as<void>(),
-                        a.key.seed, a.key.offset, n, a.a, a.b, a.low, a.range};
+                        a.key.seed,
+                        a.key.offset,
+                        n,
+                        a.a,
+                        a.b,
+                        a.low,
+                        a.range};
   parallel_rows((n + group - 1) / group, a.kind == kUniform || a.kind == kBernoulli ? 16 : 32,
                 [&](int64_t b, int64_t e) { fill(args, b, e); });
   if (y.is_contiguous()) return;
@@ -53,11 +59,8 @@ void draw_launch(Call& c) {
   });
 }
 void no_inputs(Vjp&) {}
-const Op kDraw{.name = "random",
-               .infer = draw_infer,
-               .launch = draw_launch,
-               .vjp = no_inputs,
-               .random = true};
+const Op kDraw{
+    .name = "random", .infer = draw_infer, .launch = draw_launch, .vjp = no_inputs, .random = true};
 
 Generator& pick(GeneratorRef& g) { return g ? *g : default_generator(); }
 
@@ -80,9 +83,7 @@ Tensor draw_into(const Tensor& x, DType dtype, int kind, double a, double b, int
     return run_into(draw_call(x.shape(), dtype, kind, a, b, low, range, g), x);
   return copy_(x, draw(x.shape(), dtype, kind, a, b, low, range, g));
 }
-DType drawn_as(DType dtype) {
-  return dtype == DType::float64 ? DType::float64 : DType::float32;
-}
+DType drawn_as(DType dtype) { return dtype == DType::float64 ? DType::float64 : DType::float32; }
 void check_floating(const char* name, DType dtype) {
   check(is_floating(dtype), ErrorKind::dtype, name, ": dtype must be floating, got ", dtype,
         "; use randint for integers");
@@ -103,7 +104,7 @@ class Words {
     }
     return batch_[at_++];
   }
-  uint64_t below(uint64_t n) { return uint64_t((unsigned __int128)(next()) * n >> 64); }
+  uint64_t below(uint64_t n) { return uint64_t((unsigned __int128)(next())*n >> 64); }
   double unit() { return double(next() >> 11) * 0x1p-53; }
   double open_unit() { return (double(next() >> 12) + 0.5) * 0x1p-52; }
 

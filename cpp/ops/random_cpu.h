@@ -1,7 +1,8 @@
 // Random numbers of the usual distributions, from Philox words (block layout: vec_philox.h).
 //
 //   uniform      a + (b - a) u           u: the top 24 bits of a word (53 of two for float64)
-//   normal       a + b z                 Box and Muller, Ann. Math. Stat. 29 (1958): of a group, the
+//   normal       a + b z                 Box and Muller, Ann. Math. Stat. 29 (1958): of a group,
+//   the
 //                                        first half of the words gives radii, the second angles
 //   exponential  -ln(u) / a
 //   bernoulli    1 where u < a
@@ -122,7 +123,8 @@ void integers(const RandomArgs& a, int64_t begin, int64_t end) {
     });
     const int64_t n = a.n - g * 16 < 16 ? a.n - g * 16 : 16;
     for (int64_t i = 0; i < n; ++i) {
-      const uint64_t u = a.range ? uint64_t((unsigned __int128)(words[i]) * a.range >> 64) : words[i];
+      const uint64_t u =
+          a.range ? uint64_t((unsigned __int128)(words[i]) * a.range >> 64) : words[i];
       y[g * 16 + i] = int64_t(uint64_t(a.low) + u);
     }
   }

@@ -8,8 +8,7 @@ namespace lamina {
 namespace {
 
 struct GeneratorObject {
-  PyObject_HEAD
-  Generator* g;
+  PyObject_HEAD Generator* g;
 };
 PyTypeObject* g_generator_type = nullptr;
 Generator* of(PyObject* o) { return reinterpret_cast<GeneratorObject*>(o)->g; }
@@ -70,10 +69,14 @@ Tensor integers_(const Tensor& x, int64_t low, int64_t range, GeneratorRef g) {
 }
 
 const Methods methods{
-    def<random_uniform>("random_uniform"), def<random_normal>("random_normal"),
-    def<integers>("random_integers"),      def<random_permutation>("random_permutation"),
-    def<random_>("random_"),               def<integers_>("random_integers_"),
-    def<random_poisson>("random_poisson"), def<multinomial>("multinomial"),
+    def<random_uniform>("random_uniform"),
+    def<random_normal>("random_normal"),
+    def<integers>("random_integers"),
+    def<random_permutation>("random_permutation"),
+    def<random_>("random_"),
+    def<integers_>("random_integers_"),
+    def<random_poisson>("random_poisson"),
+    def<multinomial>("multinomial"),
 };
 
 }  // namespace

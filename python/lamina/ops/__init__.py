@@ -8,11 +8,13 @@ _STEMS = (
 )  # fmt: skip
 
 __all__: list[str] = []
+_modules = []
 for _stem in _STEMS:
     try:
-        _module = _importlib.import_module(f".{_stem}", __name__)
+        _modules.append(_importlib.import_module(f".{_stem}", __name__))
     except ModuleNotFoundError:
         continue
+for _module in _modules:  # after all imports: a function may have the name of a module (norm)
     for _name in _module.__all__:
         globals()[_name] = getattr(_module, _name)
     __all__ += _module.__all__

@@ -1,0 +1,223 @@
+// Batch normalisation of x (N, C, S), per channel c, n = N S:
+//   mean = sum x / n,  var = sum (x - mean)^2 / n,  rstd = 1 / sqrt(var + eps)
+//   y  = (x - mean) rstd w + b
+//   gb = sum g,  gw = sum g (x - mean) rstd
+//   gx = w rstd (g - gb / n - (x - mean) rstd gw / n)      training
+//   gx = w rstd g                                          with given statistics
+//
+// S > 1: a channel is N runs of S elements; S = 1: channels are the lanes of a vector.
+// Cost: forward reads x twice and writes y; backward reads x and g twice and writes gx. The second
+// reading comes from the cache while a channel (or a block of columns) fits.
+#pragma once
+#include "kernels/vec_moments.h"
+
+namespace lamina::LAMINA_ISA {
+namespace {
+
+template <class T>
+const T* in_(const void* p) {
+  return static_cast<const T*>(p);
+}
+template <class T>
+T* out_(void* p) {
+  return static_cast<T*>(p);
+}
+template <class T>
+double or_(const void* p, int64_t i, double otherwise) {
+  return p ? double(in_<T>(p)[i]) : otherwise;
+}
+
+// The statistics of channel c, from its moments.
+template <class T>
+void keep_moments(const BatchNormArgs& a, int64_t c, Moments m) {
+  out_<T>(a.mean)[c] = T(m.mean);
+  out_<T>(a.rstd)[c] = T(1 / __builtin_sqrt(m.variance + a.eps));
+  if (!a.running_mean) return;
+  const double n = double(a.N * a.S), keep = 1 - a.momentum;
+  T *const rm = out_<T>(a.running_mean) + c, *const rv = out_<T>(a.running_var) + c;
+  *rm = T(keep * double(*rm) + a.momentum * m.mean);
+  *rv = T(keep * double(*rv) + a.momentum * (m.variance * (n / (n - 1))));
+}
+
+// ---- S > 1 -------------------------------------------------------------------------------------
+template <class V>
+void channel(const BatchNormArgs& a, int64_t c) {
+  using T = Scalar<V>;
+  const int64_t step = a.C * a.S;
+  const T* const x = in_<T>(a.x) + c * a.S;
+  T* const y = out_<T>(a.y) + c * a.S;
+  if (a.training) keep_moments<T>(a, c, moments<V>(x, a.N, a.S, step));
+  const double rstd = double(in_<T>(a.rstd)[c]);
+  const V mean = set1<V>(in_<T>(a.mean)[c]);
+  const V scale = set1<V>(T(rstd * or_<T>(a.weight, c, 1))),
+          bias = set1<V>(T(or_<T>(a.bias, c, 0)));
+  for (int64_t k = 0; k < a.N; ++k) {
+    const T* const p = x + k * step;
+    T* const q = y + k * step;
+    each_vector<V>(a.S, [&](int64_t i, int n) {
+      store_some<V>(q + i, fma(load_some<V>(p + i, n) - mean, scale, bias), n);
+    });
+  }
+}
+
+template <class V>
+void channel_grad(const BatchNormArgs& a, int64_t c) {
+  using T = Scalar<V>;
+  const int64_t step = a.C * a.S;
+  const T *const x = in_<T>(a.x) + c * a.S, *const g = in_<T>(a.g) + c * a.S;
+  const double rstd = double(in_<T>(a.rstd)[c]), w = or_<T>(a.weight, c, 1);
+  const T centre = in_<T>(a.mean)[c];
+  const V mean = set1<V>(centre);
+  TwoSums<V> sums;
+  if (a.training || a.gweight || a.gbias) {
+    for (int64_t k = 0; k < a.N; ++k) {
+      const T *const p = x + k * step, *const q = g + k * step;
+      sums.run(a.S, [&](int64_t i, int n, V* s, V* t) {
+        const V d = load_some<V>(q + i, n);
+        *s = d;
+        *t = d * (load_some<V>(p + i, n, centre) - mean);
+      });
+    }
+    sums.flush();
+  }
+  if (a.gbias) out_<T>(a.gbias)[c] = T(sums.first);
+  if (a.gweight) out_<T>(a.gweight)[c] = T(sums.second * rstd);
+  if (!a.gx) return;
+  const double n = double(a.N * a.S);
+  const V scale = set1<V>(T(w * rstd));
+  const V slope = set1<V>(T(a.training ? -w * rstd * rstd * rstd * sums.second / n : 0));
+  const V shift = set1<V>(T(a.training ? -w * rstd * sums.first / n : 0));
+  for (int64_t k = 0; k < a.N; ++k) {
+    const T *const p = x + k * step, *const q = g + k * step;
+    T* const to = out_<T>(a.gx) + c * a.S + k * step;
+    if (a.training)
+      each_vector<V>(a.S, [&](int64_t i, int m) {
+        const V d = load_some<V>(p + i, m) - mean;
+        store_some<V>(to + i, fma(d, slope, fma(load_some<V>(q + i, m), scale, shift)), m);
+      });
+    else
+      each_vector<V>(
+          a.S, [&](int64_t i, int m) { store_some<V>(to + i, load_some<V>(q + i, m) * scale, m); });
+  }
+}
+
+// ---- S = 1: columns [c, c + m) of (N, C), m up to four vectors ---------------------------------
+template <class V>
+struct Columns {
+  using T = Scalar<V>;
+  static constexpr int L = kLanes<V>, width = 4 * L;
+  int64_t c;
+  int part[4];  // columns in each vector
+  Columns(int64_t first, int64_t m) : c(first) {
+    for (int k = 0; k < 4; ++k) {
+      const int64_t left = m - k * L;
+      part[k] = left < 0 ? 0 : left < L ? int(left) : L;
+    }
+  }
+  V get(const T* row, int k, T fill = 0) const {
+    return load_some<V>(row + c + k * L, part[k], fill);
+  }
+  void put(T* row, int k, V v) const { store_some<V>(row + c + k * L, v, part[k]); }
+  // One number per column, or `fill` everywhere.
+  V vector(const void* p, int k, T fill) const { return p ? get(in_<T>(p), k) : set1<V>(fill); }
+
+  // Per column: the sums over rows of the two terms f(row, k, &a, &b).
+  template <class F>
+  void sums(int64_t N, double* first, double* second, F f) const {
+    for (int i = 0; i < width; ++i) first[i] = second[i] = 0;
+    for (int64_t r = 0; r < N; r += 32) {
+      const int64_t end = r + 32 < N ? r + 32 : N;
+      for (int k = 0; k < 4 && part[k]; ++k) {
+        V s{}, t{};
+        for (int64_t row = r; row < end; ++row) {
+          V a, b;
+          f(row, k, &a, &b);
+          s += a, t += b;
+        }
+        for (int i = 0; i < L; ++i)
+          first[k * L + i] += double(s[i]), second[k * L + i] += double(t[i]);
+      }
+    }
+  }
+};
+
+template <class V>
+void columns(const BatchNormArgs& a, int64_t c, int64_t m) {
+  using T = Scalar<V>;
+  const Columns<V> at(c, m);
+  const T* const x = in_<T>(a.x);
+  if (a.training) {
+    double first[at.width], second[at.width];
+    at.sums(a.N, first, second, [&](int64_t r, int k, V* s, V* t) {
+      const V d = at.get(x + r * a.C, k) - at.get(x, k);  // the first row is the shift
+      *s = d;
+      *t = d * d;
+    });
+    const double n = double(a.N);
+    for (int64_t i = 0; i < m; ++i) {
+      const double d = first[i] / n, variance = second[i] / n - d * d;
+      keep_moments<T>(a, c + i, {double(x[c + i]) + d, variance < 0 ? 0 : variance});
+    }
+  }
+  for (int k = 0; k < 4 && at.part[k]; ++k) {
+    const V mean = at.vector(a.mean, k, 0), bias = at.vector(a.bias, k, 0);
+    const V scale = at.vector(a.rstd, k, 0) * at.vector(a.weight, k, 1);
+    for (int64_t r = 0; r < a.N; ++r)
+      at.put(out_<T>(a.y) + r * a.C, k, fma(at.get(x + r * a.C, k) - mean, scale, bias));
+  }
+}
+
+template <class V>
+void columns_grad(const BatchNormArgs& a, int64_t c, int64_t m) {
+  using T = Scalar<V>;
+  const Columns<V> at(c, m);
+  const T *const x = in_<T>(a.x), *const g = in_<T>(a.g);
+  double first[at.width], second[at.width];
+  T slope[at.width] = {}, shift[at.width] = {};
+  at.sums(a.N, first, second, [&](int64_t r, int k, V* s, V* t) {
+    const V d = at.get(g + r * a.C, k);
+    *s = d;
+    *t = d * (at.get(x + r * a.C, k) - at.vector(a.mean, k, 0));
+  });
+  for (int64_t i = 0; i < m; ++i) {
+    const double rstd = double(in_<T>(a.rstd)[c + i]), w = or_<T>(a.weight, c + i, 1);
+    if (a.gbias) out_<T>(a.gbias)[c + i] = T(first[i]);
+    if (a.gweight) out_<T>(a.gweight)[c + i] = T(second[i] * rstd);
+    if (!a.training) continue;
+    slope[i] = T(-w * rstd * rstd * rstd * second[i] / double(a.N));
+    shift[i] = T(-w * rstd * first[i] / double(a.N));
+  }
+  if (!a.gx) return;
+  for (int k = 0; k < 4 && at.part[k]; ++k) {
+    const V mean = at.vector(a.mean, k, 0);
+    const V scale = at.vector(a.rstd, k, 0) * at.vector(a.weight, k, 1);
+    const V b = load<V>(slope + k * at.L), s = load<V>(shift + k * at.L);
+    for (int64_t r = 0; r < a.N; ++r) {
+      const V d = at.get(x + r * a.C, k) - mean;
+      at.put(out_<T>(a.gx) + r * a.C, k, fma(d, b, fma(at.get(g + r * a.C, k), scale, s)));
+    }
+  }
+}
+
+template <class V, bool grad>
+void batch_norm(const BatchNormArgs& a, int64_t begin, int64_t end) {
+  if (a.S > 1) {
+    for (int64_t c = begin; c < end; ++c) grad ? channel_grad<V>(a, c) : channel<V>(a, c);
+    return;
+  }
+  for (int64_t c = begin; c < end; c += 4 * kLanes<V>) {
+    const int64_t m = end - c < 4 * kLanes<V> ? end - c : 4 * kLanes<V>;
+    grad ? columns_grad<V>(a, c, m) : columns<V>(a, c, m);
+  }
+}
+
+}  // namespace
+
+void fill_norm(Kernels& k) {
+  k.norm.batch_norm[kF32] = batch_norm<F32, false>;
+  k.norm.batch_norm[kF64] = batch_norm<F64, false>;
+  k.norm.batch_norm_grad[kF32] = batch_norm<F32, true>;
+  k.norm.batch_norm_grad[kF64] = batch_norm<F64, true>;
+}
+
+}  // namespace lamina::LAMINA_ISA

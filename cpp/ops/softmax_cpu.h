@@ -1,0 +1,362 @@
+// softmax, log_softmax, their gradients, and cross-entropy with its gradient.
+//
+//   softmax       y = exp(x - m) / s,  m = max x,  s = sum exp(x - m)      gx = y (g - sum g y)
+//   log_softmax   y = (x - m) - log s                                      gx = g - exp(y) sum g
+//   cross-entropy loss = sum_c q_c (log s + m - x_c)                       gx = g (Q exp(x - m) / s
+//   - q)
+//     q_c = (1 - e) w_t [c = t] + e w_c / N,  Q = sum_c q_c, e the label smoothing
+//
+// Layout: (P, N, S) dense. S = 1: a row at a time, lanes along the row; a row of 10 classes is one
+// masked vector. S > 1: lanes across columns. Cost: the row is read from memory once and stays in
+// cache for the second reading; sums go block by block into a double.
+#pragma once
+#include "kernels/kernels.h"
+#include "kernels/vec_math.h"
+
+namespace lamina::LAMINA_ISA {
+namespace {
+
+constexpr int64_t kSumBlock = 512;
+
+template <class V>
+inline V part(const Scalar<V>* p, int64_t n, Scalar<V> fill) {
+  return n >= kLanes<V> ? load<V>(p) : load<V>(p, int(n), fill);
+}
+template <class V>
+inline void put(Scalar<V>* p, V v, int64_t n) {
+  if (n >= kLanes<V>)
+    store(p, v);
+  else
+    store(p, v, int(n));
+}
+template <class V>
+constexpr Scalar<V> kLowest = -Scalar<V>(__builtin_inf());
+template <class V>
+inline Scalar<V> log_of(Scalar<V> s) {
+  return log(set1<V>(s))[0];
+}
+
+// e^x for x <= 0 (or NaN): no overflow to think of, so 2^n goes straight into the exponent. Below
+// -86.5, where that would leave the normal numbers, 0.
+inline F32 exp_below(F32 x) {
+  const F32 least = set1<F32>(-86.5f), c = max(least, x);
+  const F32 n = round(c * set1<F32>(1.44269504089f));
+  F32 r = fnma(n, set1<F32>(0.693145751953125f), c);
+  r = fnma(n, set1<F32>(1.42860682030941723212e-6f), r);
+  const F32 y = expm1_core(r) + set1<F32>(1.0f);
+  return select(x < least, F32{}, from_bits(bits(y) + (to_int(n) << 23)));
+}
+inline F64 exp_below(F64 x) { return exp(x); }
+
+// ---- one dense row -----------------------------------------------------------------------------
+template <class V>
+inline Scalar<V> row_max(const Scalar<V>* x, int64_t n) {
+  constexpr int64_t L = kLanes<V>;
+  V a = part<V>(x, n, kLowest<V>);
+  if (n <= L) return hmax(a);
+  V b = a;
+  int64_t i = L;
+  for (; i + 2 * L <= n; i += 2 * L) {
+    a = max(a, load<V>(x + i));
+    b = max(b, load<V>(x + i + L));
+  }
+  for (; i < n; i += L) a = max(a, part<V>(x + i, n - i, kLowest<V>));
+  return hmax(max(a, b));
+}
+// sum over i of f(i, how many), a vector of terms that is 0 in unused lanes.
+template <class V, class F>
+inline double row_sum(int64_t n, F f) {
+  constexpr int64_t L = kLanes<V>;
+  double s = 0;
+  for (int64_t b = 0; b < n; b += kSumBlock) {
+    const int64_t end = n - b < kSumBlock ? n : b + kSumBlock;
+    V a = V{}, c = V{};
+    int64_t i = b;
+    for (; i + 2 * L <= end; i += 2 * L) {
+      a = a + f(i, L);
+      c = c + f(i + L, L);
+    }
+    for (; i < end; i += L) a = a + f(i, end - i);
+    s += hsum(a + c);
+  }
+  return s;
+}
+template <class V>
+inline double row_exp_sum(const Scalar<V>* x, int64_t n, Scalar<V> m) {
+  return row_sum<V>(
+      n, [&](int64_t i, int64_t w) { return exp_below(part<V>(x + i, w, kLowest<V>) - set1<V>(m)); });
+}
+
+template <class V, int kind>
+void row(const Scalar<V>* x, const Scalar<V>* g, Scalar<V>* y, int64_t n) {
+  using T = Scalar<V>;
+  constexpr int64_t L = kLanes<V>;
+  if constexpr (kind == kSoftmaxValue) {
+    if (n <= L) {  // in one register
+      const V v = part<V>(x, n, kLowest<V>), e = exp_below(v - set1<V>(hmax(v)));
+      put(y, e * set1<V>(1 / hsum(e)), n);
+      return;
+    }
+    const T m = row_max<V>(x, n);
+    const double s = row_sum<V>(n, [&](int64_t i, int64_t w) {
+      const V e = exp_below(part<V>(x + i, w, kLowest<V>) - set1<V>(m));
+      put(y + i, e, w);
+      return e;
+    });
+    const V scale = set1<V>(T(1 / s));
+    int64_t i = 0;
+    for (; i + L <= n; i += L) store(y + i, load<V>(y + i) * scale);
+    if (i < n) put(y + i, part<V>(y + i, n - i, 0) * scale, n - i);
+  } else if constexpr (kind == kLogSoftmaxValue) {
+    const T m = row_max<V>(x, n), l = log_of<V>(T(row_exp_sum<V>(x, n, m)));
+    for (int64_t i = 0; i < n; i += L)
+      put(y + i, (part<V>(x + i, n - i, 0) - set1<V>(m)) - set1<V>(l), n - i);
+  } else if constexpr (kind == kSoftmaxGrad) {
+    const V d = set1<V>(T(row_sum<V>(
+        n, [&](int64_t i, int64_t w) { return part<V>(x + i, w, 0) * part<V>(g + i, w, 0); })));
+    for (int64_t i = 0; i < n; i += L)
+      put(y + i, part<V>(x + i, n - i, 0) * (part<V>(g + i, n - i, 0) - d), n - i);
+  } else {
+    const V d =
+        set1<V>(T(row_sum<V>(n, [&](int64_t i, int64_t w) { return part<V>(g + i, w, 0); })));
+    for (int64_t i = 0; i < n; i += L)
+      put(y + i, fnma(exp_below(part<V>(x + i, n - i, 0)), d, part<V>(g + i, n - i, 0)), n - i);
+  }
+}
+
+// ---- one vector of columns, rows S apart -------------------------------------------------------
+// sum over rows of f(r), 32 rows at a time.
+template <class V, class F>
+inline V column_sum(int64_t n, F f) {
+  V s = V{};
+  for (int64_t b = 0; b < n; b += 32) {
+    const int64_t end = n - b < 32 ? n : b + 32;
+    V a = V{};
+    for (int64_t r = b; r < end; ++r) a = a + f(r);
+    s = s + a;
+  }
+  return s;
+}
+template <class V>
+inline V column_max(const Scalar<V>* x, int64_t n, int64_t S, int64_t w) {
+  V m = part<V>(x, w, 0);
+  for (int64_t r = 1; r < n; ++r) m = max(m, part<V>(x + r * S, w, 0));
+  return m;
+}
+template <class V, int kind>
+void column(const Scalar<V>* x, const Scalar<V>* g, Scalar<V>* y, int64_t n, int64_t S, int64_t w) {
+  if constexpr (kind == kSoftmaxValue) {
+    const V m = column_max<V>(x, n, S, w);
+    const V s = column_sum<V>(n, [&](int64_t r) {
+      const V e = exp_below(part<V>(x + r * S, w, 0) - m);
+      put(y + r * S, e, w);
+      return e;
+    });
+    const V scale = set1<V>(1) / s;
+    for (int64_t r = 0; r < n; ++r) put(y + r * S, part<V>(y + r * S, w, 0) * scale, w);
+  } else if constexpr (kind == kLogSoftmaxValue) {
+    const V m = column_max<V>(x, n, S, w);
+    const V l = log(column_sum<V>(n, [&](int64_t r) { return exp_below(part<V>(x + r * S, w, 0) - m); }));
+    for (int64_t r = 0; r < n; ++r) put(y + r * S, (part<V>(x + r * S, w, 0) - m) - l, w);
+  } else if constexpr (kind == kSoftmaxGrad) {
+    const V d = column_sum<V>(
+        n, [&](int64_t r) { return part<V>(x + r * S, w, 0) * part<V>(g + r * S, w, 0); });
+    for (int64_t r = 0; r < n; ++r)
+      put(y + r * S, part<V>(x + r * S, w, 0) * (part<V>(g + r * S, w, 0) - d), w);
+  } else {
+    const V d = column_sum<V>(n, [&](int64_t r) { return part<V>(g + r * S, w, 0); });
+    for (int64_t r = 0; r < n; ++r)
+      put(y + r * S, fnma(exp_below(part<V>(x + r * S, w, 0)), d, part<V>(g + r * S, w, 0)), w);
+  }
+}
+
+// f(start of the columns in (P, N, S), row number of the first, how many) for every vector of
+// units.
+template <class V, class F>
+inline void tiles(int64_t N, int64_t S, int64_t begin, int64_t end, F f) {
+  const int64_t count = (S + kSoftmaxTile - 1) / kSoftmaxTile;
+  for (int64_t u = begin; u < end; ++u) {
+    const int64_t p = u / count, from = u % count * kSoftmaxTile;
+    const int64_t to = S - from < kSoftmaxTile ? S : from + kSoftmaxTile;
+    for (int64_t j = from; j < to; j += kLanes<V>)
+      f(p * N * S + j, p * S + j, to - j < kLanes<V> ? to - j : kLanes<V>);
+  }
+}
+template <class V, int kind>
+void softmax(const SoftmaxArgs& a, int64_t begin, int64_t end) {
+  using T = Scalar<V>;
+  const T *const x = static_cast<const T*>(a.x), *const g = static_cast<const T*>(a.g);
+  T* const y = static_cast<T*>(a.y);
+  if (a.S == 1) {
+    for (int64_t r = begin; r < end; ++r) row<V, kind>(x + r * a.N, g + r * a.N, y + r * a.N, a.N);
+    return;
+  }
+  tiles<V>(a.N, a.S, begin, end, [&](int64_t at, int64_t, int64_t w) {
+    column<V, kind>(x + at, g + at, y + at, a.N, a.S, w);
+  });
+}
+
+// ---- cross-entropy -----------------------------------------------------------------------------
+template <class V>
+struct Entropy {
+  using T = Scalar<V>;
+  static constexpr int64_t L = kLanes<V>;
+  const CrossEntropyArgs& a;
+  const T* x = static_cast<const T*>(a.x);
+  const T* weight = static_cast<const T*>(a.weight);
+  int64_t bad = -1;
+
+  T weight_of(int64_t c) const { return weight ? weight[c] : T(1); }
+  bool valid(int64_t row, int64_t t) {
+    if (uint64_t(t) < uint64_t(a.N)) return true;
+    if (bad < 0) bad = row;
+    return false;
+  }
+
+  // Rows [row, row + w): m = max, s = sum exp(x - m), u = sum_c w_c (m - x_c) (smoothing only).
+  void losses(int64_t row, int64_t w, V m, V s, V u) {
+    const T e = T(a.smoothing);
+    const V logs = log(s), inverse = set1<V>(1) / s;
+    T* const stats = static_cast<T*>(a.stats);
+    put(stats + row, m, w);
+    put(stats + a.R + row, inverse, w);
+    for (int i = 0; i < w; ++i) {
+      const int64_t r = row + i, t = a.target[r];
+      T loss = 0;
+      if (t != a.ignore && valid(r, t)) {
+        const int64_t at = a.S == 1 ? r * a.N + t : (r / a.S * a.N + t) * a.S + r % a.S;
+        loss = (1 - e) * weight_of(t) * (logs[i] + (m[i] - x[at]));
+        if (e > 0) loss += e / T(a.N) * (T(a.weights) * logs[i] + u[i]);
+      }
+      static_cast<T*>(a.loss)[r] = loss;
+    }
+  }
+  void rows(int64_t begin, int64_t end) {
+    const int64_t n = a.N;
+    for (int64_t r0 = begin; r0 < end; r0 += L) {
+      const int64_t w = end - r0 < L ? end - r0 : L;
+      V m = V{}, s = set1<V>(1), u = V{};
+      for (int i = 0; i < w; ++i) {
+        const T* const from = x + (r0 + i) * n;
+        const T most = row_max<V>(from, n);
+        m[i] = most;
+        s[i] = T(row_exp_sum<V>(from, n, most));
+        if (a.smoothing > 0)
+          u[i] = T(row_sum<V>(n, [&](int64_t k, int64_t left) {
+            const V d = set1<V>(most) - part<V>(from + k, left, most);
+            return weight ? d * part<V>(weight + k, left, 0) : d;
+          }));
+      }
+      losses(r0, w, m, s, u);
+    }
+  }
+  void columns(int64_t begin, int64_t end) {
+    const int64_t n = a.N, S = a.S;
+    tiles<V>(n, S, begin, end, [&](int64_t at, int64_t row, int64_t w) {
+      const T* const from = x + at;
+      const V m = column_max<V>(from, n, S, w);
+      const V s = column_sum<V>(n, [&](int64_t r) { return exp_below(part<V>(from + r * S, w, 0) - m); });
+      V u = V{};
+      if (a.smoothing > 0)
+        u = column_sum<V>(n, [&](int64_t r) {
+          return (m - part<V>(from + r * S, w, 0)) * set1<V>(weight_of(r));
+        });
+      losses(row, w, m, s, u);
+    });
+  }
+
+  // gx = scale (Q p - q): the factors of row r, all 0 for an ignored one.
+  struct Factors {
+    T p, each, hit;  // gx_c = p * exp(x_c - m) - each * w_c - hit [c = t]
+  };
+  Factors factors(int64_t r, int64_t t) const {
+    if (t == a.ignore) return {0, 0, 0};
+    const double e = a.smoothing, g = double(static_cast<const T*>(a.g)[r * a.gstep]) * a.gscale;
+    const double hit = g * (1 - e) * weight_of(t), each = g * e / double(a.N);
+    const double inverse = static_cast<const T*>(a.stats)[a.R + r];
+    return {T((hit + each * a.weights) * inverse), T(each), T(hit)};
+  }
+  void grad_rows(int64_t begin, int64_t end) {
+    const int64_t n = a.N;
+    for (int64_t r = begin; r < end; ++r) {
+      const int64_t t = a.target[r];
+      const T* const from = x + r * n;
+      T* const to = static_cast<T*>(a.gx) + r * n;
+      const Factors f = factors(r, t);
+      const V p = set1<V>(f.p), m = set1<V>(static_cast<const T*>(a.stats)[r]);
+      if (t == a.ignore) {
+        for (int64_t i = 0; i < n; ++i) to[i] = 0;
+        continue;
+      }
+      if (f.each == 0) {
+        for (int64_t i = 0; i < n; i += L)
+          put(to + i, p * exp_below(part<V>(from + i, n - i, 0) - m), n - i);
+      } else {
+        const V each = set1<V>(f.each);
+        for (int64_t i = 0; i < n; i += L) {
+          const V w = weight ? part<V>(weight + i, n - i, 0) : set1<V>(1);
+          put(to + i, p * exp_below(part<V>(from + i, n - i, 0) - m) - each * w, n - i);
+        }
+      }
+      to[t] -= f.hit;
+    }
+  }
+  void grad_columns(int64_t begin, int64_t end) {
+    const int64_t n = a.N, S = a.S;
+    tiles<V>(n, S, begin, end, [&](int64_t at, int64_t row, int64_t w) {
+      const T* const from = x + at;
+      T* const to = static_cast<T*>(a.gx) + at;
+      V p = V{}, each = V{}, hit = V{};
+      for (int i = 0; i < w; ++i) {
+        const Factors f = factors(row + i, a.target[row + i]);
+        p[i] = f.p;
+        each[i] = f.each;
+        hit[i] = f.hit;
+      }
+      const V m = part<V>(static_cast<const T*>(a.stats) + row, w, 0);
+      for (int64_t r = 0; r < n; ++r)
+        put(to + r * S, p * exp_below(part<V>(from + r * S, w, 0) - m) - each * set1<V>(weight_of(r)), w);
+      for (int i = 0; i < w; ++i) {
+        const int64_t t = a.target[row + i];
+        if (t != a.ignore) to[t * S + i] -= hit[i];
+      }
+    });
+  }
+};
+template <class V>
+int64_t cross_entropy(const CrossEntropyArgs& a, int64_t begin, int64_t end) {
+  Entropy<V> work{a};
+  if (a.S == 1)
+    work.rows(begin, end);
+  else
+    work.columns(begin, end);
+  return work.bad;
+}
+template <class V>
+int64_t cross_entropy_grad(const CrossEntropyArgs& a, int64_t begin, int64_t end) {
+  Entropy<V> work{a};
+  if (a.S == 1)
+    work.grad_rows(begin, end);
+  else
+    work.grad_columns(begin, end);
+  return -1;
+}
+
+template <class V>
+void fill_type(SoftmaxKernels& k, int c) {
+  k.f[kSoftmaxValue][c] = softmax<V, kSoftmaxValue>;
+  k.f[kLogSoftmaxValue][c] = softmax<V, kLogSoftmaxValue>;
+  k.f[kSoftmaxGrad][c] = softmax<V, kSoftmaxGrad>;
+  k.f[kLogSoftmaxGrad][c] = softmax<V, kLogSoftmaxGrad>;
+  k.cross_entropy[c] = cross_entropy<V>;
+  k.cross_entropy_grad[c] = cross_entropy_grad<V>;
+}
+
+}  // namespace
+
+void fill_softmax(Kernels& k) {
+  fill_type<F32>(k.softmax, kF32);
+  fill_type<F64>(k.softmax, kF64);
+}
+
+}  // namespace lamina::LAMINA_ISA

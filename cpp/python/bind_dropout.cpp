@@ -1,0 +1,9 @@
+#include "ops/dropout.h"
+#include "python/bind.h"
+
+namespace lamina {
+static const Methods methods{
+    def<dropout>("dropout"),
+    def<dropout_>("dropout_"),
+};
+}  // namespace lamina

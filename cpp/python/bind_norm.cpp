@@ -1,0 +1,12 @@
+#include "ops/norm.h"
+
+#include "python/bind.h"
+
+namespace lamina {
+static const Methods methods{
+    def<batch_norm>("batch_norm"),
+    def<layer_norm>("layer_norm"),
+    def<rms_norm>("rms_norm"),
+    def<group_norm>("group_norm"),
+};
+}  // namespace lamina
