@@ -1,0 +1,28 @@
+// Convolution (cross-correlation, as in PyTorch) over the last one or two dimensions.
+#pragma once
+#include <optional>
+
+#include "ops/apply.h"
+
+namespace lamina {
+
+// y[n, m, i, j] = bias[m] + sum over c, r, s of w[m, c, r, s] x[n, g C/groups + c, i sh + r dh - ph,
+// j sw + s dw - pw], g the group of m. x: (N, C, H, W) or (C, H, W); w: (M, C/groups, KH, KW), both
+// without H for nd = 1. stride, padding, dilation: one number or nd. same: padding is chosen so that
+// the output has the input's size (one more after than before when that is odd).
+Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias, int64_t nd,
+            const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups,
+            bool same);
+// The transposed map: conv's gradient with respect to x, applied to x. w: (C, M/groups, KH, KW).
+Tensor conv_transpose(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias,
+                      int64_t nd, const Dims& stride, const Dims& padding,
+                      const Dims& output_padding, int64_t groups, const Dims& dilation);
+
+// (N, C, H, W) -> (N, C KH KW, L): column l holds the patch under window l; and the sum of such
+// patches back into (N, C, size).
+Tensor unfold(const Tensor& x, const Dims& kernel, const Dims& dilation, const Dims& padding,
+              const Dims& stride);
+Tensor fold(const Tensor& columns, const Dims& size, const Dims& kernel, const Dims& dilation,
+            const Dims& padding, const Dims& stride);
+
+}  // namespace lamina
