@@ -60,9 +60,8 @@ def _named(kind: str, name: str, root: str, augment: bool) -> Data:
     plain = normalised(mean, std)
     training = plain
     if kind == "cifar10" and augment:
-        training = transforms.Compose([
-            transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(), *plain.transforms
-        ])  # fmt: skip
+        moves = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
+        training = transforms.Compose([*moves, *plain.transforms])
     make = CLASSES[kind]
     where = {} if kind == "digits" else {"root": root}
     try:

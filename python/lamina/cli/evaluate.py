@@ -17,8 +17,8 @@ def run(options) -> int:
     source = data.load(options.data or held["data"], augment=False)
     if list(source.shape) != held["shape"] or len(source.classes) != len(held["classes"]):
         raise ValueError(
-            f"data {source.name}: {len(source.classes)} classes of images {source.shape} do not fit "
-            f"the model's {len(held['classes'])} classes of {tuple(held['shape'])}"
+            f"data {source.name}: {len(source.classes)} classes of images {source.shape} do not "
+            f"fit the model's {len(held['classes'])} classes of {tuple(held['shape'])}"
         )
     trainer = Trainer(model, "cross_entropy", progress=False)
     result = trainer.evaluate(source.held_out)

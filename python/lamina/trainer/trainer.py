@@ -38,7 +38,7 @@ class Trainer:
             loss is a classifier's, else none.
         lr: learning rate; None: the optimizer's default.
         device: where model and batches are moved; None: left where they are.
-        seed: seeds lamina's generator and the order of the batches.
+        seed: of the order of the batches, and of lamina's generator when training begins.
         callbacks: more `Callback`s.
         scheduler: see `LRSchedule`.
         clip_grad_norm: see `GradClip`.
@@ -66,8 +66,6 @@ class Trainer:
     ):  # fmt: skip
         if not isinstance(model, lamina.nn.Module):
             raise TypeError(f"Trainer: model must be an nn.Module, got {type(model).__name__}")
-        if seed is not None:
-            lamina.manual_seed(seed)
         self.model = model if device is None else model.to(device)
         self.device, self.seed, self.monitor = device, seed, monitor
         self.loss = choices.loss_function(loss)
@@ -129,6 +127,8 @@ class Trainer:
         self._batches, self.steps, self.stop = batches, feed.count(batches), None
         if not resume and self.batch:  # what an interrupted epoch left
             self.batch = 0
+        if self.seed is not None and not self.epoch:
+            lamina.manual_seed(self.seed)
         self.last_epoch = epochs if resume else self.epoch + epochs
         self.history.interrupted, self.history.stopped = False, None
         self._call("on_fit_start", self)
