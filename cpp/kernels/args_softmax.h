@@ -11,12 +11,13 @@ enum SoftmaxKind : int {
   kLogSoftmaxValue,
   kSoftmaxGrad,
   kLogSoftmaxGrad,
+  kLogSumExpValue,
   kSoftmaxKinds
 };
 struct SoftmaxArgs {
   const void* x;  // (P, N, S); of a gradient: the forward result
   const void* g;  // (P, N, S), of a gradient
-  void* y;        // (P, N, S)
+  void* y;        // (P, N, S); of log-sum-exp (P, S)
   int64_t N, S;
 };
 using SoftmaxFn = void (*)(const SoftmaxArgs& a, int64_t begin, int64_t end);  // units

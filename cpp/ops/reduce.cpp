@@ -11,6 +11,7 @@
 #include "ops/ops.h"
 #include "ops/reduce_launch.h"
 #include "ops/scan.h"
+#include "ops/softmax.h"
 
 namespace lamina {
 namespace {
@@ -272,6 +273,10 @@ Tensor logsumexp(const Tensor& x, const Dims& dims, bool keepdim) {
   const Tensor f = is_floating(x.dtype()) ? x : to_dtype(x, default_dtype());
   if (x.numel() == 0) {
     return elementwise(log, {sum(elementwise(exp, {f}), dims, keepdim)});
+  }
+  if (dims.n == 1 && x.dim()) {
+    const DType at = reduced_dtype(f.dtype());
+    return to_dtype(logsumexp_dim(to_dtype(f, at), dims[0], keepdim), f.dtype());
   }
   // m is a constant for the gradient; where it is infinite, x - 0 does as well.
   Tensor m = detach(amax(detach(f), dims, true));

@@ -1,5 +1,6 @@
 // softmax      y_j = exp(x_j - m) / sum_k exp(x_k - m),  m = max_k x_k     gx = y (g - sum g y)
 // log_softmax  y_j = x_j - m - log sum_k exp(x_k - m)                      gx = g - exp(y) sum g
+// logsumexp    y = m + log sum_k exp(x_k - m)                               gx = g exp(x - y)
 // along `dim`.
 #include "ops/softmax.h"
 
@@ -11,6 +12,7 @@ namespace {
 
 struct SoftmaxOpArgs {
   int dim;
+  bool keep = false;
 };
 
 int64_t count(const Dims& shape, int begin, int end) {
@@ -24,7 +26,7 @@ void infer(Call& c) { c.output(c.in[0].shape(), c.in[0].dtype()); }
 template <SoftmaxKind kind>
 void launch(Call& c) {
   const int dim = c.args<SoftmaxOpArgs>().dim;
-  const Dims& shape = c.out[0].shape();
+  const Dims& shape = c.in[0].shape();
   SoftmaxArgs a;
   a.g = c.in[0].data();
   a.x = c.in[kind == kSoftmaxGrad || kind == kLogSoftmaxGrad ? 1 : 0].data();
@@ -83,6 +85,28 @@ const Op kLogSoftmax{.name = "log_softmax",
                      .vjp = log_softmax_vjp,
                      .saves = kSavesOutputs};
 
+void logsumexp_infer(Call& c) {
+  const auto& o = c.args<SoftmaxOpArgs>();
+  Dims shape = c.in[0].shape();
+  if (o.keep)
+    shape.v[o.dim] = 1;
+  else
+    shape.erase(o.dim);
+  c.output(shape, c.in[0].dtype());
+}
+void logsumexp_vjp(Vjp& c) {
+  static const int exp = function_index("exp");
+  const auto& o = c.args<SoftmaxOpArgs>();
+  const Tensor x = c.in(0), g = o.keep ? c.g() : unsqueeze(c.g(), o.dim);
+  const Tensor y = o.keep ? c.out() : unsqueeze(c.out(), o.dim);
+  c.set(0, g * elementwise(exp, {x - y}));
+}
+const Op kLogSumExp{.name = "logsumexp",
+                    .infer = logsumexp_infer,
+                    .launch = launch<kLogSumExpValue>,
+                    .vjp = logsumexp_vjp,
+                    .saves = kSavesBoth};
+
 Tensor value(const Op& op, const Tensor& x, int64_t dim) {
   check(is_floating(x.dtype()), ErrorKind::dtype, op.name, ": expected a floating tensor, got ", x,
         "; convert with .float() or give dtype=");
@@ -96,6 +120,10 @@ Tensor value(const Op& op, const Tensor& x, int64_t dim) {
 
 }  // namespace
 
+Tensor logsumexp_dim(const Tensor& x, int64_t dim, bool keepdim) {
+  const int d = wrap_dim("logsumexp", dim, x.dim());
+  return apply(kLogSumExp, {contiguous(x)}, SoftmaxOpArgs{d, keepdim});
+}
 Tensor softmax(const Tensor& x, int64_t dim) { return value(kSoftmax, x, dim); }
 Tensor log_softmax(const Tensor& x, int64_t dim) { return value(kLogSoftmax, x, dim); }
 Tensor softmax_grad(const Tensor& g, const Tensor& y, int64_t dim) {

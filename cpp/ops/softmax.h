@@ -13,6 +13,9 @@ Tensor log_softmax(const Tensor& x, int64_t dim);
 Tensor softmax_grad(const Tensor& g, const Tensor& y, int64_t dim);
 Tensor log_softmax_grad(const Tensor& g, const Tensor& y, int64_t dim);
 
+// log sum exp(x) along one dimension.
+Tensor logsumexp_dim(const Tensor& x, int64_t dim, bool keepdim);
+
 // x (N, C, ...) or (C); target: classes (N, ...), integers; or probabilities in x's shape.
 // reduction: "none", "mean" (by the targets' weights) or "sum".
 Tensor cross_entropy(const Tensor& x, const Tensor& target, std::optional<Tensor> weight,

@@ -2,6 +2,7 @@
 //
 //   softmax       y = exp(x - m) / s,  m = max x,  s = sum exp(x - m)      gx = y (g - sum g y)
 //   log_softmax   y = (x - m) - log s                                      gx = g - exp(y) sum g
+//   logsumexp     y = m + log s                                            gx = g exp(x - y)
 //   cross-entropy loss = sum_c q_c (log s + m - x_c)                       gx = g (Q exp(x - m) / s
 //   - q)
 //     q_c = (1 - e) w_t [c = t] + e w_c / N,  Q = sum_c q_c, e the label smoothing
@@ -83,8 +84,9 @@ inline double row_sum(int64_t n, F f) {
 }
 template <class V>
 inline double row_exp_sum(const Scalar<V>* x, int64_t n, Scalar<V> m) {
-  return row_sum<V>(
-      n, [&](int64_t i, int64_t w) { return exp_below(part<V>(x + i, w, kLowest<V>) - set1<V>(m)); });
+  return row_sum<V>(n, [&](int64_t i, int64_t w) {
+    return exp_below(part<V>(x + i, w, kLowest<V>) - set1<V>(m));
+  });
 }
 
 template <class V, int kind>
@@ -156,7 +158,8 @@ void column(const Scalar<V>* x, const Scalar<V>* g, Scalar<V>* y, int64_t n, int
     for (int64_t r = 0; r < n; ++r) put(y + r * S, part<V>(y + r * S, w, 0) * scale, w);
   } else if constexpr (kind == kLogSoftmaxValue) {
     const V m = column_max<V>(x, n, S, w);
-    const V l = log(column_sum<V>(n, [&](int64_t r) { return exp_below(part<V>(x + r * S, w, 0) - m); }));
+    const V l =
+        log(column_sum<V>(n, [&](int64_t r) { return exp_below(part<V>(x + r * S, w, 0) - m); }));
     for (int64_t r = 0; r < n; ++r) put(y + r * S, (part<V>(x + r * S, w, 0) - m) - l, w);
   } else if constexpr (kind == kSoftmaxGrad) {
     const V d = column_sum<V>(
@@ -193,6 +196,42 @@ void softmax(const SoftmaxArgs& a, int64_t begin, int64_t end) {
   }
   tiles<V>(a.N, a.S, begin, end, [&](int64_t at, int64_t, int64_t w) {
     column<V, kind>(x + at, g + at, y + at, a.N, a.S, w);
+  });
+}
+
+// ---- log-sum-exp --------------------------------------------------------------------------------
+// m + log s; an infinite m is the result itself, NaN among the x wins.
+template <class V>
+struct LogSum {
+  V m, base;
+  explicit LogSum(V m) : m(m), base(select(m - m == V{}, m, V{})) {}
+  V term(V x) const { return exp_below(min(V{}, x - base)); }
+  V result(V s) const { return select(m - m == V{}, m + log(s), m + s * V{}); }
+};
+template <class V>
+Scalar<V> row_log_sum(const Scalar<V>* x, int64_t n) {
+  const LogSum<V> f(set1<V>(row_max<V>(x, n)));
+  const double s =
+      row_sum<V>(n, [&](int64_t i, int64_t w) { return f.term(part<V>(x + i, w, kLowest<V>)); });
+  return f.result(set1<V>(Scalar<V>(s)))[0];
+}
+template <class V>
+void column_log_sum(const Scalar<V>* x, Scalar<V>* y, int64_t n, int64_t S, int64_t w) {
+  const LogSum<V> f(column_max<V>(x, n, S, w));
+  put(y, f.result(column_sum<V>(n, [&](int64_t r) { return f.term(part<V>(x + r * S, w, 0)); })),
+      w);
+}
+template <class V>
+void log_sums(const SoftmaxArgs& a, int64_t begin, int64_t end) {
+  using T = Scalar<V>;
+  const T* const x = static_cast<const T*>(a.x);
+  T* const y = static_cast<T*>(a.y);
+  if (a.S == 1) {
+    for (int64_t r = begin; r < end; ++r) y[r] = row_log_sum<V>(x + r * a.N, a.N);
+    return;
+  }
+  tiles<V>(a.N, a.S, begin, end, [&](int64_t at, int64_t row, int64_t w) {
+    column_log_sum<V>(x + at, y + row, a.N, a.S, w);
   });
 }
 
@@ -238,9 +277,16 @@ struct Entropy {
       V m = V{}, s = set1<V>(1), u = V{};
       for (int i = 0; i < w; ++i) {
         const T* const from = x + (r0 + i) * n;
-        const T most = row_max<V>(from, n);
+        T most;
+        if (n <= L) {  // in one register
+          const V v = part<V>(from, n, kLowest<V>);
+          most = hmax(v);
+          s[i] = hsum(exp_below(v - set1<V>(most)));
+        } else {
+          most = row_max<V>(from, n);
+          s[i] = T(row_exp_sum<V>(from, n, most));
+        }
         m[i] = most;
-        s[i] = T(row_exp_sum<V>(from, n, most));
         if (a.smoothing > 0)
           u[i] = T(row_sum<V>(n, [&](int64_t k, int64_t left) {
             const V d = set1<V>(most) - part<V>(from + k, left, most);
@@ -255,7 +301,8 @@ struct Entropy {
     tiles<V>(n, S, begin, end, [&](int64_t at, int64_t row, int64_t w) {
       const T* const from = x + at;
       const V m = column_max<V>(from, n, S, w);
-      const V s = column_sum<V>(n, [&](int64_t r) { return exp_below(part<V>(from + r * S, w, 0) - m); });
+      const V s =
+          column_sum<V>(n, [&](int64_t r) { return exp_below(part<V>(from + r * S, w, 0) - m); });
       V u = V{};
       if (a.smoothing > 0)
         u = column_sum<V>(n, [&](int64_t r) {
@@ -315,7 +362,8 @@ struct Entropy {
       }
       const V m = part<V>(static_cast<const T*>(a.stats) + row, w, 0);
       for (int64_t r = 0; r < n; ++r)
-        put(to + r * S, p * exp_below(part<V>(from + r * S, w, 0) - m) - each * set1<V>(weight_of(r)), w);
+        put(to + r * S,
+            p * exp_below(part<V>(from + r * S, w, 0) - m) - each * set1<V>(weight_of(r)), w);
       for (int i = 0; i < w; ++i) {
         const int64_t t = a.target[row + i];
         if (t != a.ignore) to[t * S + i] -= hit[i];
@@ -348,6 +396,7 @@ void fill_type(SoftmaxKernels& k, int c) {
   k.f[kLogSoftmaxValue][c] = softmax<V, kLogSoftmaxValue>;
   k.f[kSoftmaxGrad][c] = softmax<V, kSoftmaxGrad>;
   k.f[kLogSoftmaxGrad][c] = softmax<V, kLogSoftmaxGrad>;
+  k.f[kLogSumExpValue][c] = log_sums<V>;
   k.cross_entropy[c] = cross_entropy<V>;
   k.cross_entropy_grad[c] = cross_entropy_grad<V>;
 }
