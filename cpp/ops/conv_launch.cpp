@@ -337,8 +337,7 @@ void patches_forward(const ConvGeometry& a, Compute t, const T* x, const T* w, c
       const int64_t g = task % a.groups;
       const T* const columns = p.columns(x + task * p.C * a.H * a.W, scratch.as<T>(), t);
       Epilogue epilogue;
-      epilogue.bias = bias ? bias + g * p.M : nullptr;
-      epilogue.bias_by_row = true;
+      epilogue.row_bias = bias ? bias + g * p.M : nullptr;
       gemm_serial<T>(false, false, p.M, p.P, p.K, w + g * p.M * p.K, p.K, columns, p.P,
                      y + task * p.M * p.P, p.P, false, &epilogue);
     }
