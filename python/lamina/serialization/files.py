@@ -17,7 +17,7 @@ def replacing(path):
     removed, the old `path` stays, and the error goes on. What is not an ordinary file (a pipe,
     /dev/null) is written to as it is.
     """
-    path = os.path.realpath(os.fspath(path))
+    path = os.path.realpath(os.fsdecode(path))
     if os.path.exists(path) and not os.path.isfile(path):
         with open(path, "wb") as file:
             yield file
