@@ -180,8 +180,8 @@ ROWS = [
         ["bool", (-3, 3), (-3, 3)]),
     Row("lerp", lambda m, x, y, w: m.lerp(x, y, w), lambda x, y, w: x + w * (y - x),
         lambda n: [(3, n)] * 3),
-    Row("addcmul", lambda m, x, y, z: m.addcmul(x, y, z, value=0.5), lambda x, y, z: x + 0.5 * y * z,
-        lambda n: [(3, n)] * 3),
+    Row("addcmul", lambda m, x, y, z: m.addcmul(x, y, z, value=0.5),
+        lambda x, y, z: x + 0.5 * y * z, lambda n: [(3, n)] * 3),
     Row("addcdiv", lambda m, x, y, z: m.addcdiv(x, y, z, value=0.5),
         lambda x, y, z: x + 0.5 * y / z, lambda n: [(3, n)] * 3, [(-3, 3), (-3, 3), (0.3, 3)]),
 ]  # fmt: skip

@@ -154,10 +154,10 @@ void mean_grad(const PoolArgs& a, int64_t begin, int64_t end) {
 
 // ---- 2x2 windows side by side ------------------------------------------------------------------
 // Even and odd elements of the 2 * lanes in (a, b), and back.
-#define LAMINA_PAIRS(V, EVEN, ODD, LOW, HIGH)                                  \
-  inline V evens(V a, V b) { return __builtin_shufflevector(a, b, EVEN); }     \
-  inline V odds(V a, V b) { return __builtin_shufflevector(a, b, ODD); }       \
-  inline V zip_low(V a, V b) { return __builtin_shufflevector(a, b, LOW); }    \
+#define LAMINA_PAIRS(V, EVEN, ODD, LOW, HIGH)                               \
+  inline V evens(V a, V b) { return __builtin_shufflevector(a, b, EVEN); }  \
+  inline V odds(V a, V b) { return __builtin_shufflevector(a, b, ODD); }    \
+  inline V zip_low(V a, V b) { return __builtin_shufflevector(a, b, LOW); } \
   inline V zip_high(V a, V b) { return __builtin_shufflevector(a, b, HIGH); }
 #define LIST(...) __VA_ARGS__
 #define EVEN16 LIST(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30)
@@ -231,8 +231,8 @@ void each_quad(const PoolArgs& a, int64_t begin, int64_t end, F f) {
   for (int64_t p = begin; p < end; ++p)
     for (int64_t i = 0; i < a.OH; ++i)
       for (int64_t j = 0; j < a.OW; j += L)
-        f(p * a.H * a.W + 2 * i * a.W + 2 * j, (p * a.OH + i) * a.OW + j,
-          (p * a.OH + i) * row + j, int(a.OW - j < L ? a.OW - j : L));
+        f(p * a.H * a.W + 2 * i * a.W + 2 * j, (p * a.OH + i) * a.OW + j, (p * a.OH + i) * row + j,
+          int(a.OW - j < L ? a.OW - j : L));
 }
 template <class T>
 void max_quad(const PoolArgs& a, int64_t begin, int64_t end) {
