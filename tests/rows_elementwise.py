@@ -103,6 +103,7 @@ ROWS = [
     one("signbit", np.signbit, **none),
     one("logical_not", lambda x: x == 0, **none),
     one("bitwise_not", np.invert, "int:100", **none),
+    one("bitwise_not_bool", np.invert, "bool", fn=lambda m, x: ~x, **none),
     one("clamp", lambda x: np.clip(x, -1, 2), away(-3, 3, -1, 2),
         fn=lambda m, x: m.clamp(x, -1.0, 2.0)),
     one("clamp_min", lambda x: np.maximum(x, 0.5), away(-3, 3, 0.5),
