@@ -1,6 +1,6 @@
 // Matrix products: GFLOP/s and the share of the peak rate of multiply-adds measured in this run.
 //
-//   lamina_bench --benchmark_filter=gemm          LAMINA_THREADS=1, LAMINA_BLAS=openblas, LAMINA_ISA
+//   lamina_bench --benchmark_filter=gemm     (LAMINA_THREADS=1, LAMINA_BLAS=openblas, LAMINA_ISA)
 #include <benchmark/benchmark.h>
 
 #include <string>

@@ -114,8 +114,7 @@ double best_rate(int rounds, F f) {
     };
     using Fn = decltype(one);
     parallel_chunks(
-        threads, 1,
-        [](void* ctx, int64_t b, int64_t e) { (*static_cast<const Fn*>(ctx))(b, e); },
+        threads, 1, [](void* ctx, int64_t b, int64_t e) { (*static_cast<const Fn*>(ctx))(b, e); },
         const_cast<void*>(static_cast<const void*>(&one)));
     const double time = seconds() - start;
     double total = 0;
