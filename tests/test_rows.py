@@ -238,6 +238,7 @@ def test_threads_give_equal_bits(row: Row):
 
 @pytest.mark.skipif(torch is None, reason="PyTorch is not installed")
 @pytest.mark.filterwarnings("ignore:.*degrees of freedom")
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
 @each_row
 def test_pytorch(row: Row):
     if not row.torch:

@@ -3,7 +3,8 @@
 
 // A correlation of C planes (H, W) at one block of outputs, T rows of Q:
 //   y[m, t, q] = bias[m] + sum over c, r, s of
-//                w[m, c, r, s] x[c, t row_stride + row_offset[r], q column_stride + column_offset[s]]
+//                w[m, c, r, s] x[c, t row_stride + row_offset[r], q column_stride +
+//                column_offset[s]]
 // with zeros outside x. Forward convolution, and each phase of a data gradient, is one of these.
 //
 // u holds, for each c and s, the rows that the row taps reach, at the Q columns tap s reaches: rows

@@ -6,10 +6,10 @@
 
 namespace lamina {
 
-// y[n, m, i, j] = bias[m] + sum over c, r, s of w[m, c, r, s] x[n, g C/groups + c, i sh + r dh - ph,
-// j sw + s dw - pw], g the group of m. x: (N, C, H, W) or (C, H, W); w: (M, C/groups, KH, KW), both
-// without H for nd = 1. stride, padding, dilation: one number or nd. same: padding is chosen so that
-// the output has the input's size (one more after than before when that is odd).
+// y[n, m, i, j] = bias[m] + sum over c, r, s of w[m, c, r, s] x[n, g C/groups + c, i sh + r dh -
+// ph, j sw + s dw - pw], g the group of m. x: (N, C, H, W) or (C, H, W); w: (M, C/groups, KH, KW),
+// both without H for nd = 1. stride, padding, dilation: one number or nd. same: padding is chosen
+// so that the output has the input's size (one more after than before when that is odd).
 Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias, int64_t nd,
             const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups,
             bool same);

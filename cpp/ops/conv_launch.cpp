@@ -1,9 +1,9 @@
 // Splitting convolutions into blocks of one image, and choosing how each is computed.
 //
 // Forward and data gradient: a task is one image, group and block of output rows, whose unrolled
-// source stays in L2. The data gradient of a strided convolution is sh * sw phases, each an ordinary
-// correlation of dy with every sh-th, sw-th tap. Weight gradient: a fixed number of chunks (by the
-// sizes only), each with its own sum, added in order.
+// source stays in L2. The data gradient of a strided convolution is sh * sw phases, each an
+// ordinary correlation of dy with every sh-th, sw-th tap. Weight gradient: a fixed number of chunks
+// (by the sizes only), each with its own sum, added in order.
 #include "ops/conv_launch.h"
 
 #include <algorithm>
@@ -40,8 +40,7 @@ bool by_patches(const ConvGeometry& a) {
   return pointwise(a);
 }
 double nanoseconds(const ConvGeometry& a, Compute t) {  // of all images and groups
-  const double flops =
-      2.0 * double(a.N * a.M * a.OH * a.OW) * double(a.C / a.groups * a.KH * a.KW);
+  const double flops = 2.0 * double(a.N * a.M * a.OH * a.OW) * double(a.C / a.groups * a.KH * a.KW);
   return flops / (t == kF32 ? 60 : 30) + double(a.N * a.C * a.H * a.W);
 }
 
@@ -142,11 +141,11 @@ void pack_weights(const T* w, T* out, int64_t M, int64_t wm, int64_t C, int64_t 
 struct Batch {
   int64_t images, groups;
   const void *x, *w, *bias;
-  int64_t C, M;                 // of one group
-  int64_t wg, wm, wc, KW;       // strides of w: groups, outputs, inputs
+  int64_t C, M;            // of one group
+  int64_t wg, wm, wc, KW;  // strides of w: groups, outputs, inputs
   void* y;
-  int64_t plane, y_t, y_q;      // of y: elements of an output channel, strides of rows and columns
-  double ns;                    // all of it
+  int64_t plane, y_t, y_q;  // of y: elements of an output channel, strides of rows and columns
+  double ns;                // all of it
 };
 template <class T>
 void run_correlation(const Correlation& p, const Batch& b, const Taps& rows, const Taps& columns,
@@ -212,10 +211,9 @@ void direct_forward(const ConvGeometry& a, Compute t, const void* x, const void*
   forward_taps(&taps.rows, a.KH, a.dh, a.ph);
   forward_taps(&taps.columns, a.KW, a.dw, a.pw);
   const int64_t C = a.C / a.groups, M = a.M / a.groups, kernel = a.KH * a.KW;
-  const Correlation p(C, a.H, a.W, a.OH, a.OW, taps.rows, taps.columns, a.sh, a.sw,
-                      a.OH * a.OW);
-  const Batch b{a.N,   a.groups,   x,    w, bias,          C,    M, M * C * kernel, C * kernel,
-                kernel, a.KW, y, a.OH * a.OW, a.OW, 1, nanoseconds(a, t)};
+  const Correlation p(C, a.H, a.W, a.OH, a.OW, taps.rows, taps.columns, a.sh, a.sw, a.OH * a.OW);
+  const Batch b{a.N,        a.groups, x,    w, bias,        C,    M, M * C * kernel,
+                C * kernel, kernel,   a.KW, y, a.OH * a.OW, a.OW, 1, nanoseconds(a, t)};
   run_correlation<T>(p, b, taps.rows, taps.columns, t);
 }
 
@@ -231,9 +229,10 @@ void direct_input_grad(const ConvGeometry& a, Compute t, const void* dy, const v
       phase_taps(&taps.columns, a.KW, a.dw, a.pw, a.sw, j);
       const Correlation p(M, a.OH, a.OW, rows, columns, taps.rows, taps.columns, 1, 1,
                           rows * columns);
-      const Batch b{a.N, a.groups, dy, w, nullptr, M, C, M * C * kernel, kernel, C * kernel, a.KW,
-                    static_cast<T*>(dx) + i * a.W + j, a.H * a.W, a.sh * a.W, a.sw,
-                    nanoseconds(a, t) / double(a.sh * a.sw)};
+      const Batch b{a.N,       a.groups,   dy,   w,
+                    nullptr,   M,          C,    M * C * kernel,
+                    kernel,    C * kernel, a.KW, static_cast<T*>(dx) + i * a.W + j,
+                    a.H * a.W, a.sh * a.W, a.sw, nanoseconds(a, t) / double(a.sh * a.sw)};
       run_correlation<T>(p, b, taps.rows, taps.columns, t);
     }
 }
@@ -263,43 +262,43 @@ void sum_in_chunks(int64_t units, int64_t elements, double ns, T* dw, F&& work) 
 }
 
 template <class T>
-void direct_weight_grad(const ConvGeometry& a, Compute t, const void* x, const void* dy,
-                        void* dw) {
+void direct_weight_grad(const ConvGeometry& a, Compute t, const void* x, const void* dy, void* dw) {
   TapTables taps(a);
   forward_taps(&taps.rows, a.KH, a.dh, a.ph);
   forward_taps(&taps.columns, a.KW, a.dw, a.pw);
   const int64_t C = a.C / a.groups, M = a.M / a.groups, K = C * a.KH * a.KW;
-  const Correlation p(C, a.H, a.W, a.OH, a.OW, taps.rows, taps.columns, a.sh, a.sw,
-                      kOuterOutputs);
+  const Correlation p(C, a.H, a.W, a.OH, a.OW, taps.rows, taps.columns, a.sh, a.sw, kOuterOutputs);
   const int64_t plane = a.OH * a.OW;
   // Small planes: several images at a time, so that lanes are added up less often.
   const int64_t together =
-      p.blocks > 1 ? 1 : std::clamp<int64_t>(kUnrolledElements / p.elements, 1,
-                                             std::max<int64_t>(1, kOuterOutputs / 2 / plane));
+      p.blocks > 1 ? 1
+                   : std::clamp<int64_t>(kUnrolledElements / p.elements, 1,
+                                         std::max<int64_t>(1, kOuterOutputs / 2 / plane));
   const int64_t sets = (a.N + together - 1) / together;
   sum_in_chunks(sets * p.blocks, a.M * K, nanoseconds(a, t), static_cast<T*>(dw),
                 [&](int64_t begin, int64_t end, T* sum) {
-    Scratch u(size_t(p.elements * together) * sizeof(T));
-    for (int64_t unit = begin; unit < end; ++unit)
-      for (int64_t g = 0; g < a.groups; ++g) {
-        const int64_t block = unit % p.blocks, image = unit / p.blocks * together;
-        ConvArgs f = p.block(block);
-        ConvOuterArgs o{};
-        o.images = std::min(together, a.N - image);
-        for (int64_t i = 0; i < o.images; ++i) {
-          f.x = static_cast<const T*>(x) + ((image + i) * a.C + g * C) * a.H * a.W;
-          f.u = u.as<T>() + i * p.elements;
-          cpu_kernels().conv.unroll[t](f);
-        }
-        o.g = static_cast<const T*>(dy) + (image * a.M + g * M) * plane + p.first(block) * a.OW;
-        o.g_image = a.M * plane, o.g_m = plane;
-        o.u = u.as<T>(), o.u_image = p.elements;
-        o.place = f.place;
-        o.M = M, o.K = K, o.P = f.T * f.Q;
-        o.dw = sum + g * M * K;
-        cpu_kernels().conv.outer[t](o);
-      }
-  });
+                  Scratch u(size_t(p.elements * together) * sizeof(T));
+                  for (int64_t unit = begin; unit < end; ++unit)
+                    for (int64_t g = 0; g < a.groups; ++g) {
+                      const int64_t block = unit % p.blocks, image = unit / p.blocks * together;
+                      ConvArgs f = p.block(block);
+                      ConvOuterArgs o{};
+                      o.images = std::min(together, a.N - image);
+                      for (int64_t i = 0; i < o.images; ++i) {
+                        f.x = static_cast<const T*>(x) + ((image + i) * a.C + g * C) * a.H * a.W;
+                        f.u = u.as<T>() + i * p.elements;
+                        cpu_kernels().conv.unroll[t](f);
+                      }
+                      o.g = static_cast<const T*>(dy) + (image * a.M + g * M) * plane +
+                            p.first(block) * a.OW;
+                      o.g_image = a.M * plane, o.g_m = plane;
+                      o.u = u.as<T>(), o.u_image = p.elements;
+                      o.place = f.place;
+                      o.M = M, o.K = K, o.P = f.T * f.Q;
+                      o.dw = sum + g * M * K;
+                      cpu_kernels().conv.outer[t](o);
+                    }
+                });
 }
 
 // ---- im2col and a matrix product ---------------------------------------------------------------

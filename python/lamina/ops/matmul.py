@@ -17,6 +17,7 @@ __all__ = [
     "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger", "addmm", "addmv",
     "addbmm", "baddbmm", "addr", "tensordot", "kron", "chain_matmul",
 ]  # fmt: skip
+__functional__ = ["linear"]
 
 
 def _write(out, value):

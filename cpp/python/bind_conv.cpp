@@ -1,0 +1,12 @@
+#include "ops/conv.h"
+
+#include "python/bind.h"
+
+namespace lamina {
+static const Methods methods{
+    def<conv>("conv"),
+    def<conv_transpose>("conv_transpose"),
+    def<unfold>("unfold_patches"),
+    def<fold>("fold_patches"),
+};
+}  // namespace lamina
