@@ -103,9 +103,9 @@ def all(input: Tensor, dim=None, keepdim=False, *, out=None) -> Tensor:
 
 
 # ---- extremes -----------------------------------------------------------------------------------
-_Max = namedtuple("max", ["values", "indices"])
-_Min = namedtuple("min", ["values", "indices"])
-_AminMax = namedtuple("aminmax", ["min", "max"])
+_Max = namedtuple("max", ["values", "indices"])  # type: ignore[name-match]
+_Min = namedtuple("min", ["values", "indices"])  # type: ignore[name-match]
+_AminMax = namedtuple("aminmax", ["min", "max"])  # type: ignore[name-match]
 
 
 def _extreme(name, pair, along, whole, elementwise, input, dim, keepdim, other, out):

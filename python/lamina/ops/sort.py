@@ -21,11 +21,11 @@ __all__ = [
 ]  # fmt: skip
 __functional__ = ["one_hot"]
 
-_Sort = namedtuple("sort", ["values", "indices"])
-_TopK = namedtuple("topk", ["values", "indices"])
-_KthValue = namedtuple("kthvalue", ["values", "indices"])
-_Median = namedtuple("median", ["values", "indices"])
-_Mode = namedtuple("mode", ["values", "indices"])
+_Sort = namedtuple("sort", ["values", "indices"])  # type: ignore[name-match]
+_TopK = namedtuple("topk", ["values", "indices"])  # type: ignore[name-match]
+_KthValue = namedtuple("kthvalue", ["values", "indices"])  # type: ignore[name-match]
+_Median = namedtuple("median", ["values", "indices"])  # type: ignore[name-match]
+_Mode = namedtuple("mode", ["values", "indices"])  # type: ignore[name-match]
 
 
 def _arange(n: int) -> Tensor:
