@@ -3,43 +3,55 @@
 
 // A correlation of C planes (H, W) at one block of outputs, T rows of Q:
 //   y[m, t, q] = bias[m] + sum over c, r, s of
-//                w[m, c, r, s] x[c, t row_stride + row_offset[r], q column_stride +
-//                column_offset[s]]
+//                w[m, c, r, s] x[c, t row_stride + row(r), q column_stride + column(s)]
 // with zeros outside x. Forward convolution, and each phase of a data gradient, is one of these.
 //
-// u holds, for each c and s, the rows that the row taps reach, at the Q columns tap s reaches: rows
-// of one residue modulo row_stride together. So tap k = (c, r, s) of output p = t Q + q is
-// u[place[k] + p]: the outputs of a block are one run for every tap.
+// u holds, for each c and each of `planes` first columns, the rows of x that the row taps reach,
+// rows of one residue modulo row_stride together, and of each row every column_stride-th element.
+// So tap k = (c, r, s) of output (t, q) is u[place[k] + t * width + q].
 struct ConvArgs {
   const void* x;
   int64_t C, H, W;
   int64_t T, Q;  // T <= the block's rows that u was laid out for
   int64_t row_stride, column_stride;
   int64_t first_row;  // of x, for row 0 of residue 0
-  int64_t taps, columns;
-  const int64_t* column_offset;
-  int64_t residues;             // row_stride, or 1
+  int64_t taps, planes;
+  const int64_t* plane_column;  // of x, for column 0 of each plane
+  int64_t residues;             // row_stride, or 0 when there are no taps
   const int64_t* residue_rows;  // rows held of each residue when T is the full block
   int64_t missing;              // full block's rows - T
-  void* u;                      // C * columns * sum(residue_rows) * Q, and a vector of slack
+  int64_t width;                // columns held
+  void* u;                      // C * planes * sum(residue_rows) * width, and some slack
   const int64_t* place;         // C * taps entries
 
-  const void* w;     // rows of tiles: [tile][k][conv_tile_rows(M, tile)]
+  const void* w;     // rows of tiles: [tile][k][rows of the tile]
   const void* bias;  // (M) or null
   int64_t M;
-  void* y;  // element (m, t, q) at y[m * y_m + t * y_t + q * y_q]
-  int64_t y_m, y_t, y_q;
+  void* y;  // element (m, t, q) at y[m * y_m + t * Q + q]
+  int64_t y_m;
 };
-// dw[m, k] += sum over images and outputs p of g[m, p] u[place[k] + p]
+// Column phases of a data gradient side by side:
+// y[m * y_m + t * y_t + q * phases + j] = from[j * from_phase + m * from_m + t * Q + q], W per row.
+struct ConvWeaveArgs {
+  const void* from;
+  int64_t from_phase, from_m;
+  int64_t M, T, Q, phases, W;
+  void* y;
+  int64_t y_m, y_t;
+};
+// sum[k, m] += sum over images and outputs of g[image, m, t, q] u[image, place[k] + t width + q]
 struct ConvOuterArgs {
-  const void* g;
-  int64_t g_image, g_m;  // strides of images and of rows m
+  const void* g;  // element (image, m, t, q) at image * g_image + m * g_m + t * Q + q
+  int64_t g_image, g_m;
   const void* u;
   int64_t u_image;
   const int64_t* place;
-  int64_t images, M, K, P;
-  void* dw;
+  int64_t images, M, K, T, Q, width;
+  void* gt;   // room for kOuterOutputs * 3 vectors
+  void* sum;  // (K, conv_padded(M))
 };
+constexpr int64_t kOuterOutputs = 256;  // room for transposed outputs; images > 1 fit it together
+
 // Patches of one image: columns[(c, r, s), (i, j)] = x[c, i sh + r dh - ph, j sw + s dw - pw].
 struct PatchArgs {
   void *x, *columns;
@@ -52,12 +64,15 @@ inline int64_t conv_tile_begin(int64_t m, int64_t most, int64_t tile) {
   const int64_t n = conv_tiles(m, most);
   return tile * (m / n) + (tile < m % n ? tile : m % n);
 }
+inline int64_t conv_padded(int64_t m, int64_t lanes) { return (m + lanes - 1) / lanes * lanes; }
 
 struct ConvKernels {  // [kF32 or kF64]
   void (*unroll[2])(const ConvArgs&) = {};
   void (*correlate[2])(const ConvArgs&) = {};
+  void (*weave[2])(const ConvWeaveArgs&) = {};
   void (*outer[2])(const ConvOuterArgs&) = {};
   void (*im2col[2])(const PatchArgs&) = {};
   void (*col2im[2])(const PatchArgs&) = {};  // x += patches, in order of taps
   int tile_rows = 0;                         // most rows of w in a tile
+  int lanes[2] = {};                         // outputs in a vector
 };

@@ -1,12 +1,15 @@
 // Convolution of one image and group: unrolling, correlation, weight gradient; patches.
 //
-// Layout: see ConvArgs. x is copied once per tap column (KW times, not KH * KW), after which every
-// tap of a run of outputs is a run of u, and a matrix product's inner loop reads it in place.
-// Cost: M C KH KW FMAs per output in tiles of tile_rows x 3 vectors held in registers. Each output
-// is one chain of FMAs over k: its bits do not depend on tiles, blocks or threads.
+// Layout: see ConvArgs. x is copied once, padded (or once per tap column where output rows are no
+// whole vectors), after which every tap of a vector of outputs is a run of u, and a matrix
+// product's inner loop reads it in place.
+// Cost: M C KH KW FMAs per output. Correlation: tiles of rows of w x 3 vectors of outputs; weight
+// gradient: tiles of taps x up to 3 vectors of rows of g, transposed; sums stay in registers. Each
+// output is one chain of FMAs over k: its bits do not depend on tiles, blocks or threads.
 #pragma once
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
+#include "kernels/vec_shuffle.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
@@ -23,68 +26,92 @@ struct VecOf<double> {
 };
 
 #if defined(LAMINA_ISA_AVX512) || defined(LAMINA_ISA_NEON)  // 32 registers
-constexpr int kTileRows = 8, kDotRows = 6, kDotColumns = 4;
+constexpr int kTileRows = 8, kOuterVecs = 3;
+constexpr int kOuterTaps[3] = {12, 10, 8};
 #else
-constexpr int kTileRows = 4, kDotRows = 3, kDotColumns = 3;
+constexpr int kTileRows = 4, kOuterVecs = 2;
+constexpr int kOuterTaps[3] = {10, 5, 4};
 #endif
 constexpr int kTileVecs = 3;
+constexpr int64_t kOuterBlock = 128;  // outputs whose transposed rows stay in L1
 
 // ---- u -----------------------------------------------------------------------------------------
-// to[j] = x[from + j * step] for 0 <= from + j * step < n, else 0; j < q
 template <class T>
-void copy_row(T* to, const T* x, int64_t n, int64_t from, int64_t step, int64_t q) {
+void zero(T* to, int64_t n) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
-  int64_t begin = from < 0 ? (-from + step - 1) / step : 0;
+  for (; n >= L; n -= L, to += L) store(to, V{});
+  if (n > 0) store(to, V{}, int(n));
+}
+// Where a row of n elements shows in q places: to[j] is x[from + j * step] for j in [begin, end).
+struct Reach {
+  int64_t from, step, begin, end, q;
+};
+inline Reach reach(int64_t n, int64_t from, int64_t step, int64_t q) {
+  int64_t begin = from < 0 ? (step - 1 - from) / step : 0;
   int64_t end = from < n ? (n - from + step - 1) / step : 0;
   if (end > q) end = q;
   if (begin > end) begin = end;
-  for (int64_t j = 0; j < begin; ++j) to[j] = 0;
-  if (step == 1) {
-    int64_t j = begin;
-    for (; j + L <= end; j += L) store(to + j, load<V>(x + from + j));
-    if (j < end) store(to + j, load<V>(x + from + j, int(end - j)), int(end - j));
-  } else if (step == 2) {
-    for (int64_t j = begin; j < end; ++j) to[j] = x[from + 2 * j];
+  return {from, step, begin, end, q};
+}
+template <class T>
+void copy_row(T* to, const T* x, const Reach& r) {
+  using V = typename VecOf<T>::V;
+  constexpr int L = kLanes<V>;
+  zero(to, r.begin);
+  zero(to + r.end, r.q - r.end);
+  int64_t j = r.begin;
+  if (r.step == 1) {
+    for (; j + L <= r.end; j += L) store(to + j, load<V>(x + r.from + j));
+    if (j < r.end) store(to + j, load<V>(x + r.from + j, int(r.end - j)), int(r.end - j));
+  } else if (r.step == 2) {
+    for (; j < r.end; j += L) {
+      const int n = r.end - j < L ? int(r.end - j) : L;
+      V a, b;
+      load_two<V>(x + r.from + 2 * j, 2 * n - 1, &a, &b);
+      store(to + j, evens(a, b), n);
+    }
   } else {
-    for (int64_t j = begin; j < end; ++j) to[j] = x[from + j * step];
+    for (; j < r.end; ++j) to[j] = x[r.from + j * r.step];
   }
-  for (int64_t j = end; j < q; ++j) to[j] = 0;
 }
 template <class T>
 void unroll(const ConvArgs& a) {
   T* u = static_cast<T*>(a.u);
   const T* x = static_cast<const T*>(a.x);
   for (int64_t c = 0; c < a.C; ++c, x += a.H * a.W)
-    for (int64_t s = 0; s < a.columns; ++s)
+    for (int64_t s = 0; s < a.planes; ++s) {
+      const Reach columns = reach(a.W, a.plane_column[s], a.column_stride, a.width);
       for (int64_t residue = 0; residue < a.residues; ++residue) {
         const int64_t rows = a.residue_rows[residue], used = rows - a.missing;
         for (int64_t i = 0; i < used; ++i) {
           const int64_t h = a.first_row + residue + i * a.row_stride;
-          T* const to = u + i * a.Q;
           if (h < 0 || h >= a.H)
-            for (int64_t j = 0; j < a.Q; ++j) to[j] = 0;
+            zero(u + i * a.width, a.width);
           else
-            copy_row(to, x + h * a.W, a.W, a.column_offset[s], a.column_stride, a.Q);
+            copy_row(u + i * a.width, x + h * a.W, columns);
         }
-        u += rows * a.Q;
+        u += rows * a.width;
       }
+    }
 }
 
 // ---- correlation -------------------------------------------------------------------------------
-// y[m, p] for R rows and N vectors of outputs; the last vector has `last` of them.
+// y[m, p] for R rows and N vectors of outputs, whose taps lie at u[n] + place[k]; the last vector
+// has `last` of them.
 template <class T, int R, int N>
-void tile(const T* __restrict w, const T* __restrict u, const int64_t* __restrict place, int64_t K,
+void tile(const T* __restrict w, const T* const* u, const int64_t* __restrict place, int64_t K,
           const T* bias, T* y, int64_t y_m, int last) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
   V sum[R][N];
   for (int r = 0; r < R; ++r)
     for (int n = 0; n < N; ++n) sum[r][n] = bias ? set1<V>(bias[r]) : V{};
+  const T* from[N];
+  for (int n = 0; n < N; ++n) from[n] = u[n];
   for (int64_t k = 0; k < K; ++k, w += R) {
-    const T* const b = u + place[k];
     V x[N];
-    for (int n = 0; n < N; ++n) x[n] = load<V>(b + n * L);
+    for (int n = 0; n < N; ++n) x[n] = load<V>(from[n] + place[k]);
     for (int r = 0; r < R; ++r) {
       const V f = set1<V>(w[r]);
       for (int n = 0; n < N; ++n) sum[r][n] = fma(f, x[n], sum[r][n]);
@@ -99,7 +126,8 @@ void tile(const T* __restrict w, const T* __restrict u, const int64_t* __restric
   }
 }
 template <class T>
-using TileFn = void (*)(const T*, const T*, const int64_t*, int64_t, const T*, T*, int64_t, int);
+using TileFn = void (*)(const T*, const T* const*, const int64_t*, int64_t, const T*, T*, int64_t,
+                        int);
 template <class T>
 TileFn<T> tile_for(int64_t rows, int64_t vecs) {
   static constexpr TileFn<T> table[8][kTileVecs] = {
@@ -117,118 +145,145 @@ template <class T>
 void correlate(const ConvArgs& a) {
   constexpr int L = kLanes<typename VecOf<T>::V>;
   const int64_t P = a.T * a.Q, K = a.C * a.taps, tiles = conv_tiles(a.M, kTileRows);
-  const bool dense = a.y_q == 1 && a.y_t == a.Q;
   const T* const u = static_cast<const T*>(a.u);
   const T* const bias = static_cast<const T*>(a.bias);
   T* const y = static_cast<T*>(a.y);
-  T buffer[kTileRows * kTileVecs * L];
+  // One run of outputs, or rows of whole vectors.
+  const int64_t per_row = a.T == 1 || a.width == a.Q ? (P + L - 1) / L : a.Q / L;
   int64_t vecs = (P + L - 1) / L, panels = (vecs + kTileVecs - 1) / kTileVecs;
-  for (int64_t p = 0; panels > 0; --panels) {
-    const int64_t N = (vecs + panels - 1) / panels;
-    vecs -= N;
-    const int64_t n = P - p < N * L ? P - p : N * L;
-    const int last = int(n - (N - 1) * L);
+  for (int64_t v = 0; panels > 0; --panels) {
+    const int64_t N = (vecs - v + panels - 1) / panels, p = v * L;
+    const T* from[kTileVecs];
+    for (int64_t n = 0; n < N; ++n, ++v) from[n] = u + v / per_row * a.width + v % per_row * L;
+    const int64_t left = P - p - (N - 1) * L;
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t m = conv_tile_begin(a.M, kTileRows, t);
       const int64_t R = conv_tile_begin(a.M, kTileRows, t + 1) - m;
-      const T* const w = static_cast<const T*>(a.w) + m * K;
-      const TileFn<T> run = tile_for<T>(R, N);
-      const T* const b = bias ? bias + m : nullptr;
-      if (dense) {
-        run(w, u + p, a.place, K, b, y + m * a.y_m + p, a.y_m, last);
-        continue;
-      }
-      run(w, u + p, a.place, K, b, buffer, kTileVecs * L, last);
-      for (int64_t r = 0; r < R; ++r)
-        for (int64_t i = 0; i < n; ++i)
-          y[(m + r) * a.y_m + (p + i) / a.Q * a.y_t + (p + i) % a.Q * a.y_q] =
-              buffer[r * kTileVecs * L + i];
+      tile_for<T>(R, N)(static_cast<const T*>(a.w) + m * K, from, a.place, K,
+                        bias ? bias + m : nullptr, y + m * a.y_m + p, a.y_m,
+                        left < L ? int(left) : L);
     }
-    p += n;
   }
+}
+
+template <class T>
+void weave(const ConvWeaveArgs& a) {
+  using V = typename VecOf<T>::V;
+  constexpr int L = kLanes<V>;
+  for (int64_t m = 0; m < a.M; ++m)
+    for (int64_t t = 0; t < a.T; ++t) {
+      const T* const from = static_cast<const T*>(a.from) + m * a.from_m + t * a.Q;
+      T* const y = static_cast<T*>(a.y) + m * a.y_m + t * a.y_t;
+      if (a.phases == 1) {
+        copy_row(y, from, reach(a.W, 0, 1, a.W));
+      } else if (a.phases == 2) {
+        for (int64_t q = 0; q < a.Q; q += L) {
+          const int n = a.Q - q < L ? int(a.Q - q) : L;
+          const int64_t w = a.W - 2 * q;
+          const V even = load<V>(from + q, n), odd = load<V>(from + a.from_phase + q, n);
+          store_two<V>(y + 2 * q, w < 2 * L ? int(w) : 2 * L, zip_low(even, odd),
+                       zip_high(even, odd));
+        }
+      } else {
+        for (int64_t i = 0; i < a.W; ++i) y[i] = from[i % a.phases * a.from_phase + i / a.phases];
+      }
+    }
 }
 
 // ---- weight gradient ---------------------------------------------------------------------------
-#if LAMINA_VEC_BYTES == 64
-typedef float Half32 __attribute__((vector_size(32)));
-typedef double Half64 __attribute__((vector_size(32)));
-inline float sum_lanes(F32 v) {
-  const Half32 h = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
-                   __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
-  typedef float Q __attribute__((vector_size(16)));
-  const Q q = __builtin_shufflevector(h, h, 0, 1, 2, 3) + __builtin_shufflevector(h, h, 4, 5, 6, 7);
-  const Q s = q + __builtin_shufflevector(q, q, 2, 3, 0, 1);
-  return s[0] + s[1];
-}
-inline double sum_lanes(F64 v) {
-  const Half64 h =
-      __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
-  return (h[0] + h[2]) + (h[1] + h[3]);
-}
-#else
+// to[p * width + m] = g[m * row + p] for p < n, m < rows <= width; zeros above, width in vectors.
 template <class V>
-inline Scalar<V> sum_lanes(V v) {
-  return hsum(v);
+void transpose(const Scalar<V>* g, int64_t row, int64_t rows, int64_t n, Scalar<V>* to,
+               int64_t width) {
+  constexpr int L = kLanes<V>;
+  for (int64_t m = 0; m < width; m += L)
+    for (int64_t p = 0; p < n; p += L) {
+      const int columns = n - p < L ? int(n - p) : L;
+      V r[L];
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i)
+        r[i] = m + i < rows ? load<V>(g + (m + i) * row + p, columns) : V{};
+      transpose_step<1>(r);
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i)
+        if (i < columns) store(to + (p + i) * width + m, r[i]);
+    }
 }
-#endif
 
-// R rows of g against N taps, over all images.
+// sum[k, m] for R taps and N vectors of m over the block's outputs, gt (outputs, N * L).
 template <class T, int R, int N>
-void dots(const ConvOuterArgs& a, int64_t m, int64_t k) {
+void outer_tile(const ConvOuterArgs& a, const T* gt, const T* u, const int64_t* place, T* sum,
+                int64_t padded) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
-  V sum[R][N] = {};
-  for (int64_t image = 0; image < a.images; ++image) {
-    const T* const g = static_cast<const T*>(a.g) + image * a.g_image + m * a.g_m;
-    const T* const u = static_cast<const T*>(a.u) + image * a.u_image;
-    const T* x[N];
-    for (int n = 0; n < N; ++n) x[n] = u + a.place[k + n];
-    int64_t p = 0;
-    for (; p + L <= a.P; p += L) {
-      V b[N];
-      for (int n = 0; n < N; ++n) b[n] = load<V>(x[n] + p);
-      for (int r = 0; r < R; ++r) {
-        const V f = load<V>(g + r * a.g_m + p);
-        for (int n = 0; n < N; ++n) sum[r][n] = fma(f, b[n], sum[r][n]);
+  V acc[R][N];
+  const T* x[R];
+  for (int r = 0; r < R; ++r) {
+    x[r] = u + place[r];
+    for (int n = 0; n < N; ++n) acc[r][n] = load<V>(sum + r * padded + n * L);
+  }
+  for (int64_t image = 0; image < a.images; ++image)
+    for (int64_t t = 0; t < a.T; ++t) {
+      const int64_t begin = image * a.u_image + t * a.width, end = begin + a.Q;
+      for (int64_t p = begin; p < end; ++p, gt += N * L) {
+        V g[N];
+        for (int n = 0; n < N; ++n) g[n] = load<V>(gt + n * L);
+        for (int r = 0; r < R; ++r) {
+          const V f = set1<V>(x[r][p]);
+          for (int n = 0; n < N; ++n) acc[r][n] = fma(f, g[n], acc[r][n]);
+        }
       }
     }
-    if (p == a.P) continue;
-    const int left = int(a.P - p);
-    V b[N];
-    for (int n = 0; n < N; ++n) b[n] = load<V>(x[n] + p, left);
-    for (int r = 0; r < R; ++r) {
-      const V f = load<V>(g + r * a.g_m + p, left);
-      for (int n = 0; n < N; ++n) sum[r][n] = fma(f, b[n], sum[r][n]);
-    }
-  }
   for (int r = 0; r < R; ++r)
-    for (int n = 0; n < N; ++n)
-      static_cast<T*>(a.dw)[(m + r) * a.K + k + n] += sum_lanes(sum[r][n]);
+    for (int n = 0; n < N; ++n) store(sum + r * padded + n * L, acc[r][n]);
 }
-template <class T, int R>
-void dots_for(const ConvOuterArgs& a, int64_t m, int64_t k, int64_t n) {
-  if (n == 1) return dots<T, R, 1>(a, m, k);
-  if (n == 2) return dots<T, R, 2>(a, m, k);
-  if (n == 3) return dots<T, R, 3>(a, m, k);
-  if constexpr (kDotColumns == 4) dots<T, R, 4>(a, m, k);
+template <class T, int N>
+void outer_group(const ConvOuterArgs& a, const T* gt, const T* u, T* sum, int64_t padded) {
+  constexpr int R = kOuterTaps[N - 1];
+  int64_t k = 0;
+  for (; k + R <= a.K; k += R) outer_tile<T, R, N>(a, gt, u, a.place + k, sum + k * padded, padded);
+  for (; k + 4 <= a.K; k += 4) outer_tile<T, 4, N>(a, gt, u, a.place + k, sum + k * padded, padded);
+  for (; k < a.K; ++k) outer_tile<T, 1, N>(a, gt, u, a.place + k, sum + k * padded, padded);
+}
+// One block of outputs, starting at g and u.
+template <class T>
+void outer_block(const ConvOuterArgs& a, const T* g, const T* u) {
+  using V = typename VecOf<T>::V;
+  constexpr int L = kLanes<V>;
+  const int64_t padded = conv_padded(a.M, L), vecs = padded / L;
+  const int64_t groups = conv_tiles(vecs, kOuterVecs);
+  T* const gt = static_cast<T*>(a.gt);
+  for (int64_t i = 0; i < groups; ++i) {
+    const int64_t v = conv_tile_begin(vecs, kOuterVecs, i);
+    const int64_t n = conv_tile_begin(vecs, kOuterVecs, i + 1) - v;
+    for (int64_t image = 0; image < a.images; ++image)
+      transpose<V>(g + image * a.g_image + v * L * a.g_m, a.g_m, a.M - v * L, a.T * a.Q,
+                   gt + image * a.T * a.Q * n * L, n * L);
+    T* const sum = static_cast<T*>(a.sum) + v * L;
+    if (n == 1) outer_group<T, 1>(a, gt, u, sum, padded);
+    if (n == 2) outer_group<T, 2>(a, gt, u, sum, padded);
+    if constexpr (kOuterVecs == 3)
+      if (n == 3) outer_group<T, 3>(a, gt, u, sum, padded);
+  }
 }
 template <class T>
 void outer(const ConvOuterArgs& a) {
-  const int64_t tiles = conv_tiles(a.M, kDotRows);
-  for (int64_t k = 0; k < a.K; k += kDotColumns) {
-    const int64_t n = a.K - k < kDotColumns ? a.K - k : kDotColumns;
-    for (int64_t t = 0; t < tiles; ++t) {
-      const int64_t m = conv_tile_begin(a.M, kDotRows, t);
-      const int64_t r = conv_tile_begin(a.M, kDotRows, t + 1) - m;
-      if (r == 1) dots_for<T, 1>(a, m, k, n);
-      if (r == 2) dots_for<T, 2>(a, m, k, n);
-      if (r == 3) dots_for<T, 3>(a, m, k, n);
-      if constexpr (kDotRows == 6) {
-        if (r == 4) dots_for<T, 4>(a, m, k, n);
-        if (r == 5) dots_for<T, 5>(a, m, k, n);
-        if (r == 6) dots_for<T, 6>(a, m, k, n);
+  const T *g = static_cast<const T*>(a.g), *u = static_cast<const T*>(a.u);
+  if (a.images > 1) return outer_block<T>(a, g, u);
+  ConvOuterArgs b = a;
+  if (a.Q > kOuterOutputs) {  // pieces of one row
+    b.T = 1;
+    for (int64_t t = 0; t < a.T; ++t)
+      for (int64_t q = 0; q < a.Q; q += kOuterOutputs) {
+        b.Q = a.Q - q < kOuterOutputs ? a.Q - q : kOuterOutputs;
+        outer_block<T>(b, g + t * a.Q + q, u + t * a.width + q);
       }
-    }
+    return;
+  }
+  const int64_t rows = a.Q < kOuterBlock ? kOuterBlock / (a.Q ? a.Q : 1) : 1;
+  for (int64_t t = 0; t < a.T; t += rows) {
+    b.T = a.T - t < rows ? a.T - t : rows;
+    outer_block<T>(b, g + t * a.Q, u + t * a.width);
   }
 }
 
@@ -238,41 +293,42 @@ void im2col(const PatchArgs& a) {
   T* to = static_cast<T*>(a.columns);
   for (int64_t c = 0; c < a.C; ++c)
     for (int64_t r = 0; r < a.KH; ++r)
-      for (int64_t s = 0; s < a.KW; ++s)
+      for (int64_t s = 0; s < a.KW; ++s) {
+        const Reach columns = reach(a.W, s * a.dw - a.pw, a.sw, a.OW);
         for (int64_t i = 0; i < a.OH; ++i, to += a.OW) {
           const int64_t h = i * a.sh + r * a.dh - a.ph;
           if (h < 0 || h >= a.H)
-            for (int64_t j = 0; j < a.OW; ++j) to[j] = 0;
+            zero(to, a.OW);
           else
-            copy_row(to, static_cast<const T*>(a.x) + (c * a.H + h) * a.W, a.W, s * a.dw - a.pw,
-                     a.sw, a.OW);
+            copy_row(to, static_cast<const T*>(a.x) + (c * a.H + h) * a.W, columns);
         }
+      }
 }
 template <class T>
 void col2im(const PatchArgs& a) {
   const T* from = static_cast<const T*>(a.columns);
   for (int64_t c = 0; c < a.C; ++c)
     for (int64_t r = 0; r < a.KH; ++r)
-      for (int64_t s = 0; s < a.KW; ++s)
+      for (int64_t s = 0; s < a.KW; ++s) {
+        const Reach columns = reach(a.W, s * a.dw - a.pw, a.sw, a.OW);
         for (int64_t i = 0; i < a.OH; ++i, from += a.OW) {
           const int64_t h = i * a.sh + r * a.dh - a.ph;
           if (h < 0 || h >= a.H) continue;
-          T* const x = static_cast<T*>(a.x) + (c * a.H + h) * a.W;
-          const int64_t w0 = s * a.dw - a.pw;
-          for (int64_t j = 0; j < a.OW; ++j) {
-            const int64_t w = w0 + j * a.sw;
-            if (w >= 0 && w < a.W) x[w] += from[j];
-          }
+          T* const x = static_cast<T*>(a.x) + (c * a.H + h) * a.W + columns.from;
+          for (int64_t j = columns.begin; j < columns.end; ++j) x[j * a.sw] += from[j];
         }
+      }
 }
 
 template <class T>
 void fill(ConvKernels& k, int t) {
   k.unroll[t] = unroll<T>;
   k.correlate[t] = correlate<T>;
+  k.weave[t] = weave<T>;
   k.outer[t] = outer<T>;
   k.im2col[t] = im2col<T>;
   k.col2im[t] = col2im<T>;
+  k.lanes[t] = kLanes<typename VecOf<T>::V>;
 }
 
 }  // namespace

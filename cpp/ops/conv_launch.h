@@ -1,5 +1,9 @@
 // The three bilinear maps of a convolution over dense memory: y from x and w, dx from dy and w, dw
 // from x and dy.
+//
+// How each is computed: direct (conv_direct.cpp), where x is copied once, padded, and the product
+// runs over it in place; or by patches (conv_patches.cpp), im2col and a matrix product.
+// LAMINA_CONV=direct|im2col forces one.
 #pragma once
 #include <cstdint>
 
@@ -10,13 +14,48 @@ namespace lamina {
 struct ConvGeometry {
   int64_t N, C, H, W, M, KH, KW, OH, OW, sh, sw, ph, pw, dh, dw, groups;
   int64_t nd;  // 1: tensors have no H dimension (H = KH = OH = 1)
+
+  // A matrix product over x itself.
+  bool pointwise() const {
+    return KH == 1 && KW == 1 && sh == 1 && sw == 1 && ph == 0 && pw == 0 && OH == H && OW == W;
+  }
+  // Of all images and groups, on one thread, about.
+  double nanoseconds(Compute t) const {
+    const double flops = 2.0 * double(N * M * OH * OW) * double(C / groups * KH * KW);
+    return flops / (t == kF32 ? 60 : 30) + double(N * C * H * W);
+  }
 };
 
-// How a convolution is computed. direct: the image is unrolled by tap columns and the product runs
-// over it in place; patches: im2col and a matrix product. LAMINA_CONV=direct|im2col forces one.
 void conv_forward(const ConvGeometry& a, Compute t, const void* x, const void* w, const void* bias,
                   void* y);
 void conv_input_grad(const ConvGeometry& a, Compute t, const void* dy, const void* w, void* dx);
 void conv_weight_grad(const ConvGeometry& a, Compute t, const void* x, const void* dy, void* dw);
+
+// ---- one way each (T: float or double) ---------------------------------------------------------
+template <class T>
+struct DirectConv {
+  static void forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y);
+  static void input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx);
+  static void weight_grad(const ConvGeometry& a, const T* x, const T* dy, T* dw);
+};
+template <class T>
+struct PatchConv {
+  static void forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y);
+  static void input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx);
+  static void weight_grad(const ConvGeometry& a, const T* x, const T* dy, T* dw);
+};
+template <class T>
+constexpr Compute kConvType = sizeof(T) == 4 ? kF32 : kF64;
+
+// How many sums over `units` pieces of work a weight gradient of `elements` is cut into: by the
+// sizes only, so that the order of additions does not depend on the number of threads.
+inline int64_t conv_chunks(int64_t units, int64_t elements, double ns) {
+  int64_t chunks = (int64_t(4) << 20) / (elements > 0 ? elements : 1);
+  chunks = chunks < 2 ? 2 : chunks > 16 ? 16 : chunks;
+  const int64_t worth = int64_t(ns / 10000);  // 10 microseconds each at least
+  if (chunks > worth) chunks = worth;
+  if (chunks > units) chunks = units;
+  return chunks < 1 ? 1 : chunks;
+}
 
 }  // namespace lamina

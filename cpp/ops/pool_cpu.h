@@ -7,6 +7,7 @@
 #pragma once
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
+#include "kernels/vec_shuffle.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
@@ -153,60 +154,17 @@ void mean_grad(const PoolArgs& a, int64_t begin, int64_t end) {
 }
 
 // ---- 2x2 windows side by side ------------------------------------------------------------------
-// Even and odd elements of the 2 * lanes in (a, b), and back.
-#define LAMINA_PAIRS(V, EVEN, ODD, LOW, HIGH)                                  \
-  inline V evens(V a, V b) { return __builtin_shufflevector(a, b, EVEN); }     \
-  inline V odds(V a, V b) { return __builtin_shufflevector(a, b, ODD); }       \
-  inline V zip_low(V a, V b) { return __builtin_shufflevector(a, b, LOW); }    \
-  inline V zip_high(V a, V b) { return __builtin_shufflevector(a, b, HIGH); }
-#define LIST(...) __VA_ARGS__
-#define EVEN16 LIST(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30)
-#define ODD16 LIST(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31)
-#define LOW16 LIST(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
-#define HIGH16 LIST(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
-#define EVEN8 LIST(0, 2, 4, 6, 8, 10, 12, 14)
-#define ODD8 LIST(1, 3, 5, 7, 9, 11, 13, 15)
-#define LOW8 LIST(0, 8, 1, 9, 2, 10, 3, 11)
-#define HIGH8 LIST(4, 12, 5, 13, 6, 14, 7, 15)
-#define EVEN4 LIST(0, 2, 4, 6)
-#define ODD4 LIST(1, 3, 5, 7)
-#define LOW4 LIST(0, 4, 1, 5)
-#define HIGH4 LIST(2, 6, 3, 7)
-#if LAMINA_VEC_BYTES == 64
-LAMINA_PAIRS(F32, LIST(EVEN16), LIST(ODD16), LIST(LOW16), LIST(HIGH16))
-LAMINA_PAIRS(F64, LIST(EVEN8), LIST(ODD8), LIST(LOW8), LIST(HIGH8))
-#elif LAMINA_VEC_BYTES == 32
-LAMINA_PAIRS(F32, LIST(EVEN8), LIST(ODD8), LIST(LOW8), LIST(HIGH8))
-LAMINA_PAIRS(F64, LIST(EVEN4), LIST(ODD4), LIST(LOW4), LIST(HIGH4))
-#else
-LAMINA_PAIRS(F32, LIST(EVEN4), LIST(ODD4), LIST(LOW4), LIST(HIGH4))
-LAMINA_PAIRS(F64, LIST(0, 2), LIST(1, 3), LIST(0, 2), LIST(1, 3))
-#endif
-
 // 2n <= 2 * lanes elements of a row, as evens and odds.
 template <class V>
 inline void load_pairs(const Scalar<V>* p, int n, V* even, V* odd) {
-  constexpr int L = kLanes<V>;
-  const int m = 2 * n;
-  const V a = m >= L ? load<V>(p) : load<V>(p, m);
-  const V b = m >= 2 * L ? load<V>(p + L) : m > L ? load<V>(p + L, m - L) : V{};
+  V a, b;
+  load_two<V>(p, 2 * n, &a, &b);
   *even = evens(a, b);
   *odd = odds(a, b);
 }
 template <class V>
 inline void store_pairs(Scalar<V>* p, int n, V even, V odd) {
-  constexpr int L = kLanes<V>;
-  const int m = 2 * n;
-  const V a = zip_low(even, odd), b = zip_high(even, odd);
-  if (m >= 2 * L) {
-    store(p, a);
-    store(p + L, b);
-  } else if (m > L) {
-    store(p, a);
-    store(p + L, b, m - L);
-  } else {
-    store(p, a, m);
-  }
+  store_two<V>(p, 2 * n, zip_low(even, odd), zip_high(even, odd));
 }
 typedef uint8_t Codes32 __attribute__((vector_size(LAMINA_VEC_BYTES / 4), aligned(1)));
 typedef uint8_t Codes64 __attribute__((vector_size(LAMINA_VEC_BYTES / 8), aligned(1)));
@@ -231,8 +189,8 @@ void each_quad(const PoolArgs& a, int64_t begin, int64_t end, F f) {
   for (int64_t p = begin; p < end; ++p)
     for (int64_t i = 0; i < a.OH; ++i)
       for (int64_t j = 0; j < a.OW; j += L)
-        f(p * a.H * a.W + 2 * i * a.W + 2 * j, (p * a.OH + i) * a.OW + j,
-          (p * a.OH + i) * row + j, int(a.OW - j < L ? a.OW - j : L));
+        f(p * a.H * a.W + 2 * i * a.W + 2 * j, (p * a.OH + i) * a.OW + j, (p * a.OH + i) * row + j,
+          int(a.OW - j < L ? a.OW - j : L));
 }
 template <class T>
 void max_quad(const PoolArgs& a, int64_t begin, int64_t end) {
