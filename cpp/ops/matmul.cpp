@@ -30,7 +30,14 @@ void check_depth(const char* op, const Tensor& a, const Tensor& b) {
 void check_dims(const char* op, const char* which, const Tensor& t, int dims) {
   check(t.dim() == dims, ErrorKind::shape, op, ": ", which, " must have ", dims,
         dims == 1 ? " dimension, got " : " dimensions, got ", t.dim(), ": shape ", t.shape(),
-        dims == 3 ? "; use matmul for other numbers" : "");
+        "; use matmul for other numbers");
+}
+// Whether a tensor of shape `from` can be repeated to shape `to`.
+bool expands(const Dims& from, const Dims& to) {
+  if (from.n > to.n) return false;
+  for (int d = 1; d <= from.n; ++d)
+    if (from[-d] != to[-d] && from[-d] != 1) return false;
+  return true;
 }
 
 // The type a product of `d` is computed in.
@@ -96,9 +103,15 @@ void matmul_infer(Call& c) {
   Dims shape_a = a.shape(), shape_b = b.shape();
   shape_a.n -= 2;
   shape_b.n -= 2;
-  Dims shape = shape_a == shape_b ? shape_a
-               : shape_b.n == 0   ? shape_a
-                                  : broadcast_shapes("matmul", shape_a, shape_b);
+  Dims shape = shape_a;
+  if (shape_b.n && shape_a != shape_b) {
+    for (int d = 1; d <= shape_a.n && d <= shape_b.n; ++d)
+      check(shape_a[-d] == shape_b[-d] || shape_a[-d] == 1 || shape_b[-d] == 1, ErrorKind::shape,
+            "matmul: the batches of shapes ", a.shape(), " and ", b.shape(),
+            " do not broadcast: sizes ", shape_a[-d], " and ", shape_b[-d],
+            " must be equal or one of them 1");
+    shape = broadcast_shapes("matmul", shape_a, shape_b);
+  }
   shape.push(a.size(-2));
   shape.push(b.size(-1));
   c.output(shape, a.dtype());
@@ -266,9 +279,9 @@ Tensor scaled_sum(const char* op, const Tensor& input, const Tensor& y, Scalar b
         "; convert one with .to()");
   check(is_floating(y.dtype()) || (beta.kind != Scalar::real && alpha.kind != Scalar::real),
         ErrorKind::dtype, op, ": beta and alpha must be integers for tensors of ", y.dtype());
-  check(input.dim() <= y.dim() && broadcast_shapes(op, input.shape(), y.shape()) == y.shape(),
-        ErrorKind::shape, op, ": input ", input.shape(), " cannot be expanded to the product's ",
-        y.shape());
+  check(expands(input.shape(), y.shape()), ErrorKind::shape, op, ": input ", input.shape(),
+        " cannot be expanded to the product's shape ", y.shape(),
+        "; each of its sizes must be equal or 1");
   const Tensor scaled = is(alpha, 1) ? y : y * scalar_tensor(alpha);
   if (is(beta, 0)) return scaled;
   return scaled + (is(beta, 1) ? input : input * scalar_tensor(beta));
