@@ -97,9 +97,10 @@ def activations() -> list[Case]:
               ("ReLU", "ReLU6", "SELU", "SiLU", "Mish", "Hardsigmoid", "Hardswish", "LeakyReLU",
                "ELU", "CELU", "Hardtanh")]  # fmt: skip
     return cases + [
-        case("LeakyReLU", 0.3), case("ELU", 0.7), case("CELU", 0.7, tol=1e-7), case("Hardtanh", -0.4, 1.5),
-        case("Hardtanh", min_value=-0.5, max_value=0.25), case("GELU", "tanh"),
+        case("LeakyReLU", 0.3), case("ELU", 0.7), case("CELU", 0.7, tol=1e-7),
+        case("Hardtanh", -0.4, 1.5), case("Hardtanh", min_value=-0.5, max_value=0.25),
         case("Hardshrink", 0.9), case("Softshrink", 0.9), case("Softplus", 2.0, 1.0),
+        case("GELU", "tanh"),
         case("Threshold", 0.1, 20.0), case("Threshold", 0.1, 20.0, inplace=True),
         case("RReLU", random=True), case("RReLU", 0.25, 0.25), case("RReLU", 0.2, 0.4, True,
                                                                    random=True),
@@ -177,7 +178,8 @@ def norms() -> list[Case]:
         case("LocalResponseNorm", 3, shape=(5, 4), unbatched=False),
         case("LocalResponseNorm", 2, 0.1, 0.5, 2.0, shape=(5, 4, 3), unbatched=False),
         *[case(name, p, inplace, shape=(3, 5), random=0 < p < 1)
-          for name in ("Dropout", "Dropout1d") for p in (0.0, 0.4, 1.0) for inplace in (False, True)],
+          for name in ("Dropout", "Dropout1d") for p in (0.0, 0.4, 1.0)
+          for inplace in (False, True)],
         *[case("Dropout2d", p, shape=(3, 4, 5), random=0 < p < 1) for p in (0.0, 0.4, 1.0)],
         *[case(name, p, shape=(3, 5), random=0 < p < 1)
           for name in ("AlphaDropout", "FeatureAlphaDropout") for p in (0.0, 0.4, 1.0)],
@@ -213,7 +215,8 @@ def windows() -> list[Case]:
           for n in (1, 4, 11, 13)],
         *[case(f"Adaptive{kind}Pool2d", n, shape=two) for kind in ("Avg", "Max")
           for n in (1, (3, 5), (None, 2), (10, 1))],
-        case("AdaptiveMaxPool1d", 4, True, shape=one), case("AdaptiveMaxPool2d", 3, True, shape=two),
+        case("AdaptiveMaxPool1d", 4, True, shape=one),
+        case("AdaptiveMaxPool2d", 3, True, shape=two),
         case("LPPool1d", 3, 2, shape=one, inputs=(("unit", one),)),
         case("LPPool2d", 1.5, (2, 3), inputs=(("unit", two),)),
     ]  # fmt: skip

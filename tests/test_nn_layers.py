@@ -1,4 +1,4 @@
-"""Every layer of lamina.nn beside PyTorch's: constructor, printed form, state, values, gradients."""
+"""Every layer beside PyTorch's: constructor, printed form, state, values, gradients."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import warnings
 
 import numpy as np
 import pytest
-from layer_cases import CASES, Case, draw
 
 import lamina
 from lamina import nn
+from layer_cases import CASES, Case, draw
 
 CONTAINERS = {"Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"}
 LAYERS = sorted(
