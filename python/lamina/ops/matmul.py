@@ -1,10 +1,10 @@
 """Matrix and tensor products.
 
 Both operands must have the same dtype. float16 and bfloat16 compute as float32, integers modulo
-2^64. Every element of a product is one chain of multiply-adds in blocks of 384, whose sums are added
-in order: a row of a result has the same bits whatever the other rows and the number of threads
-are. The environment variable LAMINA_BLAS=openblas computes float products with OpenBLAS (the
-package scipy-openblas32) instead of lamina's own loops.
+2^64. Every element of a product is one chain of multiply-adds in blocks of 384, whose sums are
+added in order: a row of a result has the same bits whatever the other rows and the number of
+threads are. The environment variable LAMINA_BLAS=openblas computes float products with OpenBLAS
+(the package scipy-openblas32) instead of lamina's own loops.
 """
 
 from __future__ import annotations
