@@ -127,10 +127,10 @@ def test_predict_a_picture(run, capsys):
 
 
 # ---- data and models of one's own ----------------------------------------------------------------
-def folders(root="photos", n=10, shape=(6, 6)):
+def folders(root="photos", n=10, shape=(6, 6), levels=(200, 30)):
     """Dark and bright images in two folders."""
     rng = np.random.default_rng(0)
-    for kind, level in (("bright", 200), ("dark", 30)):
+    for kind, level in zip(("bright", "dark"), levels):
         os.makedirs(f"{root}/{kind}")
         for i in range(n):
             np.save(f"{root}/{kind}/{i}.npy", (level + rng.integers(0, 20, shape)).astype(np.uint8))
@@ -146,6 +146,9 @@ def test_folders_of_classes(capsys):
     assert ": 100.00 % of 4 held-out" in capsys.readouterr().out
     assert cli.main(["predict", "runs/photos-mlp", "photos/dark/0.npy"]) == 0
     assert capsys.readouterr().out.startswith("photos/dark/0.npy: dark (")
+    folders("others", levels=(200, 180))  # seen as the training images were, all are bright
+    assert cli.main(["eval", "runs/photos-mlp", "--data", "others"]) == 0
+    assert ": 50.00 % of 4 held-out" in capsys.readouterr().out
 
 
 NET = """
