@@ -244,8 +244,8 @@ class DataLoader:
             pool.start(base_seed)
             epoch = pool.epoch
             work = self._index(False)
-            turn: deque = deque(range(self.num_workers))
-            waiting: deque = deque()
+            turn: deque[int] = deque(range(self.num_workers))
+            waiting: deque[int] = deque()
 
             def give() -> None:
                 if turn and (task := next(work, None)) is not None:
