@@ -87,6 +87,15 @@ def test_the_same_seed_gives_the_same_bits(capsys):
     assert a == b and a != c
 
 
+def test_a_complete_run_says_so(run, capsys):
+    before = (run / "config.json").read_bytes()
+    for more in ([], ["--epochs", "2"]):
+        assert cli.main(["train", "--resume", str(run), *more]) == 0
+        out = capsys.readouterr().out
+        assert out.startswith(f"{run} is complete, with 4 epochs; for more: lamina train --resume")
+    assert (run / "config.json").read_bytes() == before
+
+
 # ---- eval and predict ----------------------------------------------------------------------------
 def test_eval(run, capsys):
     assert cli.main(["eval", str(run)]) == 0
