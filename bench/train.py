@@ -67,9 +67,7 @@ def resnet20(t, batch=128):
         for i in range(3):
             layers.append(Block(cin, cout, stride if i == 0 else 1))
             cin = cout
-    model = nn.Sequential(
-        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)
-    )
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
     optimizer = t.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
     return model, optimizer, (batch, 3, 32, 32), 10
 

@@ -21,8 +21,9 @@ class Row:
         (int64 in [0, K)), "bool", or a callable (rng, shape) -> array.
     tol: float32 bound: max |error| <= tol * max(1, max |reference|). tol64: the same for float64.
     grad, second: the gradient and its gradient are defined everywhere on the domain.
-    torch: PyTorch gives the same (a gradient to within torch_tol). views: strided inputs are allowed. large: the size for the
-        test over numbers of threads (None: skip).
+    torch: PyTorch gives the same (a gradient to within torch_tol).
+    views: strided inputs are allowed.
+    large: the size for the test over numbers of threads (None: skip).
     """
 
     name: str

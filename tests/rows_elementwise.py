@@ -103,6 +103,7 @@ ROWS = [
     one("signbit", np.signbit, **none),
     one("logical_not", lambda x: x == 0, **none),
     one("bitwise_not", np.invert, "int:100", **none),
+    one("bitwise_not_bool", np.invert, "bool", fn=lambda m, x: ~x, **none),
     one("clamp", lambda x: np.clip(x, -1, 2), away(-3, 3, -1, 2),
         fn=lambda m, x: m.clamp(x, -1.0, 2.0)),
     one("clamp_min", lambda x: np.maximum(x, 0.5), away(-3, 3, 0.5),
@@ -180,8 +181,8 @@ ROWS = [
         ["bool", (-3, 3), (-3, 3)]),
     Row("lerp", lambda m, x, y, w: m.lerp(x, y, w), lambda x, y, w: x + w * (y - x),
         lambda n: [(3, n)] * 3),
-    Row("addcmul", lambda m, x, y, z: m.addcmul(x, y, z, value=0.5), lambda x, y, z: x + 0.5 * y * z,
-        lambda n: [(3, n)] * 3),
+    Row("addcmul", lambda m, x, y, z: m.addcmul(x, y, z, value=0.5),
+        lambda x, y, z: x + 0.5 * y * z, lambda n: [(3, n)] * 3),
     Row("addcdiv", lambda m, x, y, z: m.addcdiv(x, y, z, value=0.5),
         lambda x, y, z: x + 0.5 * y / z, lambda n: [(3, n)] * 3, [(-3, 3), (-3, 3), (0.3, 3)]),
 ]  # fmt: skip

@@ -1,10 +1,10 @@
 """Rows of the matrix products."""
 
 import numpy as np
-from row import Row
 
 import lamina
 from lamina.ops.matmul import linear as lamina_linear
+from row import Row
 
 # A chain of n <= 33 multiply-adds of values up to 4: n units in the last place of 4, at worst; the
 # bound allows half of that relative to the largest result.

@@ -18,8 +18,10 @@ def np_lse(x, axis):
 
 def np_var(x, axis, c):
     n = x.shape[axis]
-    return ((x - x.mean(axis, keepdims=True)) ** 2).sum(axis) / max(n - c, 0) if n > c else (
-        np.full(x.sum(axis).shape, np.nan)
+    return (
+        ((x - x.mean(axis, keepdims=True)) ** 2).sum(axis) / max(n - c, 0)
+        if n > c
+        else (np.full(x.sum(axis).shape, np.nan))
     )
 
 

@@ -48,7 +48,9 @@ def test_nested_lists_of_tensors_and_arrays():
 def test_arange(args):
     got = lamina.arange(*args)
     np.testing.assert_allclose(got.numpy(), np.arange(*args), rtol=1e-6)
-    assert got.dtype is (lamina.float32 if any(isinstance(a, float) for a in args) else lamina.int64)
+    assert got.dtype is (
+        lamina.float32 if any(isinstance(a, float) for a in args) else lamina.int64
+    )
 
 
 def test_linspace_eye_full():
@@ -84,7 +86,9 @@ def test_halves_round_as_numpy_does(values):
     got = lamina.tensor(a).half()
     np.testing.assert_array_equal(got.numpy(), want)
     bits = a.view(np.uint32)
-    rounded = ((bits.astype(np.uint64) + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).astype(np.uint32)
+    rounded = ((bits.astype(np.uint64) + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).astype(
+        np.uint32
+    )
     want32 = np.where(np.isnan(a), a, rounded.view(np.float32))
     np.testing.assert_array_equal(lamina.tensor(a).bfloat16().float().numpy(), want32)
 
@@ -145,8 +149,8 @@ def test_overlapping_copy():
 
 
 # ---- interop -------------------------------------------------------------------------------------
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64", "int32", "int16", "int8",
-                                   "uint8", "bool"])  # fmt: skip
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64", "int32", "int16",
+                                   "int8", "uint8", "bool"])  # fmt: skip
 def test_numpy_both_ways(dtype):
     a = (np.arange(12).reshape(3, 4) % 2).astype(dtype)
     t = lamina.from_numpy(a)

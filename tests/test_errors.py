@@ -1,4 +1,4 @@
-"""What users get wrong, and the exact text they are told: the operation, the values, the way out."""
+"""What users get wrong, and the exact text they are told: operation, values, way out."""
 
 from __future__ import annotations
 
@@ -172,7 +172,8 @@ MISTAKES = [
     ("lamina.var(T([1,2]))", "DTypeError",
      "var: expected a floating tensor, got (2,) int64; convert with .float() or give "
      "dtype="),
-    ("lamina.autograd.grad(lamina.ones(1,requires_grad=True).sum(), lamina.ones(1,requires_grad=True))", "RuntimeError",
+    ("lamina.autograd.grad(lamina.ones(1, requires_grad=True).sum(), "
+     "lamina.ones(1, requires_grad=True))", "RuntimeError",
      "autograd.grad: one of the inputs was not used in computing the outputs; pass "
      "allow_unused=True to get None for it"),
     ("lamina.exp([1])", "TypeError",

@@ -59,7 +59,9 @@ def hook_log(m):
             lambda mod, gi, go: log.append(("grads", [x.tolist() for x in gi], go[0].tolist()))
         ),
         layer.register_full_backward_hook(lambda mod, gi, go: (gi[0] * 2,)),
-        model.register_full_backward_hook(lambda mod, gi, go: log.append(("outer", gi[0].tolist()))),
+        model.register_full_backward_hook(
+            lambda mod, gi, go: log.append(("outer", gi[0].tolist()))
+        ),
     ]  # fmt: skip
     x = m.tensor([1.0, 2.0], requires_grad=True)
     model(x).sum().backward()

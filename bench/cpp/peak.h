@@ -114,8 +114,7 @@ double best_rate(int rounds, F f) {
     };
     using Fn = decltype(one);
     parallel_chunks(
-        threads, 1,
-        [](void* ctx, int64_t b, int64_t e) { (*static_cast<const Fn*>(ctx))(b, e); },
+        threads, 1, [](void* ctx, int64_t b, int64_t e) { (*static_cast<const Fn*>(ctx))(b, e); },
         const_cast<void*>(static_cast<const void*>(&one)));
     const double time = seconds() - start;
     double total = 0;
@@ -150,7 +149,7 @@ inline double memory_bandwidth() {
   const size_t n = size_t(64) << 20;
   const std::vector<float> data(n, 1.0f);
   const size_t part = n / size_t(num_threads());
-  static volatile float sink;
+  std::vector<float> sums(static_cast<size_t>(num_threads()));  // the work must not look useless
   const double rate = best_rate(3, [&](int thread) {
     const float* p = data.data() + part * size_t(thread);
     typedef float V __attribute__((vector_size(16), aligned(4)));
@@ -159,7 +158,7 @@ inline double memory_bandwidth() {
       for (int k = 0; k < 8; ++k) sum[k] += *reinterpret_cast<const V*>(p + i + 4 * size_t(k));
     float total = 0;
     for (const V& s : sum) total += s[0] + s[1] + s[2] + s[3];
-    sink = total;
+    *static_cast<volatile float*>(&sums[size_t(thread)]) = total;
     return double(part * sizeof(float));
   });
   known.emplace_back(num_threads(), rate);

@@ -2,15 +2,21 @@
 #include "core/storage.h"
 
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <vector>
 
 #include "core/error.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace lamina {
 namespace {
 
 constexpr size_t kAlign = 64;
+constexpr int kClasses = 192;
 constexpr size_t kHuge = size_t(1) << 46;  // beyond any address space we can be given
 
 // Class c holds blocks of class_bytes(c): 64, 80, 96, 112, 128, 160, ... (four per doubling).
@@ -31,7 +37,7 @@ size_t class_bytes(int c) {
 
 struct Pool {
   std::mutex mutex;
-  std::vector<void*> free[192];
+  std::vector<void*> free[kClasses];
   PoolStats stats{};
 };
 
@@ -39,6 +45,26 @@ Pool& pool() {
   static Pool* p = new Pool;  // never destroyed: tensors may outlive static destructors
   return *p;
 }
+
+// In a build with AddressSanitizer: of a block handed out only its first `bytes` bytes may be
+// touched, of one waiting in its class none, and what was never written reads as NaN (-1).
+#ifdef __SANITIZE_ADDRESS__
+void* open_block(void* block, size_t bytes, size_t size) {
+  ASAN_UNPOISON_MEMORY_REGION(block, bytes);
+  std::memset(block, 0xff, bytes);
+  ASAN_POISON_MEMORY_REGION(static_cast<char*>(block) + bytes, size - bytes);
+  return block;
+}
+void close_block(void* block, size_t size) { ASAN_POISON_MEMORY_REGION(block, size); }
+void return_block(void* block, size_t size) {
+  ASAN_UNPOISON_MEMORY_REGION(block, size);
+  std::free(block);
+}
+#else
+void* open_block(void* block, size_t, size_t) { return block; }
+void close_block(void*, size_t) {}
+void return_block(void* block, size_t) { std::free(block); }
+#endif
 
 }  // namespace
 
@@ -56,7 +82,7 @@ void* pool_allocate(size_t bytes) {
       void* block = p.free[c].back();
       p.free[c].pop_back();
       p.stats.cached -= size;
-      return block;
+      return open_block(block, bytes, size);
     }
   }
   void* block = std::aligned_alloc(kAlign, size);
@@ -70,11 +96,12 @@ void* pool_allocate(size_t bytes) {
     fail(ErrorKind::memory, "memory: cannot allocate ", bytes, " bytes (", p.stats.in_use,
          " bytes are in use); use a smaller batch or free tensors");
   }
-  return block;
+  return open_block(block, bytes, size);
 }
 
 void pool_free(void* block, size_t bytes) {
   const int c = size_class(bytes);
+  close_block(block, class_bytes(c));
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
   p.stats.in_use -= class_bytes(c);
@@ -85,9 +112,9 @@ void pool_free(void* block, size_t bytes) {
 void empty_cache() {
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
-  for (auto& list : p.free) {
-    for (void* block : list) std::free(block);
-    list.clear();
+  for (int c = 0; c < kClasses; ++c) {
+    for (void* block : p.free[c]) return_block(block, class_bytes(c));
+    p.free[c].clear();
   }
   p.stats.cached = 0;
 }

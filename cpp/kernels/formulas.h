@@ -30,7 +30,7 @@ constexpr T c_(double v) {
   return constant<T>(v);
 }
 
-#define F_HEAD(NAME, N, RESULT, INTS, GRADIENT)       \
+#define F_HEAD(NAME, N, RESULT, INTS, GRADIENT)    \
   static constexpr const char* name = NAME;        \
   static constexpr int inputs = N;                 \
   static constexpr Result result = Result::RESULT; \
@@ -39,25 +39,26 @@ constexpr T c_(double v) {
 #define F_VALUE1     \
   template <class T> \
   static constexpr T value([[maybe_unused]] T x, [[maybe_unused]] Params p)
-#define F_GRAD1                                                                   \
-  template <class T>                                                              \
+#define F_GRAD1                                                                             \
+  template <class T>                                                                        \
   static constexpr T grad([[maybe_unused]] T g, [[maybe_unused]] T x, [[maybe_unused]] T y, \
-                [[maybe_unused]] Params p)
+                          [[maybe_unused]] Params p)
 #define F_VALUE2     \
   template <class T> \
   static constexpr T value([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] Params p)
-#define F_GRAD2(I)                                                                   \
-  template <class T>                                                                 \
+#define F_GRAD2(I)                                                                             \
+  template <class T>                                                                           \
   static constexpr T grad##I([[maybe_unused]] T g, [[maybe_unused]] T a, [[maybe_unused]] T b, \
-                   [[maybe_unused]] T y, [[maybe_unused]] Params p)
-#define F_VALUE3                                                                   \
-  template <class T>                                                               \
+                             [[maybe_unused]] T y, [[maybe_unused]] Params p)
+#define F_VALUE3                                                                             \
+  template <class T>                                                                         \
   static constexpr T value([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c, \
-                 [[maybe_unused]] Params p)
-#define F_GRAD3(I)                                                                   \
-  template <class T>                                                                 \
+                           [[maybe_unused]] Params p)
+#define F_GRAD3(I)                                                                             \
+  template <class T>                                                                           \
   static constexpr T grad##I([[maybe_unused]] T g, [[maybe_unused]] T a, [[maybe_unused]] T b, \
-                   [[maybe_unused]] T c, [[maybe_unused]] T y, [[maybe_unused]] Params p)
+                             [[maybe_unused]] T c, [[maybe_unused]] T y,                       \
+                             [[maybe_unused]] Params p)
 
 constexpr double kLn2 = 0.69314718055994530942, kLn10 = 2.30258509299404568402;
 constexpr double kSqrtHalf = 0.70710678118654752440, kTwoOverSqrtPi = 1.12837916709551257390;
@@ -570,7 +571,7 @@ struct Xlogy {
 };
 #define F_COMPARE(S, NAME, OP)                              \
   struct S {                                                \
-    F_HEAD(NAME, 2, boolean, true, none);     \
+    F_HEAD(NAME, 2, boolean, true, none);                   \
     F_VALUE2 { return select(a OP b, c_<T>(1), c_<T>(0)); } \
   }
 F_COMPARE(Eq, "eq", ==);

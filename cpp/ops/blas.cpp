@@ -23,8 +23,8 @@ using SgemmFn = void (*)(int order, int ta, int tb, int m, int n, int k, float a
                          const float* a, int lda, const float* b, int ldb, float beta, float* c,
                          int ldc);
 using DgemmFn = void (*)(int order, int ta, int tb, int m, int n, int k, double alpha,
-                         const double* a, int lda, const double* b, int ldb, double beta,
-                         double* c, int ldc);
+                         const double* a, int lda, const double* b, int ldb, double beta, double* c,
+                         int ldc);
 constexpr int kRowMajor = 101, kNoTrans = 111, kTrans = 112;
 
 struct Blas {
@@ -57,8 +57,9 @@ Blas open_library() {
         "matmul: LAMINA_BLAS=openblas, but the package scipy-openblas32 is not installed; install "
         "it or unset LAMINA_BLAS");
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  check(library != nullptr, ErrorKind::runtime, "matmul: cannot open OpenBLAS: ",
-        library ? "" : dlerror(), "; reinstall scipy-openblas32 or unset LAMINA_BLAS");
+  check(library != nullptr, ErrorKind::runtime,
+        "matmul: cannot open OpenBLAS: ", library ? "" : dlerror(),
+        "; reinstall scipy-openblas32 or unset LAMINA_BLAS");
   Blas blas;
   blas.sgemm = reinterpret_cast<SgemmFn>(symbol(library, "cblas_sgemm"));
   blas.dgemm = reinterpret_cast<DgemmFn>(symbol(library, "cblas_dgemm"));
@@ -79,7 +80,8 @@ const Blas* blas() {
 
 void finish(int64_t M, int64_t N, int64_t c_row, const Epilogue& e, auto* c) {
   using T = std::remove_pointer_t<decltype(c)>;
-  const T *columns = static_cast<const T*>(e.column_bias), *rows = static_cast<const T*>(e.row_bias);
+  const T *columns = static_cast<const T*>(e.column_bias),
+          *rows = static_cast<const T*>(e.row_bias);
   if (!columns && !rows && !e.relu) return;
   for (int64_t i = 0; i < M; ++i)
     for (int64_t j = 0; j < N; ++j) {

@@ -5,6 +5,7 @@
 #include "ops/elementwise.h"
 
 #include <string_view>
+#include <type_traits>
 
 #include <cstring>
 
@@ -78,6 +79,16 @@ template <class... F>
 struct TablesOf<List<F...>> : Tables<F...> {};
 using Table = TablesOf<AllElementwise>;
 static_assert(Table::n <= kMaxElementwise);
+
+template <class F, class... All>
+constexpr int position(List<All...>) {
+  int at = 0;
+  bool found = false;
+  ((found = found || std::is_same_v<F, All>, at += !found), ...);
+  return at;
+}
+constexpr int kBitwiseNot = position<BitwiseNot>(AllElementwise{});
+constexpr int kLogicalNot = position<LogicalNot>(AllElementwise{});
 
 // What PyTorch calls result_type: tensors with dimensions outrank 0-dim tensors, which outrank
 // Python numbers; a lower rank only matters when its kind (bool < int < float) is higher.
@@ -298,6 +309,8 @@ const Ops& ops() {
 }
 
 CallRef call_of(int f, std::initializer_list<Tensor> inputs, double p0, double p1, double p2) {
+  // bool is computed as 0 and 1, whose flipped bits are -1 and -2: both true
+  if (f == kBitwiseNot && inputs.begin()->dtype() == DType::boolean) f = kLogicalNot;
   return make_call(ops().op[f], inputs,
                    ElementwiseArgs{{p0, p1, p2}, DType::float32, int16_t(f), 0});
 }

@@ -131,8 +131,7 @@ void gemm_batched(int compute, const GemmArgs& args, int64_t batches, GemmOffset
   }
   using Fn = decltype(pieces);
   parallel_chunks(
-      count, chunk,
-      [](void* ctx, int64_t b, int64_t e) { (*static_cast<const Fn*>(ctx))(b, e); },
+      count, chunk, [](void* ctx, int64_t b, int64_t e) { (*static_cast<const Fn*>(ctx))(b, e); },
       const_cast<void*>(static_cast<const void*>(&pieces)));
 }
 
@@ -177,11 +176,11 @@ void gemm_serial(bool ta, bool tb, int64_t M, int64_t N, int64_t K, const T* A, 
             kComputeOf<T>);
 }
 
-#define LAMINA_GEMM(T)                                                                            \
-  template void gemm<T>(bool, bool, int64_t, int64_t, int64_t, const T*, int64_t, const T*,       \
-                        int64_t, T*, int64_t, bool, const Epilogue*);                             \
-  template void gemm_serial<T>(bool, bool, int64_t, int64_t, int64_t, const T*, int64_t,          \
-                               const T*, int64_t, T*, int64_t, bool, const Epilogue*);
+#define LAMINA_GEMM(T)                                                                             \
+  template void gemm<T>(bool, bool, int64_t, int64_t, int64_t, const T*, int64_t, const T*,        \
+                        int64_t, T*, int64_t, bool, const Epilogue*);                              \
+  template void gemm_serial<T>(bool, bool, int64_t, int64_t, int64_t, const T*, int64_t, const T*, \
+                               int64_t, T*, int64_t, bool, const Epilogue*);
 LAMINA_GEMM(float)
 LAMINA_GEMM(double)
 LAMINA_GEMM(int64_t)

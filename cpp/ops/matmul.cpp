@@ -18,8 +18,8 @@ namespace {
 void check_dtypes(const char* op, const Tensor& a, const Tensor& b) {
   check(a.dtype() == b.dtype(), ErrorKind::dtype, op, ": the operands have different dtypes, ", a,
         " and ", b, "; convert one with .to()");
-  check(a.dtype() != DType::boolean, ErrorKind::dtype, op,
-        ": bool tensors have no product, got ", a, " and ", b, "; convert with .to()");
+  check(a.dtype() != DType::boolean, ErrorKind::dtype, op, ": bool tensors have no product, got ",
+        a, " and ", b, "; convert with .to()");
 }
 void check_depth(const char* op, const Tensor& a, const Tensor& b) {
   const int64_t columns = a.size(-1), rows = b.dim() == 1 ? b.size(0) : b.size(-2);
@@ -30,7 +30,14 @@ void check_depth(const char* op, const Tensor& a, const Tensor& b) {
 void check_dims(const char* op, const char* which, const Tensor& t, int dims) {
   check(t.dim() == dims, ErrorKind::shape, op, ": ", which, " must have ", dims,
         dims == 1 ? " dimension, got " : " dimensions, got ", t.dim(), ": shape ", t.shape(),
-        dims == 3 ? "; use matmul for other numbers" : "");
+        "; use matmul for other numbers");
+}
+// Whether a tensor of shape `from` can be repeated to shape `to`.
+bool expands(const Dims& from, const Dims& to) {
+  if (from.n > to.n) return false;
+  for (int d = 1; d <= from.n; ++d)
+    if (from[-d] != to[-d] && from[-d] != 1) return false;
+  return true;
 }
 
 // The type a product of `d` is computed in.
@@ -96,9 +103,15 @@ void matmul_infer(Call& c) {
   Dims shape_a = a.shape(), shape_b = b.shape();
   shape_a.n -= 2;
   shape_b.n -= 2;
-  Dims shape = shape_a == shape_b ? shape_a
-               : shape_b.n == 0   ? shape_a
-                                  : broadcast_shapes("matmul", shape_a, shape_b);
+  Dims shape = shape_a;
+  if (shape_b.n && shape_a != shape_b) {
+    for (int d = 1; d <= shape_a.n && d <= shape_b.n; ++d)
+      check(shape_a[-d] == shape_b[-d] || shape_a[-d] == 1 || shape_b[-d] == 1, ErrorKind::shape,
+            "matmul: the batches of shapes ", a.shape(), " and ", b.shape(),
+            " do not broadcast: sizes ", shape_a[-d], " and ", shape_b[-d],
+            " must be equal or one of them 1");
+    shape = broadcast_shapes("matmul", shape_a, shape_b);
+  }
   shape.push(a.size(-2));
   shape.push(b.size(-1));
   c.output(shape, a.dtype());
@@ -164,9 +177,8 @@ const Op kMatmul{.name = "matmul",
 
 // Both with two dimensions or more, of one dtype.
 Tensor product(const Tensor& a, const Tensor& b) {
-  return in_compute_type(a, b, [](const Tensor& x, const Tensor& y) {
-    return apply(kMatmul, {x, y});
-  });
+  return in_compute_type(a, b,
+                         [](const Tensor& x, const Tensor& y) { return apply(kMatmul, {x, y}); });
 }
 
 // ---- linear ------------------------------------------------------------------------------------
@@ -228,10 +240,12 @@ const Op kLinear{.name = "linear",
                  .saves_for = linear_saves};
 
 Tensor linear_with(const Tensor& x, const Tensor& w, const Tensor& b, bool relu) {
-  check(x.dim() > 0 && w.dim() == 2, ErrorKind::shape, "linear: expects an input (..., in) and a "
-        "weight (out, in), got shapes ", x.shape(), " and ", w.shape());
-  check(x.size(-1) == w.size(1), ErrorKind::shape, "linear: input ", x.shape(), " has ",
-        x.size(-1), " features, but weight ", w.shape(), " takes ", w.size(1),
+  check(x.dim() > 0 && w.dim() == 2, ErrorKind::shape,
+        "linear: expects an input (..., in) and a "
+        "weight (out, in), got shapes ",
+        x.shape(), " and ", w.shape());
+  check(x.size(-1) == w.size(1), ErrorKind::shape, "linear: input ", x.shape(), " has ", x.size(-1),
+        " features, but weight ", w.shape(), " takes ", w.size(1),
         "; the last sizes of both must be equal");
   check_dtypes("linear", x, w);
   if (b.defined()) {
@@ -241,8 +255,8 @@ Tensor linear_with(const Tensor& x, const Tensor& w, const Tensor& b, bool relu)
   }
   const DType d = x.dtype(), t = computed_in(d);
   if (d != t)
-    return to_dtype(linear_with(to_dtype(x, t), to_dtype(w, t), b.defined() ? to_dtype(b, t) : b,
-                                relu), d);
+    return to_dtype(
+        linear_with(to_dtype(x, t), to_dtype(w, t), b.defined() ? to_dtype(b, t) : b, relu), d);
   if (t == DType::int64) {
     const Tensor y = product(x.dim() == 1 ? unsqueeze(x, 0) : x, swapped(w));
     const Tensor z = x.dim() == 1 ? squeeze(y, {0}) : y;
@@ -259,16 +273,15 @@ Tensor linear_with(const Tensor& x, const Tensor& w, const Tensor& b, bool relu)
 bool is(const Scalar& s, double value) { return s.d == value; }
 
 // beta * input + alpha * y.
-Tensor scaled_sum(const char* op, const Tensor& input, const Tensor& y, Scalar beta,
-                  Scalar alpha) {
+Tensor scaled_sum(const char* op, const Tensor& input, const Tensor& y, Scalar beta, Scalar alpha) {
   check(input.dtype() == y.dtype(), ErrorKind::dtype, op, ": input ", input,
         " and the product have different dtypes, ", input.dtype(), " and ", y.dtype(),
         "; convert one with .to()");
   check(is_floating(y.dtype()) || (beta.kind != Scalar::real && alpha.kind != Scalar::real),
         ErrorKind::dtype, op, ": beta and alpha must be integers for tensors of ", y.dtype());
-  check(input.dim() <= y.dim() && broadcast_shapes(op, input.shape(), y.shape()) == y.shape(),
-        ErrorKind::shape, op, ": input ", input.shape(), " cannot be expanded to the product's ",
-        y.shape());
+  check(expands(input.shape(), y.shape()), ErrorKind::shape, op, ": input ", input.shape(),
+        " cannot be expanded to the product's shape ", y.shape(),
+        "; each of its sizes must be equal or 1");
   const Tensor scaled = is(alpha, 1) ? y : y * scalar_tensor(alpha);
   if (is(beta, 0)) return scaled;
   return scaled + (is(beta, 1) ? input : input * scalar_tensor(beta));
@@ -278,8 +291,9 @@ Tensor scaled_sum(const char* op, const Tensor& input, const Tensor& y, Scalar b
 
 // ---- the functions -----------------------------------------------------------------------------
 Tensor matmul(const Tensor& a, const Tensor& b) {
-  check(a.dim() > 0 && b.dim() > 0, ErrorKind::shape, "matmul: both operands need a dimension, got ",
-        a.shape(), " and ", b.shape(), "; use * for scalars");
+  check(a.dim() > 0 && b.dim() > 0, ErrorKind::shape,
+        "matmul: both operands need a dimension, got ", a.shape(), " and ", b.shape(),
+        "; use * for scalars");
   check_depth("matmul", a, b);
   check_dtypes("matmul", a, b);
   if (a.dim() > 1 && b.dim() > 1) return product(a, b);
@@ -297,8 +311,8 @@ Tensor mm(const Tensor& a, const Tensor& b) {
 Tensor bmm(const Tensor& a, const Tensor& b) {
   check_dims("bmm", "the first operand", a, 3);
   check_dims("bmm", "the second operand", b, 3);
-  check(a.size(0) == b.size(0), ErrorKind::shape, "bmm: batches of ", a.size(0), " and ",
-        b.size(0), " matrices: shapes ", a.shape(), " and ", b.shape(),
+  check(a.size(0) == b.size(0), ErrorKind::shape, "bmm: batches of ", a.size(0), " and ", b.size(0),
+        " matrices: shapes ", a.shape(), " and ", b.shape(),
         "; they must be equal (matmul broadcasts)");
   check_depth("bmm", a, b);
   check_dtypes("bmm", a, b);
@@ -315,9 +329,8 @@ Tensor dot(const Tensor& a, const Tensor& b) {
   check(a.dim() == 1 && b.dim() == 1 && a.size(0) == b.size(0), ErrorKind::shape,
         "dot: expected two 1-D tensors of one length, got shapes ", a.shape(), " and ", b.shape());
   check_dtypes("dot", a, b);
-  return in_compute_type(a, b, [](const Tensor& x, const Tensor& y) {
-    return sum(x * y, {}, false);
-  });
+  return in_compute_type(a, b,
+                         [](const Tensor& x, const Tensor& y) { return sum(x * y, {}, false); });
 }
 Tensor outer(const Tensor& a, const Tensor& b) {
   check_dims("outer", "the first operand", a, 1);
@@ -332,8 +345,8 @@ Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta,
   check_dtypes("addmm", a, b);
   // A row added to every row is what linear does.
   const bool row = input.dim() == 1 || (input.dim() == 2 && input.size(0) == 1);
-  if (row && is(beta, 1) && is(alpha, 1) && input.size(-1) == b.size(1) &&
-      is_floating(a.dtype()) && input.dtype() == a.dtype())
+  if (row && is(beta, 1) && is(alpha, 1) && input.size(-1) == b.size(1) && is_floating(a.dtype()) &&
+      input.dtype() == a.dtype())
     return linear_with(a, swapped(b), input.dim() == 1 ? input : reshape(input, {-1}), false);
   return scaled_sum("addmm", input, product(a, b), beta, alpha);
 }

@@ -11,10 +11,10 @@ namespace lamina {
 // (..., M, K) @ (..., K, N) -> (..., M, N), the leading dimensions broadcast; a 1-D operand counts
 // as a row on the left, as a column on the right, and its dimension is missing in the result.
 Tensor matmul(const Tensor& a, const Tensor& b);
-Tensor mm(const Tensor& a, const Tensor& b);    // (M, K) (K, N)
-Tensor bmm(const Tensor& a, const Tensor& b);   // (B, M, K) (B, K, N)
-Tensor mv(const Tensor& a, const Tensor& x);    // (M, K) (K,)
-Tensor dot(const Tensor& a, const Tensor& b);   // (K,) (K,) -> ()
+Tensor mm(const Tensor& a, const Tensor& b);     // (M, K) (K, N)
+Tensor bmm(const Tensor& a, const Tensor& b);    // (B, M, K) (B, K, N)
+Tensor mv(const Tensor& a, const Tensor& x);     // (M, K) (K,)
+Tensor dot(const Tensor& a, const Tensor& b);    // (K,) (K,) -> ()
 Tensor outer(const Tensor& a, const Tensor& b);  // (M,) (N,) -> (M, N)
 
 // beta * input + alpha * (product); input broadcasts to the product's shape and is not read when

@@ -10,6 +10,7 @@
 #pragma once
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
+#include "kernels/vec_pack.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
@@ -36,121 +37,6 @@ constexpr int wide_vectors(int rows) {
   return kMR >= 12 ? (rows <= 3 ? 8 : rows <= 6 ? 4 : 0) : (rows == 1 ? 8 : rows <= 3 ? 4 : 0);
 }
 
-// ---- transposing in registers ------------------------------------------------------------------
-template <int... l>
-struct Lanes {};
-template <int n>
-struct LanesOf;
-template <>
-struct LanesOf<2> {
-  using type = Lanes<0, 1>;
-};
-template <>
-struct LanesOf<4> {
-  using type = Lanes<0, 1, 2, 3>;
-};
-template <>
-struct LanesOf<8> {
-  using type = Lanes<0, 1, 2, 3, 4, 5, 6, 7>;
-};
-template <>
-struct LanesOf<16> {
-  using type = Lanes<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15>;
-};
-
-// (x, y) -> their s-wide blocks exchanged across the diagonal: lanes with bit s clear come from x.
-template <int s, class V, int... l>
-inline void exchange(V& x, V& y, Lanes<l...>) {
-  constexpr int n = sizeof...(l);
-#if defined(__clang__)
-  const V lo = __builtin_shufflevector(x, y, ((l & s) ? n + l - s : l)...);
-  const V hi = __builtin_shufflevector(x, y, ((l & s) ? n + l : l + s)...);
-#else
-  const V lo = __builtin_shuffle(x, y, Mask<V>{((l & s) ? n + l - s : l)...});
-  const V hi = __builtin_shuffle(x, y, Mask<V>{((l & s) ? n + l : l + s)...});
-#endif
-  x = lo;
-  y = hi;
-}
-template <int s, class V>
-inline void transpose_step(V* r) {
-  if constexpr (s < kLanes<V>) {
-#pragma GCC unroll 16
-    for (int i = 0; i < kLanes<V>; ++i)
-      if (!(i & s)) exchange<s>(r[i], r[i + s], typename LanesOf<kLanes<V>>::type{});
-    transpose_step<2 * s>(r);
-  }
-}
-
-// dst[k * width + i] = src[i * row + k], i < rows <= width, k < depth. Lanes past `rows` of the
-// last vector are written with zeros when they fit `width`, and else (rows == width) left alone or
-// overwritten by the next k; dst has room for one vector past its end.
-template <class V>
-static void pack_rows(const Scalar<V>* src, int64_t row, int rows, int64_t depth, Scalar<V>* dst,
-                      int width) {
-  constexpr int L = kLanes<V>;
-  for (int64_t k = 0; k < depth; k += L) {
-    const int kn = depth - k < L ? int(depth - k) : L;
-    for (int i = 0; i < width; i += L) {
-      const int n = rows - i < L ? rows - i : L;        // rows that exist
-      const int w = width - i < L ? width - i : L;      // lanes that may be written
-      const bool spill = w < L && i > 0;                // would hit rows of the next k made before
-      V r[L];
-      const Scalar<V>* p = src + i * row + k;
-      if (n == L && kn == L) {
-#pragma GCC unroll 16
-        for (int t = 0; t < L; ++t) r[t] = load<V>(p + t * row);
-      } else {
-#pragma GCC unroll 16
-        for (int t = 0; t < L; ++t) r[t] = t < n ? load<V>(p + t * row, kn) : V{};
-      }
-      transpose_step<1>(r);
-      Scalar<V>* q = dst + k * width + i;
-      if (kn == L && !spill) {
-#pragma GCC unroll 16
-        for (int t = 0; t < L; ++t) store(q + t * width, r[t]);
-      } else {
-#pragma GCC unroll 16
-        for (int t = 0; t < L; ++t)
-          if (t < kn) {
-            if (spill)
-              store(q + t * width, r[t], w);
-            else
-              store(q + t * width, r[t]);
-          }
-      }
-    }
-  }
-}
-
-// dst[k * width + i] = src[k * step + i]; lanes from `rows` to `width` become 0. Room as above.
-template <class V>
-static void pack_columns(const Scalar<V>* src, int64_t step, int rows, int64_t depth,
-                         Scalar<V>* dst, int width) {
-  constexpr int L = kLanes<V>;
-  for (int64_t k = 0; k < depth; ++k, src += step, dst += width)
-    for (int i = 0; i < width; i += L) {
-      const int n = rows - i;
-      if (n >= L)
-        store(dst + i, load<V>(src + i));
-      else if (i + L <= width || i == 0)
-        store(dst + i, n > 0 ? load<V>(src + i, n) : V{});
-      else
-        store(dst + i, n > 0 ? load<V>(src + i, n) : V{}, width - i);
-    }
-}
-
-// Any strides.
-template <class V>
-static void pack_any(const Scalar<V>* src, int64_t row, int64_t step, int rows, int64_t depth,
-                     Scalar<V>* dst, int width) {
-  if (step == 1) return pack_rows<V>(src, row, rows, depth, dst, width);
-  if (row == 1) return pack_columns<V>(src, step, rows, depth, dst, width);
-  for (int64_t k = 0; k < depth; ++k)
-    for (int i = 0; i < width; ++i)
-      dst[k * width + i] = i < rows ? src[i * row + k * step] : Scalar<V>(0);
-}
-
 // ---- the inner loop ----------------------------------------------------------------------------
 template <class V>
 struct Tile {
@@ -161,37 +47,17 @@ struct Tile {
   int64_t b_k, depth;
   T* c;
   int64_t c_row;
-  int columns;  // of this tile that exist
-  bool add;     // to what c holds
+  int columns;                      // of this tile that exist
+  bool add;                         // to what c holds
   const T *column_bias, *row_bias;  // of this tile, or null
   bool relu;
 };
 
-// R rows, C vectors of columns. strided: a_row is not 1.
-template <class V, int R, int C, bool strided>
-static void tile(const Tile<V>& t) {
+// acc into rows [0, R) of C.
+template <class V, int R, int C>
+[[gnu::always_inline]] inline void store_tile(const Tile<V>& t, const V (&acc)[R][C]) {
   using T = Scalar<V>;
   constexpr int L = kLanes<V>;
-  V acc[R][C];
-#pragma GCC unroll 16
-  for (int i = 0; i < R; ++i)
-#pragma GCC unroll 8
-    for (int j = 0; j < C; ++j) acc[i][j] = V{};
-  const T *a = t.a, *b = t.b;
-  const int64_t a_row = strided ? t.a_row : 1, a_k = t.a_k, b_k = t.b_k;
-  for (int64_t k = t.depth; k > 0; --k) {
-    V bv[C];
-#pragma GCC unroll 8
-    for (int j = 0; j < C; ++j) bv[j] = load<V>(b + j * L);
-#pragma GCC unroll 16
-    for (int i = 0; i < R; ++i) {
-      const V av = set1<V>(a[i * a_row]);
-#pragma GCC unroll 8
-      for (int j = 0; j < C; ++j) acc[i][j] = fma(av, bv[j], acc[i][j]);
-    }
-    a += a_k;
-    b += b_k;
-  }
   T* c = t.c;
   const int last = t.columns - (C - 1) * L;  // lanes of the last vector
 #pragma GCC unroll 16
@@ -212,6 +78,68 @@ static void tile(const Tile<V>& t) {
     }
     c += t.c_row;
   }
+}
+
+// R rows, C vectors of columns. strided: a_row is not 1.
+template <class V, int R, int C, bool strided>
+static void tile(const Tile<V>& t) {
+  using T = Scalar<V>;
+  constexpr int L = kLanes<V>;
+  V acc[R][C];
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 8
+    for (int j = 0; j < C; ++j) acc[i][j] = V{};
+  const T *a = t.a, *b = t.b;
+  const int64_t a_row = strided ? t.a_row : 1, a_k = t.a_k, b_k = t.b_k;
+  if (t.depth >= 192)  // C arrives while the depth runs: 8% more with matrices past the caches
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 8
+      for (int j = 0; j < C; ++j) __builtin_prefetch(t.c + i * t.c_row + j * L, 1);
+  for (int64_t k = t.depth; k > 0; --k) {
+    V bv[C];
+#pragma GCC unroll 8
+    for (int j = 0; j < C; ++j) bv[j] = load<V>(b + j * L);
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      const V av = set1<V>(a[i * a_row]);
+#pragma GCC unroll 8
+      for (int j = 0; j < C; ++j) acc[i][j] = fma(av, bv[j], acc[i][j]);
+    }
+    a += a_k;
+    b += b_k;
+  }
+  store_tile<V, R, C>(t, acc);
+}
+
+// R rows of A times rows of B that are transposed in registers on the way: b[j * b_col + k].
+template <class V, int R>
+static void tile_transposing(const Tile<V>& t, int64_t b_col) {
+  using T = Scalar<V>;
+  constexpr int L = kLanes<V>;
+  V acc[R][1] = {};
+  for (int64_t k = 0; k < t.depth; k += L) {
+    const int kn = t.depth - k < L ? int(t.depth - k) : L;
+    const T *a = t.a + k * t.a_k, *b = t.b + k;
+    V r[L];
+    if (t.columns == L && kn == L) {
+#pragma GCC unroll 16
+      for (int j = 0; j < L; ++j) r[j] = load<V>(b + j * b_col);
+    } else {
+#pragma GCC unroll 16
+      for (int j = 0; j < L; ++j) r[j] = j < t.columns ? load<V>(b + j * b_col, kn) : V{};
+    }
+    transpose_step<1>(r);
+#pragma GCC unroll 16
+    for (int l = 0; l < L; ++l) {
+      if (l == kn) break;
+#pragma GCC unroll 4
+      for (int i = 0; i < R; ++i)
+        acc[i][0] = fma(set1<V>(a[i * t.a_row + l * t.a_k]), r[l], acc[i][0]);
+    }
+  }
+  store_tile<V, R, 1>(t, acc);
 }
 
 template <class V>
@@ -294,11 +222,72 @@ static int64_t gemm_wide(const GemmArgs& g) {
   return g.N / width * width;
 }
 
+// At most kThinRows rows, B by columns (b_k = 1), which are read once: no packing.
+constexpr int kThinRows = 3;
+template <class V>
+static void gemm_thin(const GemmArgs& g) {
+  using T = Scalar<V>;
+  constexpr int L = kLanes<V>;
+  for (int64_t k = 0; k == 0 || k < g.K; k += kGemmDepth) {
+    Tile<V> t{};
+    t.a = static_cast<const T*>(g.a) + k * g.a_k;
+    t.a_row = g.a_row;
+    t.a_k = g.a_k;
+    t.depth = g.K - k < kGemmDepth ? g.K - k : kGemmDepth;
+    t.c_row = g.c_row;
+    t.add = g.accumulate || k > 0;
+    const bool end = k + t.depth == g.K;
+    t.relu = end && g.epilogue.relu;
+    if (end) t.row_bias = static_cast<const T*>(g.epilogue.row_bias);
+    for (int64_t j = 0; j < g.N; j += L) {
+      t.b = static_cast<const T*>(g.b) + k + j * g.b_col;
+      t.c = static_cast<T*>(g.c) + j;
+      t.columns = g.N - j < L ? int(g.N - j) : L;
+      if (end && g.epilogue.column_bias)
+        t.column_bias = static_cast<const T*>(g.epilogue.column_bias) + j;
+      switch (g.M) {
+        case 1:
+          tile_transposing<V, 1>(t, g.b_col);
+          break;
+        case 2:
+          tile_transposing<V, 2>(t, g.b_col);
+          break;
+        default:
+          tile_transposing<V, 3>(t, g.b_col);
+      }
+    }
+  }
+}
+
+// Few steps of k and rows of C 4096 bytes apart, which share the sets of L1: C is made in long runs
+// of three rows (measured, 1024 x 1024 floats: K = 1 38 GFLOP/s instead of 8, K = 8 125 for 52).
+template <class V>
+inline bool shallow(const GemmArgs& g) {
+  return g.K <= 8 && g.M > 3 && g.b_col == 1 && g.N >= wide_vectors(3) * kLanes<V> &&
+         g.c_row * int64_t(sizeof(Scalar<V>)) % 4096 == 0;
+}
+template <class V>
+static void gemm(const GemmArgs& given);
+template <class V>
+static void gemm_shallow(const GemmArgs& g) {
+  using T = Scalar<V>;
+  for (int64_t i = 0; i < g.M; i += 3) {
+    GemmArgs p = g;
+    p.M = g.M - i < 3 ? g.M - i : 3;
+    p.a = static_cast<const T*>(g.a) + i * g.a_row;
+    p.c = static_cast<T*>(g.c) + i * g.c_row;
+    if (p.epilogue.row_bias) p.epilogue.row_bias = static_cast<const T*>(p.epilogue.row_bias) + i;
+    gemm<V>(p);
+  }
+}
+
 template <class V>
 static void gemm(const GemmArgs& given) {
   using T = Scalar<V>;
   const bool column = given.N == 1 && given.c_row == 1 && given.M > 1;
   GemmArgs g = column ? column_as_row(given) : given;
+  if (g.M <= kThinRows && g.b_k == 1 && g.b_col != 1) return gemm_thin<V>(g);
+  if (shallow<V>(g)) return gemm_shallow<V>(g);
   if (const int64_t done = gemm_wide<V>(g)) {
     if (done == g.N) return;
     g.N -= done;
@@ -317,10 +306,9 @@ static void gemm(const GemmArgs& given) {
   // Few rows: one panel of B at a time, used while it is in L1.
   const int64_t columns = row_blocks == 1 ? NR : kGemmColumns;
   T* const packed_b = static_cast<T*>(g.scratch);
-  T* const packed_a =
-      packed_b + depth0 * ((g.N < columns ? g.N : columns) + NR - 1) / NR * NR + NR;
+  T* const packed_a = packed_b + depth0 * ((g.N < columns ? g.N : columns) + NR - 1) / NR * NR + NR;
   // A that is read once or twice feeds the inner loop as it is; more often, packing pays.
-  const bool a_in_place = g.M == 1 || g.N <= (g.a_row == 1 ? 2 * NR : NR);
+  const bool a_in_place = g.M == 1 || g.N <= 8 * NR;
   // So does row-major B, while the block fits in L2 beside A's.
   const bool b_in_place = g.b_col == 1 && row_blocks == 1 &&
                           (g.M <= kMR || depth0 * g.N * int64_t(sizeof(T)) <= 256 * 1024);
@@ -333,8 +321,8 @@ static void gemm(const GemmArgs& given) {
       const bool whole = b_in_place && (j1 - j0) % NR == 0;
       if (!whole)
         for (int64_t j = j0; j < j1; j += NR)
-          pack_any<V>(b + k * g.b_k + j * g.b_col, g.b_col, g.b_k,
-                      int(j1 - j < NR ? j1 - j : NR), depth, packed_b + (j - j0) * depth, NR);
+          pack_any<V>(b + k * g.b_k + j * g.b_col, g.b_col, g.b_k, int(j1 - j < NR ? j1 - j : NR),
+                      depth, packed_b + (j - j0) * depth, NR);
       for (int64_t block = 0; block < row_blocks; ++block) {
         const int64_t i0 = cut(g.M, row_blocks, block), i1 = cut(g.M, row_blocks, block + 1);
         const int64_t heights = (i1 - i0 + kMR - 1) / kMR;

@@ -90,11 +90,8 @@ void max_launch(Call& c) {
               a.index == kPoolNoIndex ? nullptr : &c.out[1], c.in[0], a.quad ? 0.2 : 0.7);
 }
 void max_vjp(Vjp& c) { c.set(0, max_scatter(c.g(), c.out(1), c.args<PoolCall>())); }
-const Op kMaxPool{.name = "max_pool",
-                  .infer = max_infer,
-                  .launch = max_launch,
-                  .vjp = max_vjp,
-                  .saves = {0, 2}};
+const Op kMaxPool{
+    .name = "max_pool", .infer = max_infer, .launch = max_launch, .vjp = max_vjp, .saves = {0, 2}};
 
 void scatter_infer(Call& c) {
   const auto& a = c.args<PoolCall>();
@@ -190,8 +187,8 @@ void spread(const PoolName& name, const char* what, const Dims& given, int nd, i
   to[0] = neutral;
   for (int i = 0; i < nd; ++i) to[2 - nd + i] = given.v[given.n == 1 ? 0 : i];
   for (int i = 2 - nd; i < 2; ++i)
-    check(to[i] >= least, ErrorKind::value, name, ": ", what, " must be at least ", least,
-          ", got ", given);
+    check(to[i] >= least, ErrorKind::value, name, ": ", what, " must be at least ", least, ", got ",
+          given);
 }
 
 PoolCall common(const PoolName& name, const Tensor& x, int64_t nd) {
@@ -223,9 +220,8 @@ PoolCall windows(const PoolName& name, const Tensor& x, int64_t nd, const Dims& 
     check(2 * a.pad[i] <= reach, ErrorKind::value, name, ": padding ", a.pad[i],
           " must be at most half of what the kernel covers, ", reach);
     const int64_t room = a.in[i] + 2 * a.pad[i] - reach;
-    a.out[i] = room < 0 && !ceil_mode
-                   ? 0
-                   : (room + (ceil_mode ? a.stride[i] - 1 : 0)) / a.stride[i] + 1;
+    a.out[i] =
+        room < 0 && !ceil_mode ? 0 : (room + (ceil_mode ? a.stride[i] - 1 : 0)) / a.stride[i] + 1;
     // The last window must begin inside the input or the padding before it.
     if (ceil_mode && (a.out[i] - 1) * a.stride[i] >= a.in[i] + a.pad[i]) --a.out[i];
     check(a.out[i] > 0 && (room >= 0 || ceil_mode), ErrorKind::shape, name, ": shape ", x.shape(),
@@ -263,7 +259,8 @@ std::pair<Tensor, Tensor> run_max(const Tensor& x, PoolCall a, bool indices) {
   } else if (grad_enabled() && needs_grad(x)) {
     a.index = a.quad ? kPoolQuad : kPoolInt32;
   }
-  Outputs y = run(make_call(kMaxPool, std::initializer_list<Tensor>{contiguous(pooled_type(x))}, a));
+  Outputs y =
+      run(make_call(kMaxPool, std::initializer_list<Tensor>{contiguous(pooled_type(x))}, a));
   return {to_dtype(y[0], x.dtype()), indices ? y[1] : Tensor()};
 }
 
@@ -272,8 +269,8 @@ std::pair<Tensor, Tensor> run_max(const Tensor& x, PoolCall a, bool indices) {
 std::pair<Tensor, Tensor> max_pool(const Tensor& x, int64_t nd, const Dims& kernel,
                                    const Dims& stride, const Dims& padding, const Dims& dilation,
                                    bool ceil_mode, bool indices) {
-  return run_max(
-      x, windows({"max_pool", nd}, x, nd, kernel, stride, padding, dilation, ceil_mode), indices);
+  return run_max(x, windows({"max_pool", nd}, x, nd, kernel, stride, padding, dilation, ceil_mode),
+                 indices);
 }
 std::pair<Tensor, Tensor> adaptive_max_pool(const Tensor& x, int64_t nd, const Dims& size,
                                             bool indices) {

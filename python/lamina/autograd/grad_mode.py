@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 
-
 from .. import _core
-
 
 _GENERATOR = 0x20  # inspect.CO_GENERATOR; inspect itself is slow to import
 

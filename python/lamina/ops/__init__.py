@@ -3,8 +3,8 @@
 import importlib as _importlib
 
 _STEMS = (
-    "creation", "elementwise", "activation", "view", "reduce", "softmax", "loss", "norm", "matmul", "einsum", "conv",
-    "pool", "join", "index", "scan", "sort", "dropout",
+    "creation", "elementwise", "activation", "view", "reduce", "softmax", "loss", "norm", "matmul",
+    "einsum", "conv", "pool", "join", "index", "scan", "sort", "dropout",
 )  # fmt: skip
 
 __all__: list[str] = []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
+
 from .._core import Tensor
 
 TYPE_CHECKING = False  # typing itself is slow to import
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeVar, overload
+    from typing import Any, TypeVar, overload
 
     F = TypeVar("F", bound=Callable[..., object])
 
@@ -15,16 +17,23 @@ if TYPE_CHECKING:
     def method(function: F) -> F: ...
     @overload
     def method(function: str) -> Callable[[F], F]: ...
+    def method(function: Any) -> Any: ...
+
+else:
+
+    def method(function):
+        """Attach a function to Tensor, under its own name or (``@method("name")``) another one."""
+        if isinstance(function, str):
+
+            def attach(f):
+                setattr(Tensor, function, f)
+                return f
+
+            return attach
+        setattr(Tensor, function.__name__, function)
+        return function
 
 
-def method(function):
-    """Attach a function to Tensor, under its own name or (``@method("name")``) another one."""
-    if isinstance(function, str):
-
-        def attach(f):
-            setattr(Tensor, function, f)
-            return f
-
-        return attach
-    setattr(Tensor, function.__name__, function)
-    return function
+def results(name, *fields):
+    """The named tuple of a function's results: ``results("sort", "values", "indices")``."""
+    return namedtuple(name, fields)

@@ -50,6 +50,7 @@ def einsum(*args) -> Tensor:
 
 def _from_sublists(args):
     """The equation and operands of the form einsum(x, [0, 1], ..., [0, 2])."""
+
     def text(sublist):
         return "".join("..." if n is Ellipsis else _LETTERS[n] for n in sublist)
 
@@ -65,7 +66,9 @@ def _names(equation, term):
     head, dots, tail = term.partition("...")
     for name in head + tail:
         if name not in _LETTERS:
-            raise ValueError(f"einsum: {name!r} in {equation!r} is not a letter, a comma, '->' or '...'")
+            raise ValueError(
+                f"einsum: {name!r} in {equation!r} is not a letter, a comma, '->' or '...'"
+            )
     return list(head), list(tail), bool(dots)
 
 

@@ -91,7 +91,9 @@ def take_along_dim(input: Tensor, indices: Tensor, dim=None) -> Tensor:
     for s in shape:
         s[d] = 1
     both = list(broadcast_shapes(*shape))
-    wide = [_core.expand(t, (*both[:d], n, *both[d + 1 :])) for t, n in zip((input, indices), sizes)]
+    wide = [
+        _core.expand(t, (*both[:d], n, *both[d + 1 :])) for t, n in zip((input, indices), sizes)
+    ]
     return _core.gather(wide[0], d, wide[1])
 
 

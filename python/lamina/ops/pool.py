@@ -108,7 +108,7 @@ def _size(output_size, nd: int):
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size) -> Tensor:
-    """`output_size` means: output i covers inputs floor(i n / size) to ceil((i + 1) n / size) - 1."""
+    """`output_size`: output i covers inputs floor(i n / size) to ceil((i + 1) n / size) - 1."""
     return _core.adaptive_avg_pool(input, 1, _size(output_size, 1))
 
 

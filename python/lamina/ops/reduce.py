@@ -10,11 +10,10 @@ accumulate as float32; integers and bool sum in int64.
 from __future__ import annotations
 
 import math
-from collections import namedtuple
 
 from .. import _core
 from .._core import Tensor
-from ._method import method
+from ._method import method, results
 
 __all__ = [
     "sum", "mean", "prod", "max", "min", "amax", "amin", "aminmax", "argmax", "argmin", "var",
@@ -103,9 +102,9 @@ def all(input: Tensor, dim=None, keepdim=False, *, out=None) -> Tensor:
 
 
 # ---- extremes -----------------------------------------------------------------------------------
-_Max = namedtuple("max", ["values", "indices"])
-_Min = namedtuple("min", ["values", "indices"])
-_AminMax = namedtuple("aminmax", ["min", "max"])
+_Max = results("max", "values", "indices")
+_Min = results("min", "values", "indices")
+_AminMax = results("aminmax", "min", "max")
 
 
 def _extreme(name, pair, along, whole, elementwise, input, dim, keepdim, other, out):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 from .. import _core
 from .._core import Tensor
-from ._method import method
+from ._method import method, results
 from .reduce import _write
 
 __all__ = ["cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "diff"]
 
-_CumMax = namedtuple("cummax", ["values", "indices"])
-_CumMin = namedtuple("cummin", ["values", "indices"])
+_CumMax = results("cummax", "values", "indices")
+_CumMin = results("cummin", "values", "indices")
 
 
 @method

@@ -7,11 +7,10 @@ taken from a tensor goes back to the places they came from.
 from __future__ import annotations
 
 import math
-from collections import namedtuple
 
 from .. import _core
 from .._core import Tensor
-from ._method import method
+from ._method import method, results
 from .reduce import _write
 
 __all__ = [
@@ -21,11 +20,11 @@ __all__ = [
 ]  # fmt: skip
 __functional__ = ["one_hot"]
 
-_Sort = namedtuple("sort", ["values", "indices"])
-_TopK = namedtuple("topk", ["values", "indices"])
-_KthValue = namedtuple("kthvalue", ["values", "indices"])
-_Median = namedtuple("median", ["values", "indices"])
-_Mode = namedtuple("mode", ["values", "indices"])
+_Sort = results("sort", "values", "indices")
+_TopK = results("topk", "values", "indices")
+_KthValue = results("kthvalue", "values", "indices")
+_Median = results("median", "values", "indices")
+_Mode = results("mode", "values", "indices")
 
 
 def _arange(n: int) -> Tensor:

@@ -78,7 +78,7 @@ def _wrap(op: str, dim: int, ndim: int) -> int:
 
 @method
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Dimensions `start_dim` to `end_dim` (included) merged into one; a 0-dim tensor becomes 1-D."""
+    """Dimensions `start_dim` to `end_dim` (included) as one; a 0-dim tensor becomes 1-D."""
     shape = tuple(input.shape)
     a, b = _wrap("flatten", start_dim, len(shape)), _wrap("flatten", end_dim, len(shape))
     if a > b:
@@ -287,7 +287,7 @@ def broadcast_tensors(*tensors):
 
 
 def meshgrid(*tensors, indexing=None):
-    """Coordinates of a grid: n 1-D (or 0-dim) tensors give n tensors of shape (len_0, ..., len_n-1).
+    """Coordinates of a grid: n 1-D (or 0-dim) tensors give n of shape (len_0, ..., len_n-1).
 
     ``indexing="xy"`` swaps the first two dimensions, as NumPy does by default; "ij" (the default
     here) does not.
@@ -329,13 +329,16 @@ def narrow(input: Tensor, dim: int, start, length: int) -> Tensor:
 
 @method
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """The elements whose index at `dim2` is the index at `dim1` + `offset`, as the last dimension."""
+    """The elements whose index at `dim2` is that at `dim1` + `offset`, as the last dimension."""
     return _core.diagonal(input, offset, dim1, dim2)
 
 
 @method
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
-    """Windows of `size` along `dimension`, every `step`: (..., (n - size) // step + 1, ..., size)."""
+    """Windows of `size` along `dimension`, every `step`: a view (..., W, ..., size).
+
+    W = (n - size) // step + 1 for a dimension of n elements.
+    """
     return _core.unfold_view(self, dimension, size, step)
 
 
