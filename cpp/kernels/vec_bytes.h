@@ -5,7 +5,7 @@
 #include "kernels/vec.h"
 
 #if defined(__SSE2__)
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 #if defined(LAMINA_ISA_NEON)
 #include <arm_neon.h>
