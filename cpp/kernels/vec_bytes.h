@@ -34,5 +34,28 @@ inline I32 load_bytes(const uint8_t* p) {
 #endif
 }
 
+// The lanes of v, all in [0, 255], as bytes at p.
+inline void store_bytes(uint8_t* p, I32 v) {
+#if defined(LAMINA_ISA_AVX512)
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(__m512i(v)));
+#elif defined(LAMINA_ISA_AVX2)
+  const __m128i lo = _mm256_castsi256_si128(__m256i(v)),
+                hi = _mm256_extracti128_si256(__m256i(v), 1);
+  const __m128i words = _mm_packus_epi32(lo, hi);
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+#elif defined(LAMINA_ISA_NEON)
+  const uint16x4_t words = vmovn_u32(vreinterpretq_u32_s32(int32x4_t(v)));
+  const uint64_t bytes =
+      vget_lane_u64(vreinterpret_u64_u8(vmovn_u16(vcombine_u16(words, words))), 0);
+  __builtin_memcpy(p, &bytes, 4);
+#elif defined(__SSE2__)
+  const __m128i words = _mm_packs_epi32(__m128i(v), __m128i(v));
+  const int bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+  __builtin_memcpy(p, &bytes, 4);
+#else
+  for (int i = 0; i < kLanes<I32>; ++i) p[i] = uint8_t(v[i]);
+#endif
+}
+
 }  // namespace
 }  // namespace lamina::LAMINA_ISA
