@@ -26,15 +26,15 @@ def _grads(parameters) -> list:
 @no_grad()
 def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=None) -> Tensor:
     """The norm of all elements of the tensors together: (sum |x|^p)^(1/p), p = norm_type; the
-    largest |x| for infinity. A tensor without dimensions; 0 for no tensors.
+    largest |x| for infinity. A tensor without dimensions; 0 for no elements.
 
     `foreach` is accepted and changes nothing. Raises RuntimeError when the norm is not finite and
     error_if_nonfinite is set.
     """
     tensors, p = _list(tensors), float(norm_type)
-    if not tensors:
-        return zeros(())
-    norms = [t.detach().norm(p) for t in tensors]
+    norms = [t.detach().norm(p) for t in tensors if t.numel()]
+    if not norms:
+        return zeros((), dtype=tensors[0].dtype if tensors else None)
     total = norms[0] if len(norms) == 1 else stack(norms).norm(p)
     if error_if_nonfinite and not total.isfinite().item():
         raise RuntimeError(
