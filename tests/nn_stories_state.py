@@ -6,7 +6,9 @@ import collections
 import copy
 import pickle
 
-from nn_stories import attempt, small, story
+from nn_stories import STORIES, attempt, small, story
+
+__all__ = ["STORIES"]  # with those of nn_stories.py
 
 
 # ---- containers ----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 
 import lamina
 from lamina import nn
-from nn_stories import STORIES
+from nn_stories_state import STORIES
 
 
 def told(name: str, m) -> list:
