@@ -47,6 +47,7 @@ def replacing(path):
 
 
 def open_to_write(f):
+    """A context with the binary file to write `f` to: `f` itself, or one `replacing` the path."""
     if hasattr(f, "write"):
         if isinstance(f, io.TextIOBase):
             raise TypeError("save: the file is open for text; open it with mode 'wb'")
