@@ -14,7 +14,8 @@ class Case:
     """layer: its name. args, kwargs: its constructor's (NumPy arrays become tensors).
     inputs: (kind, shape without the batch) of each input; kinds as in `draw`.
     unbatched: the inputs without a batch dimension are valid too. batches: sizes of the batch.
-    random: training draws random numbers, so only evaluation can be compared."""
+    random: training draws random numbers, so only evaluation can be compared.
+    tol: of float64; PyTorch works out some constants in float32."""
 
     layer: str
     args: tuple = ()
@@ -23,6 +24,7 @@ class Case:
     unbatched: bool = True
     batches: tuple = (0, 1, 3)
     random: bool = False
+    tol: float = 1e-12
 
     def make(self, m):
         """The layer of `m` (lamina or torch), which is in float64."""
@@ -63,18 +65,20 @@ def draw(kind: str, shape: tuple, rng) -> np.ndarray:
     return rng.integers(0, int(kind.removeprefix("int:")), shape)
 
 
+FEW = (1, 3)  # sizes of the batch where PyTorch returns uninitialised memory, or fails, for none
+
+
 def case(layer, *args, shape=(4,), inputs=None, unbatched=True, batches=(0, 1, 3), random=False,
-         **kwargs) -> Case:  # fmt: skip
+         tol=1e-12, **kwargs) -> Case:  # fmt: skip
     """Case with one input of normal numbers unless `inputs` says otherwise."""
-    return Case(layer, args, kwargs, inputs or (("normal", shape),), unbatched, batches, random)
+    return Case(
+        layer, args, kwargs, inputs or (("normal", shape),), unbatched, batches, random, tol
+    )
 
 
-def loss(layer, *inputs, unbatched=True, **kwargs) -> list[Case]:
+def loss(layer, *inputs, **kwargs) -> list[Case]:
     """The loss with each reduction."""
-    return [
-        case(layer, inputs=inputs, unbatched=unbatched, reduction=r, **kwargs)
-        for r in ("none", "mean", "sum")
-    ]
+    return [case(layer, inputs=inputs, reduction=r, **kwargs) for r in ("none", "mean", "sum")]
 
 
 def twice(kind: str, shape: tuple) -> tuple:
@@ -87,14 +91,16 @@ def activations() -> list[Case]:
     plain = ("ReLU", "ReLU6", "SELU", "SiLU", "Mish", "Hardsigmoid", "Hardswish", "Sigmoid", "Tanh",
              "LogSigmoid", "Softsign", "Tanhshrink", "LeakyReLU", "ELU", "CELU", "Hardtanh", "GELU",
              "Hardshrink", "Softshrink", "Softplus")  # fmt: skip
-    cases = [case(name, shape=(3, 5)) for name in plain]
-    cases += [case(name, shape=(7,), inplace=True) for name in
+    rough = {"Hardsigmoid": 1e-7, "Hardswish": 1e-7, "CELU": 1e-7}
+    cases = [case(name, shape=(3, 5), tol=rough.get(name, 1e-12)) for name in plain]
+    cases += [case(name, shape=(7,), inplace=True, tol=rough.get(name, 1e-12)) for name in
               ("ReLU", "ReLU6", "SELU", "SiLU", "Mish", "Hardsigmoid", "Hardswish", "LeakyReLU",
                "ELU", "CELU", "Hardtanh")]  # fmt: skip
     return cases + [
-        case("LeakyReLU", 0.3), case("ELU", 0.7), case("CELU", 0.7), case("Hardtanh", -0.4, 1.5),
-        case("Hardtanh", min_value=-0.5, max_value=0.25), case("GELU", "tanh"),
+        case("LeakyReLU", 0.3), case("ELU", 0.7), case("CELU", 0.7, tol=1e-7),
+        case("Hardtanh", -0.4, 1.5), case("Hardtanh", min_value=-0.5, max_value=0.25),
         case("Hardshrink", 0.9), case("Softshrink", 0.9), case("Softplus", 2.0, 1.0),
+        case("GELU", "tanh"),
         case("Threshold", 0.1, 20.0), case("Threshold", 0.1, 20.0, inplace=True),
         case("RReLU", random=True), case("RReLU", 0.25, 0.25), case("RReLU", 0.2, 0.4, True,
                                                                    random=True),
@@ -113,8 +119,10 @@ def activations() -> list[Case]:
 def learned() -> list[Case]:
     """Linear, convolution and embedding layers."""
     cases = [
-        case("Linear", 5, 3, shape=(5,)), case("Linear", 5, 3, shape=(2, 7, 5)),
-        case("Linear", 4, 1, bias=False), case("Linear", 1, 4, shape=(1,)),
+        case("Linear", 5, 3, shape=(5,)),
+        case("Linear", 5, 3, shape=(2, 7, 5)),
+        case("Linear", 4, 1, bias=False),
+        case("Linear", 1, 4, shape=(1,)),
         case("Bilinear", 3, 4, 5, inputs=(("normal", (3,)), ("normal", (4,)))),
         case("Bilinear", 3, 4, 1, bias=False, inputs=(("normal", (2, 3)), ("normal", (2, 4)))),
         case("Embedding", 7, 3, inputs=(("int:7", (4,)),)),
@@ -151,12 +159,13 @@ def norms() -> list[Case]:
     for d, shape in ((1, (3, 5)), (2, (3, 4, 2))):
         for kwargs in ({}, {"affine": False}, {"track_running_stats": False}, {"momentum": None},
                        {"momentum": 0.7, "eps": 0.1}, {"bias": False}):  # fmt: skip
-            cases.append(case(f"BatchNorm{d}d", 3, shape=shape, unbatched=False, **kwargs))
+            cases.append(case(f"BatchNorm{d}d", 3, shape=shape, unbatched=False, batches=FEW,
+                              **kwargs))  # fmt: skip
         for kwargs in ({}, {"affine": True}, {"track_running_stats": True}, {"eps": 0.1},
                        {"affine": True, "bias": False}):  # fmt: skip
-            cases.append(case(f"InstanceNorm{d}d", 3, shape=shape, **kwargs))
+            cases.append(case(f"InstanceNorm{d}d", 3, shape=shape, batches=FEW, **kwargs))
     return cases + [
-        case("BatchNorm1d", 3, shape=(3,), unbatched=False),
+        case("BatchNorm1d", 3, shape=(3,), unbatched=False, batches=FEW),
         case("LayerNorm", 4), case("LayerNorm", (2, 4), 0.1, shape=(3, 2, 4)),
         case("LayerNorm", 4, elementwise_affine=False), case("LayerNorm", 4, bias=False),
         case("RMSNorm", 4), case("RMSNorm", (2, 4), 0.1, shape=(3, 2, 4)),
@@ -165,11 +174,12 @@ def norms() -> list[Case]:
         case("GroupNorm", 3, 6, 0.1, shape=(6, 2, 3), unbatched=False),
         case("GroupNorm", 1, 4, affine=False, shape=(4, 3), unbatched=False),
         case("GroupNorm", 2, 4, bias=False, shape=(4, 3), unbatched=False),
-        case("GroupNorm", 2, 4, unbatched=False),
+        case("GroupNorm", 2, 10, shape=(10,), unbatched=False),
         case("LocalResponseNorm", 3, shape=(5, 4), unbatched=False),
         case("LocalResponseNorm", 2, 0.1, 0.5, 2.0, shape=(5, 4, 3), unbatched=False),
         *[case(name, p, inplace, shape=(3, 5), random=0 < p < 1)
-          for name in ("Dropout", "Dropout1d") for p in (0.0, 0.4, 1.0) for inplace in (False, True)],
+          for name in ("Dropout", "Dropout1d") for p in (0.0, 0.4, 1.0)
+          for inplace in (False, True)],
         *[case("Dropout2d", p, shape=(3, 4, 5), random=0 < p < 1) for p in (0.0, 0.4, 1.0)],
         *[case(name, p, shape=(3, 5), random=0 < p < 1)
           for name in ("AlphaDropout", "FeatureAlphaDropout") for p in (0.0, 0.4, 1.0)],
@@ -205,7 +215,8 @@ def windows() -> list[Case]:
           for n in (1, 4, 11, 13)],
         *[case(f"Adaptive{kind}Pool2d", n, shape=two) for kind in ("Avg", "Max")
           for n in (1, (3, 5), (None, 2), (10, 1))],
-        case("AdaptiveMaxPool1d", 4, True, shape=one), case("AdaptiveMaxPool2d", 3, True, shape=two),
+        case("AdaptiveMaxPool1d", 4, True, shape=one),
+        case("AdaptiveMaxPool2d", 3, True, shape=two),
         case("LPPool1d", 3, 2, shape=one, inputs=(("unit", one),)),
         case("LPPool2d", 1.5, (2, 3), inputs=(("unit", two),)),
     ]  # fmt: skip
@@ -223,9 +234,9 @@ def losses() -> list[Case]:
               weight=ARRAY[:5]),
         *loss("NLLLoss", ("normal", (5, 3)), ("int:5", (3,)), unbatched=False, weight=ARRAY[:5],
               ignore_index=1),
-        *loss("MultiMarginLoss", x, ("int:5", ())),
-        *loss("MultiMarginLoss", x, ("int:5", ()), p=2, margin=0.7, weight=ARRAY[:5]),
-        *loss("MultiLabelMarginLoss", x, ("labels", (5,))),
+        *loss("MultiMarginLoss", x, ("int:5", ()), batches=FEW),
+        *loss("MultiMarginLoss", x, ("int:5", ()), batches=FEW, p=2, margin=0.7, weight=ARRAY[:5]),
+        *loss("MultiLabelMarginLoss", x, ("labels", (5,)), batches=FEW),
         *loss("MultiLabelSoftMarginLoss", x, ("bits", (5,))),
         *loss("MultiLabelSoftMarginLoss", x, ("bits", (5,)), weight=ARRAY[:5]),
         *loss("MSELoss", v, v), *loss("L1Loss", v, v), *loss("SmoothL1Loss", v, v),

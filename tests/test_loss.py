@@ -220,8 +220,10 @@ def test_reductions_and_their_old_names():
     assert F.mse_loss(x, y).item() == 2.5
     assert F.mse_loss(x, y, reduction="sum").item() == 5
     assert F.mse_loss(x, y, reduction="none").tolist() == [1, 4]
-    assert F.mse_loss(x, y, size_average=False).item() == 5
-    assert F.mse_loss(x, y, reduce=False).tolist() == [1, 4]
+    with pytest.warns(UserWarning, match="please use reduction='sum' instead"):
+        assert F.mse_loss(x, y, size_average=False).item() == 5
+    with pytest.warns(UserWarning, match="please use reduction='none' instead"):
+        assert F.mse_loss(x, y, reduce=False).tolist() == [1, 4]
     weight = lamina.tensor([3.0, 1.0])
     assert F.mse_loss(x, y, weight=weight).item() == pytest.approx(7 / 4)
     with pytest.raises(ValueError, match="mse_loss: reduction must be"):

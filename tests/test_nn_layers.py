@@ -1,4 +1,4 @@
-"""Every layer of lamina.nn beside PyTorch's: constructor, printed form, state, values, gradients."""
+"""Every layer beside PyTorch's: constructor, printed form, state, values, gradients."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import warnings
 
 import numpy as np
 import pytest
-from layer_cases import CASES, Case, draw
 
 import lamina
 from lamina import nn
+from layer_cases import CASES, Case, draw
 
 CONTAINERS = {"Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"}
 LAYERS = sorted(
@@ -42,25 +42,26 @@ def test_constructor_and_forward_are_pytorchs(name):
     if name not in CONTAINERS:
         assert signature(ours.forward) == signature(theirs.forward)
     public = {n for n, v in vars(theirs).items() if not n.startswith("_") and callable(v)}
-    assert public <= set(dir(ours))
+    if name != "Module":  # see test_nn_module.py
+        assert public <= set(dir(ours))
 
 
 # ---- values and gradients ------------------------------------------------------------------------
-def tensor(m, a: np.ndarray, dtype: str):
-    """A tensor of a (float arrays in `dtype`, with a gradient)."""
+def tensor(m, a: np.ndarray, kind: str, dtype: str):
+    """A tensor of a (float arrays in `dtype`; with a gradient unless it is a kind of label)."""
     if a.dtype.kind != "f":
         return m.tensor(a.tolist(), dtype=m.int64).reshape(a.shape)
     t = m.tensor(a.tolist(), dtype=getattr(m, dtype)).reshape(a.shape)
-    return t.requires_grad_()
+    return t.requires_grad_(kind not in ("sign", "bits"))
 
 
 def flat(value) -> list:
     return list(value) if isinstance(value, (tuple, list)) else [value]
 
 
-def run(m, layer, arrays: list, dtype: str, seed: int) -> dict:
+def run(m, layer, arrays: list, kinds: list, dtype: str, seed: int) -> dict:
     """Outputs, gradients and state after one pass, as float64 arrays; or the error."""
-    inputs = [tensor(m, a, dtype) for a in arrays]
+    inputs = [tensor(m, a, kind, dtype) for a, kind in zip(arrays, kinds)]
     # an in-place layer needs an input that is no leaf; integers stay
     fed = [x * 1 if x.requires_grad else x for x in inputs]
     layer.zero_grad()
@@ -120,13 +121,15 @@ def compare(got: dict, want: dict, tol: float, what: str) -> None:
             np.testing.assert_allclose(g, w, rtol=0, atol=bound, err_msg=f"{what}: {name}")
 
 
+@pytest.mark.filterwarnings("ignore:size_average", "ignore:keyword argument")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("c", CASES, ids=Case.id)
 def test_values_gradients_and_state_are_pytorchs(c, dtype):
     torch = pytest.importorskip("torch")
-    tol = {"float32": 1e-5, "float64": 1e-12}[dtype]
+    tol = {"float32": 1e-5, "float64": c.tol}[dtype]
     rng = np.random.default_rng(3)
     ours, theirs = pair(c, torch, dtype)
+    kinds = [kind for kind, _ in c.inputs]
     for batch in [*c.batches, *([None] if c.unbatched else [])]:
         lead = () if batch is None else (batch,)
         arrays = [draw(kind, lead + shape, rng) for kind, shape in c.inputs]
@@ -136,8 +139,8 @@ def test_values_gradients_and_state_are_pytorchs(c, dtype):
             ours.train(mode)
             theirs.train(mode)
             seed = int(rng.integers(1 << 30))
-            want = run(torch, theirs, arrays, dtype, seed)
-            got = run(lamina, ours, arrays, dtype, seed)
+            want = run(torch, theirs, arrays, kinds, dtype, seed)
+            got = run(lamina, ours, arrays, kinds, dtype, seed)
             compare(got, want, tol, f"batch {batch}, {'train' if mode else 'eval'}")
 
 
@@ -152,7 +155,7 @@ WRONG = {
     "AdaptiveAvgPool2d": ((3,), (4,)), "AdaptiveMaxPool1d": ((3,), (4,)),
     "AdaptiveMaxPool2d": ((3,), (4,)), "ReflectionPad1d": ((2,), (1, 2)),
     "ReflectionPad2d": ((2,), (3, 4)), "CircularPad1d": ((3,), (1, 2)), "PReLU": ((3,), (2, 4)),
-    "GLU": ((), (2, 5)), "Softmax2d": ((), (3, 4)), "Softmax": ((4,), (3, 4)),
+    "GLU": ((), (2, 5)), "Softmax2d": ((), (3, 4)),
     "Unflatten": ((1, (2, 3)), (2, 5)), "MaxPool2d ": ((9,), (1, 4, 4)),
 }  # fmt: skip
 

@@ -157,7 +157,7 @@ struct LogParts {
 inline LogParts log_parts(F32 x) {
   const I32 tiny = x < set1<F32>(1.17549435e-38f);
   const F32 scaled = select(tiny, x * set1<F32>(8388608.0f), x);
-  const I32 i = bits(scaled) - 0x3f3504f3;  // sqrt(1/2)
+  const I32 i = I32(U32(bits(scaled)) - 0x3f3504f3u);  // sqrt(1/2); wraps where x < 0
   const F32 f = from_bits((i & 0x7fffff) + 0x3f3504f3) - set1<F32>(1.0f);
   const F32 n = to_float(i >> 23) - select(tiny, set1<F32>(23.0f), F32{});
   F32 q = set1<F32>(7.1497538934e-2f);

@@ -54,8 +54,11 @@ void note_sources(Call& call, const Tensor* into) {
     Tensor& t = call.in[i];
     if (!(keep >> (i < 31 ? i : 31) & 1))
       t = Tensor();
-    else if (into && t.defined() && t.same(*into))
-      t = alias(t);  // the handle will point at this call: keep the data, not the handle
+    else if (into && t.defined() && t.same(*into)) {
+      GradMode off(false);  // backward reads the values from before the write: keep a copy
+      t = clone(t);
+      call.source[i].version = t->storage->version;
+    }
   }
 }
 
@@ -182,12 +185,12 @@ Tensor run_into(const CallRef& call, const Tensor& into) {
       via_copy = true;
   for (Tensor& t : c.in)
     if (t.defined() && t.same(into) && !c.op->elementwise) via_copy = true;
-  if (call_observer) call_observer(call);
   // Sources are noted before the write (old versions, old place on the tape), and what backward
   // does not need is dropped from the record; the launch still sees every input.
   SmallVec<Tensor, 3> inputs = c.in;
   if (recording) note_sources(c, &into);
   std::swap(c.in, inputs);
+  if (call_observer) call_observer(call);
   if (via_copy) {
     made->storage = allocate(size_t(made.numel()) * item_size(from));
     launch(c);

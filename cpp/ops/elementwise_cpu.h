@@ -20,50 +20,65 @@ template <>
 inline F64 constant<F64>(double v) {
   return set1<F64>(v);
 }
-template <>
-inline int64_t constant<int64_t>(double v) {
-  return int64_t(v);
-}
 
-// The vocabulary of formulas.h for int64.
-inline int64_t select(bool m, int64_t a, int64_t b) { return m ? a : b; }
-inline int64_t abs(int64_t x) { return x < 0 ? int64_t(0 - uint64_t(x)) : x; }
-inline int64_t sign(int64_t x) { return (x > 0) - (x < 0); }
-inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
-inline int64_t floor(int64_t x) { return x; }
-inline int64_t ceil(int64_t x) { return x; }
-inline int64_t trunc(int64_t x) { return x; }
-inline int64_t round(int64_t x) { return x; }
-inline int64_t sqrt(int64_t x) { return x; }  // pow_scalar on integers never asks
-inline int64_t signbit(int64_t x) { return x < 0; }
+// An integer modulo 2^64, and the vocabulary of formulas.h for it.
+struct Int {
+  int64_t v;
+};
+template <>
+inline Int constant<Int>(double v) {
+  return {int64_t(v)};
+}
+inline Int wrapped(uint64_t v) { return {int64_t(v)}; }
+inline Int operator+(Int a, Int b) { return wrapped(uint64_t(a.v) + uint64_t(b.v)); }
+inline Int operator-(Int a, Int b) { return wrapped(uint64_t(a.v) - uint64_t(b.v)); }
+inline Int operator*(Int a, Int b) { return wrapped(uint64_t(a.v) * uint64_t(b.v)); }
+inline Int operator-(Int a) { return wrapped(0 - uint64_t(a.v)); }
+inline bool operator==(Int a, Int b) { return a.v == b.v; }
+inline bool operator!=(Int a, Int b) { return a.v != b.v; }
+inline bool operator<(Int a, Int b) { return a.v < b.v; }
+inline bool operator<=(Int a, Int b) { return a.v <= b.v; }
+inline bool operator>(Int a, Int b) { return a.v > b.v; }
+inline bool operator>=(Int a, Int b) { return a.v >= b.v; }
+inline Int select(bool m, Int a, Int b) { return m ? a : b; }
+inline Int abs(Int x) { return x.v < 0 ? -x : x; }
+inline Int sign(Int x) { return {(x.v > 0) - (x.v < 0)}; }
+inline Int min(Int a, Int b) { return a < b ? a : b; }
+inline Int max(Int a, Int b) { return a > b ? a : b; }
+inline Int floor(Int x) { return x; }
+inline Int ceil(Int x) { return x; }
+inline Int trunc(Int x) { return x; }
+inline Int round(Int x) { return x; }
+inline Int sqrt(Int x) { return x; }  // pow_scalar on integers never asks for these two
+inline Int operator/(Int a, Int) { return a; }
+inline Int signbit(Int x) { return {x.v < 0}; }
 inline F32 signbit(F32 x) { return select(bits(x) < 0, set1<F32>(1), F32{}); }
 inline F64 signbit(F64 x) { return select(bits(x) < 0, set1<F64>(1), F64{}); }
-inline int64_t bitwise_not(int64_t x) { return ~x; }
-inline int64_t bitwise_and(int64_t a, int64_t b) { return a & b; }
-inline int64_t bitwise_or(int64_t a, int64_t b) { return a | b; }
-inline int64_t bitwise_xor(int64_t a, int64_t b) { return a ^ b; }
-inline int64_t shift_left(int64_t a, int64_t b) {
-  return b < 0 || b > 63 ? 0 : int64_t(uint64_t(a) << b);
+inline Int bitwise_not(Int x) { return {~x.v}; }
+inline Int bitwise_and(Int a, Int b) { return {a.v & b.v}; }
+inline Int bitwise_or(Int a, Int b) { return {a.v | b.v}; }
+inline Int bitwise_xor(Int a, Int b) { return {a.v ^ b.v}; }
+inline Int shift_left(Int a, Int b) {
+  return b.v < 0 || b.v > 63 ? Int{0} : wrapped(uint64_t(a.v) << b.v);
 }
-inline int64_t shift_right(int64_t a, int64_t b) { return a >> (b < 0 || b > 63 ? 63 : b); }
-inline int64_t fmod(int64_t a, int64_t b) { return b == 0 || b == -1 ? 0 : a % b; }
-inline int64_t remainder(int64_t a, int64_t b) {  // the sign of b
-  const int64_t r = fmod(a, b);
-  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+inline Int shift_right(Int a, Int b) { return {a.v >> (b.v < 0 || b.v > 63 ? 63 : b.v)}; }
+inline Int fmod(Int a, Int b) { return {b.v == 0 || b.v == -1 ? 0 : a.v % b.v}; }
+inline Int remainder(Int a, Int b) {  // the sign of b
+  const Int r = fmod(a, b);
+  return r.v != 0 && (r.v < 0) != (b.v < 0) ? r + b : r;
 }
-inline int64_t floor_divide(int64_t a, int64_t b) {
-  if (b == 0) return 0;
-  if (b == -1) return int64_t(0 - uint64_t(a));
-  const int64_t q = a / b;
-  return q * b != a && (a < 0) != (b < 0) ? q - 1 : q;
+inline Int floor_divide(Int a, Int b) {
+  if (b.v == 0) return {0};
+  if (b.v == -1) return -a;
+  const int64_t q = a.v / b.v;
+  return {q * b.v != a.v && (a.v < 0) != (b.v < 0) ? q - 1 : q};
 }
-inline int64_t pow(int64_t base, int64_t e) {
-  if (e < 0) return base == 1 ? 1 : base == -1 ? (e & 1 ? -1 : 1) : 0;
-  uint64_t r = 1, b = uint64_t(base);
-  for (; e; e >>= 1, b *= b)
-    if (e & 1) r *= b;
-  return int64_t(r);
+inline Int pow(Int base, Int e) {
+  if (e.v < 0) return {base.v == 1 ? 1 : base.v == -1 ? (e.v & 1 ? -1 : 1) : 0};
+  Int r{1};
+  for (int64_t k = e.v; k; k >>= 1, base = base * base)
+    if (k & 1) r = r * base;
+  return r;
 }
 
 }  // namespace
@@ -110,16 +125,16 @@ void value(void* y, const void* const* x, int64_t n, const double* q) {
 template <class F>
 void value_int(void* y, const void* const* x, int64_t n, const double* q) {
   const Params p = params(q);
-  int64_t* out = static_cast<int64_t*>(y);
-  const int64_t *a = static_cast<const int64_t*>(x[0]), *b = static_cast<const int64_t*>(x[1]),
-                *c = static_cast<const int64_t*>(x[2]);
+  Int* out = static_cast<Int*>(y);
+  const Int *a = static_cast<const Int*>(x[0]), *b = static_cast<const Int*>(x[1]),
+            *c = static_cast<const Int*>(x[2]);
   for (int64_t i = 0; i < n; ++i) {
     if constexpr (F::inputs == 1)
-      out[i] = F::template value<int64_t>(a[i], p);
+      out[i] = F::template value<Int>(a[i], p);
     else if constexpr (F::inputs == 2)
-      out[i] = F::template value<int64_t>(a[i], b[i], p);
+      out[i] = F::template value<Int>(a[i], b[i], p);
     else
-      out[i] = F::template value<int64_t>(a[i], b[i], c[i], p);
+      out[i] = F::template value<Int>(a[i], b[i], c[i], p);
   }
 }
 

@@ -108,7 +108,7 @@ void norm_vjp(Vjp& c) {
   }
   const Dims& shape = c.shape(0);
   const int64_t N = shape[0], C = shape[1], D = C / a.groups;
-  const Dims split{N, a.groups, D, N * C ? shape.product() / (N * C) : 0}, inner{2, 3};
+  const Dims split{N, a.groups, D, N * C > 0 ? shape.product() / (N * C) : 0}, inner{2, 3};
   const Tensor g = reshape(c.g(), split), x = reshape(c.in(0), split);
   const double n = double(split[2] * split[3]);
   static const int rsqrt = function_index("rsqrt");

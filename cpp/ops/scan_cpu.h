@@ -14,7 +14,7 @@ struct Running {
 };
 template <>
 struct Running<int64_t> {
-  using A = int64_t;
+  using A = uint64_t;  // modulo 2^64
 };
 template <class T>
 inline bool is_nan(T x) {

@@ -155,6 +155,13 @@ void add_conversion(py::module_& m) {
     return tensor_from_python(
         data.ptr(), dtype.is_none() ? std::nullopt : std::optional(dtype_from_python(dtype.ptr())));
   });
+  // The bytes of a dense tensor, writable, in place. Valid while the tensor lives.
+  m.def("bytes_of", [](const Tensor& t) {
+    check(t.is_contiguous(), ErrorKind::runtime, "bytes_of: the tensor must be contiguous");
+    const int64_t bytes = t.numel() * item_size(t.dtype());
+    static char none;
+    return py::memoryview::from_memory(bytes ? t.data() : &none, py::ssize_t(bytes));
+  });
   m.def("from_buffer", [](py::object array) { return from_buffer(array.ptr()); });
   m.def("to_dlpack",
         [](const Tensor& t) { return py::reinterpret_steal<py::object>(to_dlpack(t)); });

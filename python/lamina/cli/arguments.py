@@ -101,7 +101,9 @@ def parse(argv):
         "files, CIFAR-10 binary files, or one subfolder of .npy images per class",
     )  # fmt: skip
     train.add_argument(
-        "--model", metavar="NAME|FILE.py:name", default=None,
+        "--model",
+        metavar="NAME|FILE.py:name",
+        default=None,
         type=choice("model", MODELS, " or FILE.py:name", _is_source),
         help="cnn (default), mlp, lenet, resnet20, or a module class or function of your own",
     )
@@ -137,7 +139,8 @@ def parse(argv):
     )  # fmt: skip
     predict.add_argument("run", metavar="RUN", help="the folder of a run")
     predict.add_argument(
-        "input", metavar="INPUT",
+        "input",
+        metavar="INPUT",
         help="the number of a held-out image, a .npy or .npz file with one image or several, or an "
         "image file (needs Pillow)",
     )

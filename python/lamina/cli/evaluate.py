@@ -28,7 +28,7 @@ def run(options) -> int:
 
 
 def _epoch(run: str) -> str:
-    """" (epoch 9)" from the weights' metadata."""
+    """ " (epoch 9)" from the weights' metadata."""
     about = metadata(pathlib.Path(run) / "best.safetensors")
     return f" (epoch {about['epoch']})" if "epoch" in about else ""
 

@@ -56,9 +56,7 @@ def config(run: str) -> dict:
         raise ValueError(f"{path}: not valid JSON: {error}") from error
     missing = {"data", "model", "shape", "classes"} - set(held)
     if missing:
-        raise ValueError(
-            f"{path}: not made by lamina train; it lacks {', '.join(sorted(missing))}"
-        )
+        raise ValueError(f"{path}: not made by lamina train; it lacks {', '.join(sorted(missing))}")
     return held
 
 

@@ -60,7 +60,7 @@ class Accuracy(Metric):
 
     def reset(self) -> None:
         """Forget everything seen."""
-        self.right, self.total = None, 0
+        self.right = self.total = 0
 
     def update(self, output, target) -> None:
         """Take in scores (N, C, ...) and class indices (N, ...)."""
@@ -82,8 +82,7 @@ class Accuracy(Metric):
                 counted = target != self.ignore_index
                 hits = hits & counted
                 self.total = self.total + counted.sum()
-            right = hits.sum()
-            self.right = right if self.right is None else self.right + right
+            self.right = self.right + hits.sum()
 
     def compute(self) -> float:
         """The accuracy in [0, 1]; NaN when nothing was seen."""

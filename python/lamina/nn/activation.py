@@ -5,6 +5,8 @@ Formulas and sources stand with the functions of the same name in `lamina.nn.fun
 
 from __future__ import annotations
 
+import warnings
+
 from .. import _core
 from .._core import Tensor
 from . import functional as F
@@ -216,6 +218,14 @@ class Hardtanh(Module):
 
     def __init__(self, min_val=-1.0, max_val=1.0, inplace=False, min_value=None, max_value=None):
         super().__init__()
+        for old, new, value in (("min_value", "min_val", min_value),
+                                ("max_value", "max_val", max_value)):  # fmt: skip
+            if value is not None:
+                warnings.warn(
+                    f"keyword argument `{old}` is deprecated and renamed to `{new}`",
+                    FutureWarning,
+                    stacklevel=2,
+                )
         self.min_val = min_val if min_value is None else min_value
         self.max_val = max_val if max_value is None else max_value
         self.inplace = inplace

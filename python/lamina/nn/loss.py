@@ -7,8 +7,11 @@ size_average and reduce are PyTorch's old names for reduction.
 
 from __future__ import annotations
 
+import warnings
+
 from .._core import Tensor
 from . import functional as F
+from .distance import PairwiseDistance
 from .module import Module
 
 __all__ = [
@@ -24,8 +27,15 @@ def _reduction(size_average, reduce, reduction: str) -> str:
     if size_average is None and reduce is None:
         return reduction
     if reduce is not None and not reduce:
-        return "none"
-    return "mean" if size_average is None or size_average else "sum"
+        reduction = "none"
+    else:
+        reduction = "mean" if size_average is None or size_average else "sum"
+    warnings.warn(
+        "size_average and reduce args will be deprecated, please use "
+        f"reduction={reduction!r} instead.",
+        stacklevel=4,
+    )
+    return reduction
 
 
 class _Loss(Module):
@@ -240,8 +250,9 @@ class TripletMarginWithDistanceLoss(_Loss):
 
     def __init__(self, *, distance_function=None, margin=1.0, swap=False, reduction="mean"):
         super().__init__(reduction=reduction)
-        self.distance_function = F.pairwise_distance if distance_function is None else (
-            distance_function)  # fmt: skip
+        self.distance_function = (
+            PairwiseDistance() if distance_function is None else distance_function
+        )
         self.margin, self.swap = margin, swap
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:

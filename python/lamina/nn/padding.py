@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import _core
 from .._core import Tensor
 from . import functional as F
 from ._sizes import per_dim
@@ -29,6 +30,11 @@ class _Pad(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """The padded input."""
+        if self.mode != "constant" and input.dim() - self.dims not in (1, 2):
+            raise _core.ShapeError(
+                f"{self._get_name()}: expected {self.dims + 1}D or {self.dims + 2}D input, got "
+                f"shape {tuple(input.shape)}"
+            )
         return F.pad(input, self.padding, self.mode)
 
     def extra_repr(self) -> str:

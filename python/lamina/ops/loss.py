@@ -28,8 +28,15 @@ __functional__ = [
 def _legacy(size_average, reduce) -> str:
     """The reduction the two deprecated arguments name."""
     if reduce is not None and not reduce:
-        return "none"
-    return "mean" if size_average is None or size_average else "sum"
+        reduction = "none"
+    else:
+        reduction = "mean" if size_average is None or size_average else "sum"
+    warnings.warn(
+        "size_average and reduce args will be deprecated, please use "
+        f"reduction={reduction!r} instead.",
+        stacklevel=3,
+    )
+    return reduction
 
 
 def _reduce(name: str, loss: Tensor, reduction: str) -> Tensor:

@@ -17,7 +17,7 @@ __all__ = [
     "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger", "addmm", "addmv",
     "addbmm", "baddbmm", "addr", "tensordot", "kron", "chain_matmul",
 ]  # fmt: skip
-__functional__ = ["linear"]
+__functional__ = ["linear", "bilinear"]
 
 
 def _write(out, value):
@@ -172,6 +172,27 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         y = _core.matmul(input, weight)
         return y if bias is None else y + bias
     return _core.linear(input, weight, bias)
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """y_k = input1^T W_k input2 + b_k for each pair of vectors.
+
+    input1 (..., in1), input2 (..., in2), weight (out, in1, in2), bias (out,) or None give
+    (..., out). The product with input1 is one matrix product. Raises ShapeError when the sizes do not fit.
+    """
+    a, b, w = tuple(input1.shape), tuple(input2.shape), tuple(weight.shape)
+    if len(w) != 3 or not a or not b or a[:-1] != b[:-1] or (a[-1], b[-1]) != w[1:]:
+        raise _core.ShapeError(
+            f"bilinear: input1 {a}, input2 {b} and weight {w} do not fit; expected (..., in1), "
+            "(..., in2) with the same leading sizes, and (out, in1, in2)"
+        )
+    if bias is not None and tuple(bias.shape) != w[:1]:
+        raise _core.ShapeError(f"bilinear: bias must be {w[:1]}, got {tuple(bias.shape)}")
+    out, in1, in2 = w
+    rows = input1.numel() // in1 if in1 else input2.numel() // max(in2, 1)
+    left = input1.reshape((rows, in1)) @ weight.permute((1, 0, 2)).reshape((in1, out * in2))
+    y = (left.reshape((rows, out, in2)) * input2.reshape((rows, 1, in2))).sum(-1)
+    return (y if bias is None else y + bias).reshape((*a[:-1], out))
 
 
 # ---- tensor products ----------------------------------------------------------------------------

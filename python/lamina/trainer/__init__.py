@@ -1,9 +1,9 @@
 """The trainer: one loop around any module, with callbacks, checkpoints and a history.
 
-    trainer = Trainer(model, "cross_entropy", "adam", lr=1e-3, out="runs/first")
-    history = trainer.fit(train, valid, epochs=5)
-    trainer.evaluate(test)
-    trainer.predict(images)
+trainer = Trainer(model, "cross_entropy", "adam", lr=1e-3, out="runs/first")
+history = trainer.fit(train, valid, epochs=5)
+trainer.evaluate(test)
+trainer.predict(images)
 """
 
 from .callbacks import (

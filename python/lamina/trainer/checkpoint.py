@@ -9,10 +9,8 @@ leaves the previous file or the new one, never half of one.
 from __future__ import annotations
 
 import os
-import pathlib
 import random
 import sys
-import tempfile
 
 import lamina
 from lamina import serialization
@@ -22,17 +20,8 @@ FORMAT = 1
 
 def write_text(path, text: str) -> None:
     """Replace the file `path` by `text` in one step. OSError leaves the old file as it was."""
-    path = pathlib.Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        pathlib.Path(name).unlink(missing_ok=True)
-        raise
+    with serialization.replacing(path) as file:
+        file.write(text.encode("utf-8"))
 
 
 def _saving(write, path) -> None:
@@ -112,7 +101,6 @@ def set_random_state(state: dict, loader=None) -> None:
         import numpy
 
         held = state["numpy"]
-        words = numpy.array(held["words"].tolist(), dtype=numpy.uint32)
-        numpy.random.set_state(
-            ("MT19937", words, held["position"], held["has_gauss"], held["gauss"])
-        )
+        array = numpy.array(held["words"].tolist(), dtype=numpy.uint32)
+        last = (held["position"], held["has_gauss"], held["gauss"])
+        numpy.random.set_state(("MT19937", array, *last))

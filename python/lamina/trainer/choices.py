@@ -6,6 +6,7 @@ import difflib
 import math
 
 import lamina
+from lamina.optim import lr_scheduler as schedules
 
 LOSSES = {
     "cross_entropy": "cross_entropy", "nll": "nll_loss", "mse": "mse_loss", "l1": "l1_loss",
@@ -76,7 +77,6 @@ def make_schedule(schedule, optimizer, steps: int, epochs: int):
     lamina.optim.lr_scheduler, or a function of the optimizer that makes one. steps: batches per
     epoch.
     """
-    schedules = lamina.optim.lr_scheduler
     if isinstance(schedule, str):
         total = max(1, steps * epochs)
         if schedule == "cosine":

@@ -32,7 +32,7 @@ def loader(data, name: str, batch_size: int, shuffle=False, generator=None, num_
     lengths, TypeError for anything else.
     """
     if isinstance(data, DataLoader):
-        batches, size = data, getattr(data, "dataset", None)
+        batches, size = data, data.dataset
     elif isinstance(data, Dataset) or (hasattr(data, "__getitem__") and _is_map(data)):
         batches, size = None, data
     elif isinstance(data, tuple):
@@ -51,7 +51,7 @@ def loader(data, name: str, batch_size: int, shuffle=False, generator=None, num_
             f"{name}: expected a DataLoader, a Dataset or a tuple (x, y) of tensors or arrays, got "
             f"{type(data).__name__}"
         )
-    if not isinstance(size, IterableDataset) and hasattr(size, "__len__") and len(size) == 0:
+    if not isinstance(size, IterableDataset) and hasattr(size, "__len__") and not len(size):
         raise ValueError(f"{name}: the data set is empty (0 samples)")
     if batches is not None:
         return batches

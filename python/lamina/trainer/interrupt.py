@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 
@@ -32,7 +33,8 @@ class Interrupt:
             raise KeyboardInterrupt
         self.requested = True
         if self._notify is not None:
-            self._notify()
+            with contextlib.suppress(RuntimeError):  # the signal came in the middle of a print
+                self._notify()
 
     def __exit__(self, *exc) -> None:
         if self._before is not None:

@@ -45,6 +45,7 @@ class Progress(Callback):
     """
 
     WIDTH = 9
+    BAR = 20
 
     def __init__(self, file=None, live: bool | None = None, every: float = 0.1):
         self.file, self.live, self.every = file, live, every
@@ -77,11 +78,7 @@ class Progress(Callback):
         done, steps = trainer.batch, trainer.steps
         trainer.train_loss.read()
         parts = [f"epoch {trainer.epoch + 1}/{trainer.last_epoch}"]
-        if steps:
-            filled = 20 * done // steps
-            parts.append(f"[{'=' * filled}{' ' * (20 - filled)}] {done}/{steps}")
-        else:
-            parts.append(f"batch {done}")
+        parts.append(f"{done}/{steps}" if steps else f"batch {done}")
         percents = percent_columns(trainer.metrics)
         parts.append(f"loss {show('loss', trainer.train_loss.compute(), percents)}")
         for metric in trainer.metrics:
@@ -93,10 +90,16 @@ class Progress(Callback):
         if steps and done > self._first:
             left = (steps - done) + steps * (trainer.last_epoch - trainer.epoch - 1)
             parts.append(f"ETA {clock(left * seconds / (done - self._first))}")
+        room = min(self.BAR, self._width_of_terminal() - len("  ".join(parts)) - len("[] "))
+        if steps and room >= 4:  # the bar is what a narrow terminal goes without
+            parts[1] = f"[{('=' * (room * done // steps)).ljust(room)}] {parts[1]}"
         return "  ".join(parts)
 
+    def _width_of_terminal(self) -> int:
+        return max(20, shutil.get_terminal_size().columns - 1)
+
     def _draw(self, line: str) -> None:
-        line = line[: max(20, shutil.get_terminal_size().columns - 1)]
+        line = line[: self._width_of_terminal()]
         self._out.write("\r" + line.ljust(self._drawn))
         self._out.flush()
         self._drawn = len(line)

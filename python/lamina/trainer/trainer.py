@@ -10,6 +10,7 @@ from typing import Any
 
 import lamina
 from lamina import metrics as metrics_of
+from lamina import nn
 
 from . import checkpoint, choices, feed
 from .applying import Applying
@@ -64,7 +65,7 @@ class Trainer:
         scheduler=None, clip_grad_norm: float | None = None, out=None, monitor: str | None = None,
         restore_best: bool = False, progress: bool = True, config: dict | None = None,
     ):  # fmt: skip
-        if not isinstance(model, lamina.nn.Module):
+        if not isinstance(model, nn.Module):
             raise TypeError(f"Trainer: model must be an nn.Module, got {type(model).__name__}")
         self.model = model if device is None else model.to(device)
         self.device, self.seed, self.monitor = device, seed, monitor
@@ -96,14 +97,26 @@ class Trainer:
         if restore_best and not any(isinstance(c, EarlyStopping) for c in self.callbacks):
             self.callbacks.append(EarlyStopping(patience=None))
         if self.out is not None:
-            self.callbacks += [CSVLogger(self.out / "history.csv"), Checkpoint(self.out, monitor,
-                                                                               config=config)]
+            self.callbacks += [
+                CSVLogger(self.out / "history.csv"),
+                Checkpoint(self.out, monitor, config=config),
+            ]
         if progress:
             self.callbacks.append(Progress())
 
     # ---- training ----------------------------------------------------------------------------
-    def fit(self, train, valid=None, epochs: int = 1, batch_size: int = 64, *, shuffle: bool = True,
-            num_workers: int = 0, drop_last: bool = False, resume: Any = False) -> History:
+    def fit(
+        self,
+        train,
+        valid=None,
+        epochs: int = 1,
+        batch_size: int = 64,
+        *,
+        shuffle: bool = True,
+        num_workers: int = 0,
+        drop_last: bool = False,
+        resume: Any = False,
+    ) -> History:
         """Trains for `epochs` more epochs and returns the history.
 
         Args:

@@ -97,7 +97,7 @@ def _pack(epoch, result, worker_id) -> bytes:
 
 
 def run(dataset, fetcher, tasks, results, seed, worker_id, num_workers, init_fn) -> None:
-    """The life of a worker: `fetcher` makes batches of tasks until None comes or the parent dies."""
+    """The life of a worker: `fetcher` makes batches until the task None or the parent's death."""
     global _info
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     parent = os.getppid()

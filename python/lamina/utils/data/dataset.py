@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
@@ -227,8 +228,10 @@ def random_split(dataset: Dataset, lengths, generator=None) -> list[Subset]:
     """
     lengths = list(lengths)
     total = len(dataset)  # type: ignore[arg-type]
-    if math.isclose(sum(lengths), 1) and sum(lengths) <= 1 + 1e-9 and not (
-        all(isinstance(n, int) for n in lengths) and total == 1
+    if (
+        math.isclose(sum(lengths), 1)
+        and sum(lengths) <= 1 + 1e-9
+        and not (all(isinstance(n, int) for n in lengths) and total == 1)
     ):
         for i, fraction in enumerate(lengths):
             if not 0 <= fraction <= 1:
@@ -238,6 +241,11 @@ def random_split(dataset: Dataset, lengths, generator=None) -> list[Subset]:
         sizes = [math.floor(total * fraction) for fraction in lengths]
         for i in range(total - sum(sizes)):
             sizes[i % len(sizes)] += 1
+        for i, n in enumerate(sizes):
+            if n == 0:
+                warnings.warn(
+                    f"random_split: split {i} of {len(sizes)} has no samples", stacklevel=2
+                )
         lengths = sizes
     if sum(lengths) != total:
         raise ValueError(

@@ -20,7 +20,6 @@ from .sampler import (
     draw_seed,
 )
 
-
 _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
 
@@ -245,7 +244,8 @@ class DataLoader:
             pool.start(base_seed)
             epoch = pool.epoch
             work = self._index(False)
-            turn, waiting = deque(range(self.num_workers)), deque()
+            turn: deque[int] = deque(range(self.num_workers))
+            waiting: deque[int] = deque()
 
             def give() -> None:
                 if turn and (task := next(work, None)) is not None:

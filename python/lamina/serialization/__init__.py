@@ -1,0 +1,110 @@
+"""Saving and loading: nested state as one safetensors file, never as a pickle.
+
+A file is (github.com/huggingface/safetensors, "Format")
+
+    8 bytes    n, the length of the header, little endian
+    n bytes    the header, JSON: {name: {"dtype", "shape", "data_offsets": [begin, end]}, ...}
+    the rest   the bytes of the tensors, row-major, little endian, without holes
+
+`save_file` and `load_file` handle tensors by name, as the safetensors package does. `save` and
+`load` handle any nesting of dicts, lists and tuples: its tensors go into the file under the path
+of their keys, and what is around them as JSON under ``"lamina.tree"`` in the header's
+``__metadata__``, so that every reader of safetensors can open the file. Nothing in a file is ever
+executed.
+
+A file is written beside its name, flushed to the disk and renamed: a program killed at any moment
+leaves the old file or the new one, never half of one.
+"""
+
+from __future__ import annotations
+
+import lamina
+
+from .._types import device as _device
+from .files import replacing
+from .format import read, write
+from .tree import pack, unpack
+
+__all__ = ["save", "load", "save_file", "load_file"]
+
+
+def save(obj, f) -> None:
+    """Save nested state to `f`, a path or a file open for writing in binary mode.
+
+    ``lamina.save(model.state_dict(), "model.safetensors")``. `obj` may be any nesting of dicts
+    (keys: str, int, float, bool, None; their order is kept, and that of an OrderedDict), lists,
+    tuples, tensors of every dtype and shape, int, float, bool, str, bytes, None and lamina dtypes.
+    Views are written as tensors of their own, a Parameter as a tensor with ``requires_grad``. A
+    path is replaced in one step, see the top of this file; the ending of its name is free.
+
+    Raises TypeError for anything else, with the path of keys to it; ValueError for an object that
+    contains itself; OSError when the file cannot be written (the old file then stays).
+
+    >>> import io, lamina
+    >>> file = io.BytesIO()
+    >>> lamina.save({"step": 3, "weights": [lamina.ones(2)]}, file)
+    >>> lamina.load(io.BytesIO(file.getvalue()))
+    {'step': 3, 'weights': [tensor([1., 1.])]}
+    """
+    write(*pack(obj), f)
+
+
+def save_file(tensors, path, metadata=None) -> None:
+    """Save a dict of tensors by name as a plain safetensors file.
+
+    `metadata`: a dict of str by str, kept in the header. `path` as in `save`. Raises TypeError when
+    a name or a value has another type, ValueError for the reserved name ``__metadata__``, OSError
+    as `save`.
+    """
+    if not isinstance(tensors, dict):
+        raise TypeError(f"save_file: tensors must be a dict, got {type(tensors).__name__}")
+    for name, t in tensors.items():
+        if not isinstance(name, str) or not isinstance(t, lamina.Tensor):
+            raise TypeError(
+                f"save_file: expected a tensor by a str, got {type(t).__name__} by {name!r}; use "
+                "lamina.save for nested state"
+            )
+        if name == "__metadata__":
+            raise ValueError("save_file: the name __metadata__ is reserved; rename the tensor")
+    for key, value in (metadata or {}).items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(f"save_file: metadata must be str by str, got {value!r} by {key!r}")
+    write(tensors, dict(metadata or {}), path)
+
+
+def _check_place(map_location) -> None:
+    if map_location is not None:
+        if not isinstance(map_location, (str, _device)):
+            raise TypeError(
+                "load: map_location must be None, 'cpu' or a lamina.device, got "
+                f"{type(map_location).__name__}"
+            )
+        _device(map_location)._require()
+
+
+def load(f, map_location=None, *, weights_only=True):
+    """What `save` wrote to `f`, a path or a seekable file open for reading in binary mode.
+
+    A safetensors file from elsewhere comes back as a dict of tensors by name. Nothing in a file is
+    executed, whatever `weights_only` says (PyTorch's argument, kept for its programs).
+    `map_location`: where the tensors go, None or "cpu". From a file object exactly one saved object
+    is read, from where the file stands.
+
+    Raises FileNotFoundError; ValueError with the file's name when it is damaged, cut off, or of
+    another format (as PyTorch's .pt files, which are pickles in a zip archive).
+    """
+    _check_place(map_location)
+    tensors, metadata, where = read(f)
+    try:
+        return unpack(tensors, metadata)
+    except ValueError as error:
+        raise ValueError(f"load: {where}: {error}") from None
+
+
+def load_file(path) -> dict:
+    """The tensors of a safetensors file by name, in the order of its header.
+
+    Raises FileNotFoundError; ValueError with the file's name when it is damaged. A file written by
+    `save` gives its tensors by the path of their keys ("optimizer.state.0.exp_avg").
+    """
+    return read(path)[0]

@@ -1,0 +1,35 @@
+"""Integers are modulo 2^64, as NumPy's and PyTorch's are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import lamina
+
+A = np.array([2**63 - 1, -(2**63), 2**62 + 3, -5, 7], np.int64)
+B = np.array([2, -1, 5, 2**63 - 1, -(2**63)], np.int64)
+
+
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply"])
+def test_elementwise(name):
+    with np.errstate(over="ignore"):
+        want = getattr(np, name)(A, B)
+    got = getattr(lamina, name)(lamina.tensor(A), lamina.tensor(B))
+    np.testing.assert_array_equal(got.numpy(), want)
+
+
+def test_one_operand():
+    least = lamina.tensor(A)[1]
+    assert (-least).item() == abs(least).item() == -(2**63)
+    assert (lamina.tensor(A) ** 2).tolist() == (A * A).tolist()
+    assert lamina.addcmul(*map(lamina.tensor, (A, A, B))).tolist() == (A + A * B).tolist()
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "cumsum", "cumprod"])
+@pytest.mark.parametrize("n", [3, 700])
+def test_reductions(name, n):
+    x = np.random.default_rng(n).integers(-(2**63), 2**63 - 1, (n, 5)) | 1
+    for axis in (0, 1):
+        want = getattr(np, name)(x, axis)
+        np.testing.assert_array_equal(getattr(lamina.tensor(x), name)(axis).numpy(), want)

@@ -1,0 +1,475 @@
+"""save, load, save_file, load_file: round trips, damage, and a kill in the middle of a save."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import textwrap
+import zipfile
+from collections import OrderedDict
+
+import pytest
+
+import lamina
+from lamina import nn, serialization
+
+DTYPES = [
+    lamina.float64, lamina.float32, lamina.float16, lamina.bfloat16, lamina.int64, lamina.int32,
+    lamina.int16, lamina.int8, lamina.uint8, lamina.bool,
+]  # fmt: skip
+
+
+def trip(obj):
+    file = io.BytesIO()
+    lamina.save(obj, file)
+    file.seek(0)
+    return lamina.load(file)
+
+
+def same(a, b) -> bool:
+    """Equal in type, order and bits."""
+    if isinstance(a, lamina.Tensor):
+        if a.shape != b.shape or a.dtype != b.dtype or a.requires_grad != b.requires_grad:
+            return False
+        bits = [memoryview(lamina._core.bytes_of(t.detach().contiguous())) for t in (a, b)]
+        return bytes(bits[0]) == bytes(bits[1])
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict):
+        return (
+            list(a) == list(b)
+            and all(type(i) is type(j) for i, j in zip(a, b))
+            and all(same(a[k], b[k]) for k in a)
+        )
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b or (a != a and b != b)
+
+
+# ---- round trips ---------------------------------------------------------------------------------
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (1,), (5,), (2, 3, 4)], ids=str)
+def test_every_dtype_and_shape(dtype, shape):
+    lamina.manual_seed(0)
+    t = (lamina.randn(shape) * 50).abs().to(dtype)
+    assert same(trip({"t": t}), {"t": t})
+    assert same(trip(t), t)
+
+
+@pytest.mark.parametrize("obj", [
+    None, True, False, 0, -1, 10**40, 0.1, -0.0, 5e-324, 1.7976931348623157e308, math.inf,
+    -math.inf, math.nan, "", "é\n\"\\\0", "\ud800", b"", b"\x00\xff", [], {}, (), OrderedDict(),
+    lamina.Size([2, 3]), lamina.bfloat16, [1, [2.0, (None, "x", ())]],
+    {"b": 1, "a": 2, 3: 4, -1: 5, None: 6, 0.5: 7, "3": 8, True: 9},
+    OrderedDict([("z", 1), ("a", {"tensor": 1, "dict": [], "float": "nan"})]),
+], ids=repr)  # fmt: skip
+def test_plain_values(obj):
+    back = trip({"x": obj})["x"]
+    assert same(back, obj)
+    if obj == 0 and isinstance(obj, float):
+        assert math.copysign(1, back) == math.copysign(1, obj)
+
+
+def test_state_of_model_and_optimizer():
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    optimizer = lamina.optim.AdamW(model.parameters(), lr=0.01)
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(lamina.randn(5, 3)).pow(2).sum().backward()
+        optimizer.step()
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}
+    back = trip(state)
+    assert same(back, state)
+    assert list(back["optimizer"]["state"]) == [0, 1, 2, 3, 4, 5]
+    model.load_state_dict(back["model"])
+    optimizer.load_state_dict(back["optimizer"])
+
+
+def test_views_and_parameters():
+    base = lamina.arange(12.0).reshape(3, 4)
+    assert same(trip([base.t(), base[1:, ::2], base[2, 3]]), [base.t(), base[1:, ::2], base[2, 3]])
+    assert same(trip(base[:1].expand(5, 4)), base[:1].expand(5, 4))
+    kept = trip({"p": nn.Parameter(lamina.ones(2))})["p"]
+    assert kept.requires_grad and kept.is_leaf
+    grown = nn.Parameter(lamina.ones(2)) * 2
+    assert trip(grown).is_leaf
+    lamina.save(trip(base), io.BytesIO())
+
+
+def test_names_that_meet():
+    obj = {"a.b": lamina.ones(1), "a": {"b": lamina.zeros(1)}, "__metadata__": lamina.ones(2),
+           "": lamina.ones(3)}  # fmt: skip
+    assert same(trip(obj), obj)
+
+
+def test_result_is_writable_and_owns_its_memory():
+    file = io.BytesIO()
+    lamina.save({"t": lamina.zeros(3)}, file)
+    first, second = (lamina.load(io.BytesIO(file.getvalue()))["t"] for _ in range(2))
+    first += 1
+    assert second.tolist() == [0, 0, 0]
+
+
+def test_several_objects_in_one_file_object(tmp_path):
+    with open(tmp_path / "two", "wb") as file:
+        lamina.save([lamina.ones(3)], file)
+        lamina.save({"second": 2}, file)
+    with open(tmp_path / "two", "rb") as file:
+        assert same(lamina.load(file), [lamina.ones(3)])
+        assert lamina.load(file) == {"second": 2}
+    with open(tmp_path / "raw", "wb", buffering=0) as file:
+        lamina.save([lamina.ones(3)], file)
+    with open(tmp_path / "raw", "rb", buffering=0) as file:
+        assert same(lamina.load(file), [lamina.ones(3)])
+
+
+def test_zip_member_and_pipe(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        with archive.open("state", "w") as file:
+            lamina.save([lamina.ones(3)], file)
+        with archive.open("other", "w") as file:
+            file.write(b"x")
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive, archive.open("state") as file:
+        assert same(lamina.load(file), [lamina.ones(3)])
+    read, write = os.pipe()
+    with os.fdopen(write, "wb") as file:
+        lamina.save([lamina.ones(3)], file)
+    with os.fdopen(read, "rb") as file:
+        assert same(lamina.load(file), [lamina.ones(3)])
+
+
+def test_map_location():
+    file = io.BytesIO()
+    lamina.save([1], file)
+    for place in (None, "cpu", lamina.device("cpu")):
+        file.seek(0)
+        assert lamina.load(file, map_location=place, weights_only=False) == [1]
+    with pytest.raises(RuntimeError, match="not available"):
+        lamina.load(file, map_location="cuda")
+    with pytest.raises(TypeError, match="map_location must be None, 'cpu'"):
+        lamina.load(file, map_location=lambda storage, place: storage)
+
+
+def test_random_trees():
+    given = pytest.importorskip("hypothesis").given
+    from hypothesis import settings
+    from hypothesis import strategies as st
+
+    keys = st.one_of(st.text(max_size=5), st.integers(-5, 5))
+    numbers = st.lists(st.floats(width=32), max_size=5).map(lamina.tensor)
+    leaves = st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), numbers
+    )
+    trees = st.recursive(
+        leaves,
+        lambda t: st.one_of(
+            st.lists(t, max_size=4),
+            st.lists(t, max_size=4).map(tuple),
+            st.dictionaries(keys, t, max_size=4),
+            st.dictionaries(keys, t, max_size=4).map(OrderedDict),
+        ),
+    )
+
+    @settings(max_examples=100, deadline=None, database=None)
+    @given(trees)
+    def check(tree):
+        assert same(trip(tree), tree)
+
+    check()
+
+
+# ---- what cannot be saved ------------------------------------------------------------------------
+@pytest.mark.parametrize("obj, message", [
+    ({"a": [1, {"b": {1, 2}}]},
+     "save: obj['a'][1]['b'] is a set, which cannot be saved; save tensors, numbers, strings and "
+     "dicts, lists or tuples of them (here: list(...) of it)"),
+    ({"model": nn.Linear(1, 1)},
+     "save: obj['model'] is a Linear, which cannot be saved; save tensors, numbers, strings and "
+     "dicts, lists or tuples of them (here: its state_dict())"),
+    (object(), "save: obj is a object, which cannot be saved; save tensors, numbers, strings and "
+               "dicts, lists or tuples of them"),
+    ({"a": {(1, 2): 3}}, "save: obj['a'] has the key (1, 2) of type tuple; keys must be str, int, "
+                         "float, bool or None"),
+    (1j, "save: obj is a complex, which cannot be saved; save tensors, numbers, strings and dicts, "
+         "lists or tuples of them"),
+])  # fmt: skip
+def test_unsupported_objects(obj, message, tmp_path):
+    with pytest.raises(TypeError) as caught:
+        lamina.save(obj, tmp_path / "f")
+    assert str(caught.value) == message
+    assert not list(tmp_path.iterdir())
+
+
+def test_object_that_contains_itself(tmp_path):
+    loop: list = []
+    loop.append(loop)
+    with pytest.raises(ValueError, match="nested more than 100 deep"):
+        lamina.save(loop, tmp_path / "f")
+
+
+def test_where_one_cannot_write(tmp_path):
+    with pytest.raises(TypeError, match="must be a path or a binary file, got int"):
+        lamina.save({}, 3)
+    with pytest.raises(TypeError, match="open for text"):
+        lamina.save({}, io.StringIO())
+    with pytest.raises(FileNotFoundError, match="no such folder; create it first"):
+        lamina.save({}, tmp_path / "missing" / "f")
+    with pytest.raises(OSError):
+        lamina.save({}, tmp_path)
+    lamina.save({}, "/dev/null")
+
+
+def test_save_file_checks_its_arguments(tmp_path):
+    path = tmp_path / "f"
+    for arguments in [([1],), ({"a": 1},), ({1: lamina.ones(1)},), ({}, {"a": 1})]:
+        metadata = arguments[1] if len(arguments) > 1 else None
+        with pytest.raises(TypeError, match="save_file: "):
+            serialization.save_file(arguments[0], path, metadata=metadata)
+    with pytest.raises(ValueError, match="reserved"):
+        serialization.save_file({"__metadata__": lamina.ones(1)}, path)
+    assert not path.exists()
+
+
+# ---- the file ------------------------------------------------------------------------------------
+def parts(data: bytes) -> tuple[dict, bytes]:
+    n = struct.unpack("<Q", data[:8])[0]
+    return json.loads(data[8 : 8 + n]), data[8 + n :]
+
+
+def joined(header, body: bytes) -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+def test_layout_of_the_file(tmp_path):
+    path = tmp_path / "f.safetensors"
+    tensors = {"b": lamina.ones(3, dtype=lamina.bool), "a": lamina.tensor([1.0, 2.0]),
+               "c": lamina.tensor(7)}  # fmt: skip
+    serialization.save_file(tensors, path, metadata={"k": "v"})
+    data = path.read_bytes()
+    header, body = parts(data)
+    assert list(header) == ["__metadata__", "b", "a", "c"]
+    assert header["__metadata__"] == {"k": "v"}
+    assert header["a"] == {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]}
+    assert header["c"] == {"dtype": "I64", "shape": [], "data_offsets": [0, 8]}
+    assert header["b"] == {"dtype": "BOOL", "shape": [3], "data_offsets": [16, 19]}
+    assert body == struct.pack("<qff???", 7, 1, 2, True, True, True)
+    assert (len(data) - len(body)) % 64 == 0
+    assert same(serialization.load_file(path), tensors)
+    assert same(lamina.load(path), tensors)
+
+
+def test_file_from_elsewhere():
+    header = {
+        "w": {"dtype": "F32", "shape": [1, 2], "data_offsets": [0, 8]},
+        "empty": {"dtype": "F16", "shape": [0, 3], "data_offsets": [8, 8]},
+        "flag": {"dtype": "BOOL", "shape": [3], "data_offsets": [8, 11]},
+        "__metadata__": {"format": "pt"},
+    }
+    back = lamina.load(io.BytesIO(joined(header, struct.pack("<ff", 1, 2) + b"\0\1\7")))
+    assert list(back) == ["w", "empty", "flag"]
+    assert back["w"].tolist() == [[1, 2]] and back["empty"].shape == (0, 3)
+    assert back["flag"].tolist() == [False, True, True]
+
+
+def test_against_the_safetensors_package(tmp_path):
+    theirs = pytest.importorskip("safetensors")
+    numpy = pytest.importorskip("numpy")
+    from safetensors.numpy import load_file, save_file
+
+    tensors = {f"t.{d}": (lamina.arange(6) % 2).reshape(2, 3).to(d) for d in DTYPES}
+    tensors.pop("t.lamina.bfloat16")
+    path = tmp_path / "f"
+    serialization.save_file(tensors, path, metadata={"k": "v"})
+    back = load_file(path)
+    assert set(back) == set(tensors)
+    for name, array in back.items():
+        assert array.tolist() == tensors[name].tolist()
+    with theirs.safe_open(path, "numpy") as file:
+        assert file.metadata() == {"k": "v"}
+    save_file({"a": numpy.arange(6.0).reshape(2, 3)}, path)
+    assert same(lamina.load(path), {"a": lamina.arange(6, dtype=lamina.float64).reshape(2, 3)})
+
+
+# ---- damage --------------------------------------------------------------------------------------
+GOOD = {
+    "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+    "b": {"dtype": "I64", "shape": [], "data_offsets": [8, 16]},
+}
+BODY = bytes(16)
+
+
+def changed(**fields):
+    return joined({**GOOD, "b": {**GOOD["b"], **fields}}, BODY)
+
+
+@pytest.mark.parametrize("data, message", [
+    (b"", "cut off"),
+    (b"1234567", "cut off"),
+    (joined(GOOD, BODY[:-1]), "cut off: 16 bytes of tensors announced, 15 present"),
+    (joined(GOOD, BODY)[:40], "not a safetensors file"),
+    (joined(GOOD, BODY + b"x"), "1 bytes after the last tensor"),
+    (b"\xff" * 64, "not a safetensors file"),
+    (struct.pack("<Q", 99_000_000) + b"{}", "not a safetensors file"),
+    (b"PK\x03\x04" + bytes(60) + b"\x08\x08", "cut off|not a safetensors|zip archive"),
+    (joined(b"", b""), "not valid JSON"),
+    (joined(b"{", b""), "not valid JSON"),
+    (joined(b"\xff\xfe{}", b""), "not valid JSON"),
+    (joined(b"[]", b""), "not a JSON object"),
+    (joined(b'{"a": NaN}', b""), "holds NaN"),
+    (joined(b'{"a": 1, "a": 2}', b""), "the name 'a' twice"),
+    (joined(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", b""), "nested too deeply"),
+    (joined({"__metadata__": {"a": 1}}, b""), "does not map strings to strings"),
+    (joined({"__metadata__": []}, b""), "does not map strings to strings"),
+    (joined({"a": 1}, b""), "lacks its dtype"),
+    (joined({"a": {"dtype": "F32"}}, b""), "lacks its dtype"),
+    (changed(dtype="F8_E4M3"), "'b' has the dtype 'F8_E4M3'; supported are F64, F32"),
+    (changed(dtype=["F32"]), "dtype"),
+    (changed(dtype="I32"), "needs 4 bytes, but its data_offsets \\[8, 16\\] span 8"),
+    (changed(shape=[2]), "needs 16 bytes"),
+    (changed(shape=[-1]), "invalid shape"),
+    (changed(shape=[1.0]), "invalid shape"),
+    (changed(shape=[True]), "invalid shape"),
+    (changed(shape="1"), "invalid shape"),
+    (changed(shape=[2**63]), "invalid shape"),
+    (changed(shape=[2**40, 2**40]), "too large a shape"),
+    (changed(shape=[0, 2**60]), "too large a shape"),
+    (changed(shape=[1] * 13), "too large a shape"),
+    (changed(data_offsets=[8]), "invalid data_offsets"),
+    (changed(data_offsets=[16, 8]), "span -8"),
+    (changed(data_offsets=[-8, 0]), "invalid data_offsets"),
+    (changed(data_offsets=[4, 12]), "'b' at bytes 4 to 12 overlaps 'a'"),
+    (changed(data_offsets=[0, 8]), "overlaps"),
+    (changed(data_offsets=[9, 17]), "leaves a hole after 'a'"),
+    (changed(data_offsets=[2**61, 2**61 + 8]), "leaves a hole"),
+    (joined({"__metadata__": {"lamina.tree": "x"}}, b""), "tree is not valid JSON"),
+    (joined({"__metadata__": {"lamina.tree": "{}"}}, b""), "tree has version None"),
+    (joined({"__metadata__": {"lamina.tree": '{"version":2,"tree":1}'}}, b""), "version 2"),
+    (joined({"__metadata__": {"lamina.tree": '{"version":1,"tree":{"tensor":"q"}}'}}, b""),
+     "names a tensor 'q' that is not in the file"),
+    (joined({"__metadata__": {"lamina.tree": '{"version":1,"tree":{"code":"q"}}'}}, b""),
+     "does not know"),
+    (joined({"__metadata__": {"lamina.tree": '{"version":1,"tree":{}}'}}, b""), "does not know"),
+    (joined({"__metadata__": {"lamina.tree": '{"version":1,"tree":{"dict":[[1]]}}'}}, b""),
+     "where a key and a value should be"),
+    (joined({"__metadata__": {"lamina.tree": '{"version":1,"tree":{"dict":[[[],1]]}}'}}, b""),
+     "where a key and a value should be"),
+    (joined({"__metadata__": {"lamina.tree": '{"version":1,"tree":{"bytes":"!"}}'}}, b""),
+     "base64"),
+    (joined({"__metadata__": {"lamina.tree": '{"version":1,"tree":1}'}, **GOOD}, BODY),
+     "'a' is not in its tree"),
+    (joined({"__metadata__": {"lamina.tree": '{"version":1,"tree":' + "[" * 900 + "]" * 900 + "}"}},
+            b""), "nested too deeply|^load"),
+])  # fmt: skip
+def test_damaged_files(data, message, tmp_path):
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=message) as caught:
+        lamina.load(path)
+    assert str(caught.value).startswith(f"load: {path}: ")
+
+
+def test_every_cut_is_noticed(tmp_path):
+    path = tmp_path / "f"
+    lamina.save({"a": lamina.ones(3), "b": [1, lamina.zeros(2)]}, path)
+    data = path.read_bytes()
+    for n in range(len(data)):
+        path.write_bytes(data[:n])
+        with pytest.raises(ValueError):
+            lamina.load(path)
+        with pytest.raises(ValueError):
+            lamina.load(io.BytesIO(data[:n]))
+
+
+def test_no_changed_byte_crashes():
+    """Every byte of a header replaced in turn: an object or a ValueError, nothing else."""
+    file = io.BytesIO()
+    lamina.save({"a": lamina.ones(3), "b": (1.5, lamina.zeros(2, dtype=lamina.bool))}, file)
+    data = bytearray(file.getvalue())
+    for i in range(len(data)):
+        for value in (0, ord("9"), ord('"'), ord("{"), ord("-"), 255, data[i] ^ 1):
+            broken = bytes(data[:i]) + bytes([value]) + bytes(data[i + 1 :])
+            try:
+                lamina.load(io.BytesIO(broken))
+            except ValueError:
+                pass
+
+
+def test_other_formats_are_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "model.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", b"x" * 50)
+    with pytest.raises(ValueError, match=r"model.pt: it is a zip archive, as .pt and .npz files"):
+        lamina.load(tmp_path / "model.pt")
+    (tmp_path / "old.pt").write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M")
+    with pytest.raises(ValueError, match="it is a pickle, which lamina never loads"):
+        lamina.load(tmp_path / "old.pt")
+    with pytest.raises(FileNotFoundError):
+        lamina.load(tmp_path / "none")
+    with pytest.raises(TypeError, match="open for text"):
+        lamina.load(io.StringIO("x"))
+    with pytest.raises(TypeError, match="must be a path or a binary file, got list"):
+        lamina.load([])
+
+
+# ---- in one step ---------------------------------------------------------------------------------
+def test_failure_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "f"
+    lamina.save({"old": 1}, path)
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        lamina.save({"new": lamina.ones(100)}, path)
+    monkeypatch.undo()
+    assert lamina.load(path) == {"old": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+def test_rights_and_links(tmp_path):
+    path, link = tmp_path / "f", tmp_path / "link"
+    old = os.umask(0o027)
+    try:
+        lamina.save({}, path)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    path.chmod(0o600)
+    link.symlink_to(path)
+    lamina.save({"new": 1}, link)
+    assert link.is_symlink() and lamina.load(path) == {"new": 1}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    lamina.save({}, str(path).encode())
+
+
+def test_kill_during_a_save_leaves_a_whole_file(tmp_path):
+    path = tmp_path / "f.safetensors"
+    code = textwrap.dedent("""
+        import sys, lamina
+        n = 0
+        while True:
+            lamina.save({"n": n, "t": lamina.full((300_000,), n)}, sys.argv[1])
+            if n == 0:
+                print("ready", flush=True)
+            n += 1
+    """)
+    for delay in (0.0, 0.003, 0.011):
+        worker = subprocess.Popen(
+            [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True
+        )
+        assert worker.stdout is not None and worker.stdout.readline() == "ready\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            worker.wait(0.05 + delay)
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+        worker.stdout.close()
+        back = lamina.load(path)
+        assert (back["t"] == back["n"]).all()
