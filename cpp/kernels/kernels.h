@@ -47,6 +47,7 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 // ---- convolution and pooling -------------------------------------------------------------------
 #include "kernels/args_conv.h"
 #include "kernels/args_pool.h"
+#include "kernels/args_winograd.h"
 // ---- indexing, sorting, gathering batches ------------------------------------------------------
 #include "kernels/args_batch.h"
 #include "kernels/args_index.h"
@@ -67,6 +68,7 @@ struct Kernels {
   NormKernels norm;
   RandomKernels random;
   ConvKernels conv;
+  WinogradKernels winograd;
   PoolKernels pool;
   IndexKernels index;
   ScanKernels scan;
