@@ -1,5 +1,6 @@
-"""Helpers around parameters: clipping gradients, parameters as one vector."""
+"""Helpers around parameters: clipping gradients, parameters as one vector, computed weights."""
 
+from . import parametrizations, parametrize
 from .clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -8,3 +9,5 @@ from .clip_grad import (
     get_total_norm,
 )
 from .convert_parameters import parameters_to_vector, vector_to_parameters
+from .spectral_norm import remove_spectral_norm, spectral_norm
+from .weight_norm import remove_weight_norm, weight_norm
