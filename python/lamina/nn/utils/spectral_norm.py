@@ -8,6 +8,7 @@ from ...autograd import no_grad
 from ...ops.norm import normalize
 from ..module import Module
 from ..parameter import Parameter
+from .weight_norm import find_hook
 
 __all__ = ["SpectralNorm", "remove_spectral_norm", "spectral_norm"]
 
@@ -56,11 +57,8 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     `parametrizations.spectral_norm` is the newer form. Raises RuntimeError when the name already
     has one. Miyato et al., "Spectral normalization for generative adversarial networks" (2018).
     """
-    for hook in module._forward_pre_hooks.values():
-        if isinstance(hook, SpectralNorm) and hook.name == name:
-            raise RuntimeError(
-                f"Cannot register two spectral_norm hooks on the same parameter {name}"
-            )
+    if find_hook(module, SpectralNorm, name):
+        raise RuntimeError(f"Cannot register two spectral_norm hooks on the same parameter {name}")
     if dim is None:
         dim = 1 if type(module).__name__.startswith("ConvTranspose") else 0
     hook = SpectralNorm(name, n_power_iterations, dim, eps)
@@ -81,14 +79,15 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
 def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
     """The weight is a plain parameter again, with its present normalised value. Returns the
     module; raises ValueError when it has no spectral norm."""
-    for key, hook in list(module._forward_pre_hooks.items()):
-        if isinstance(hook, SpectralNorm) and hook.name == name:
-            with no_grad():
-                weight = hook.compute_weight(module, iterate=False)
-            delattr(module, name)
-            del module._parameters[name + "_orig"]
-            del module._buffers[name + "_u"], module._buffers[name + "_v"]
-            del module._forward_pre_hooks[key]
-            module.register_parameter(name, Parameter(weight))
-            return module
-    raise ValueError(f"spectral_norm of '{name}' not found in {module}")
+    found = find_hook(module, SpectralNorm, name)
+    if found is None:
+        raise ValueError(f"spectral_norm of '{name}' not found in {module}")
+    key, hook = found
+    with no_grad():
+        weight = hook.compute_weight(module, iterate=False)
+    delattr(module, name)
+    del module._parameters[name + "_orig"]
+    del module._buffers[name + "_u"], module._buffers[name + "_v"]
+    del module._forward_pre_hooks[key]
+    module.register_parameter(name, Parameter(weight))
+    return module

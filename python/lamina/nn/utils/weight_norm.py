@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...autograd import no_grad
 from ..module import Module
 from ..parameter import Parameter
@@ -25,6 +27,14 @@ class WeightNorm:
         setattr(module, self.name, self.compute_weight(module))
 
 
+def find_hook(module: Module, kind: Any, name: str):
+    """(key, hook) of the module's forward pre-hook of a kind for a parameter, or None."""
+    for key, (hook, _) in module._forward_pre_hooks.items():
+        if isinstance(hook, kind) and hook.name == name:
+            return key, hook
+    return None
+
+
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
     """w = g v / |v| with parameters ``<name>_g`` and ``<name>_v``; the norm is over all dimensions
     but `dim` (None: over all). Returns the module.
@@ -32,11 +42,8 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     `parametrizations.weight_norm` is the newer form. Raises RuntimeError when the name already has
     one. Salimans and Kingma, "Weight normalization" (2016).
     """
-    for hook in module._forward_pre_hooks.values():
-        if isinstance(hook, WeightNorm) and hook.name == name:
-            raise RuntimeError(
-                f"Cannot register two weight_norm hooks on the same parameter {name}"
-            )
+    if find_hook(module, WeightNorm, name):
+        raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")
     hook = WeightNorm(name, dim)
     weight = getattr(module, name)
     delattr(module, name)
@@ -52,13 +59,14 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 def remove_weight_norm(module: Module, name: str = "weight") -> Module:
     """The weight is a plain parameter again, with its present value. Returns the module; raises
     ValueError when it has no weight norm."""
-    for key, hook in list(module._forward_pre_hooks.items()):
-        if isinstance(hook, WeightNorm) and hook.name == name:
-            with no_grad():
-                weight = hook.compute_weight(module)
-            delattr(module, name)
-            del module._parameters[name + "_g"], module._parameters[name + "_v"]
-            del module._forward_pre_hooks[key]
-            module.register_parameter(name, Parameter(weight))
-            return module
-    raise ValueError(f"weight_norm of '{name}' not found in {module}")
+    found = find_hook(module, WeightNorm, name)
+    if found is None:
+        raise ValueError(f"weight_norm of '{name}' not found in {module}")
+    key, hook = found
+    with no_grad():
+        weight = hook.compute_weight(module)
+    delattr(module, name)
+    del module._parameters[name + "_g"], module._parameters[name + "_v"]
+    del module._forward_pre_hooks[key]
+    module.register_parameter(name, Parameter(weight))
+    return module
