@@ -8,6 +8,7 @@
 
 from . import functional, init
 from .activation import *
+from .batch_statistics import *
 from .container import *
 from .conv import *
 from .distance import *
@@ -16,12 +17,14 @@ from .flatten import *
 from .fold import *
 from .linear import *
 from .loss import *
+from .loss_extra import *
 from .module import Module
 from .normalization import *
 from .padding import *
 from .parameter import Buffer, Parameter
 from .parameter_list import *
 from .pooling import *
+from .regularize import *
 from .sparse import *
 
 
