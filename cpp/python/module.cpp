@@ -65,37 +65,8 @@ void add_exceptions(py::module_& m) {
   });
 }
 
-// Python callables held by C++ objects: called and released with the GIL held.
-struct PyFunctionRef {
-  PyObject* f;
-  explicit PyFunctionRef(py::object o) : f(o.release().ptr()) {}
-  PyFunctionRef(const PyFunctionRef&) = delete;
-  ~PyFunctionRef() {
-    if (!Py_IsInitialized()) return;
-    PyGILState_STATE state = PyGILState_Ensure();
-    Py_DECREF(f);
-    PyGILState_Release(state);
-  }
-};
-
 TensorHook hook_from(py::function f) {
-  auto ref = std::make_shared<PyFunctionRef>(std::move(f));
-  return [ref](const Tensor& g) {
-    PyObject* arg = wrap(g);
-    PyObject* result = PyObject_CallOneArg(ref->f, arg);
-    Py_DECREF(arg);
-    if (!result) throw PythonError{};
-    Tensor out;
-    if (result != Py_None) {
-      if (!is_tensor(result)) {
-        Py_DECREF(result);
-        fail(ErrorKind::type, "hook: must return a Tensor or None");
-      }
-      out = unwrap(result);
-    }
-    Py_DECREF(result);
-    return out;
-  };
+  return PythonHook{std::make_shared<PyFunctionRef>(f.release().ptr())};
 }
 
 void add_autograd(py::module_& m) {
@@ -111,7 +82,7 @@ void add_autograd(py::module_& m) {
   m.def("anomaly_mode", &anomaly_mode);
   m.def("set_anomaly_mode", [](bool on, py::object where) {
     if (!on) return set_anomaly_mode(false, {});
-    auto held = std::make_shared<PyFunctionRef>(std::move(where));
+    auto held = std::make_shared<PyFunctionRef>(where.release().ptr());
     set_anomaly_mode(true, [held] {
       py::gil_scoped_acquire lock;
       return py::reinterpret_borrow<py::object>(held->f)().cast<std::string>();
@@ -122,7 +93,7 @@ void add_autograd(py::module_& m) {
   m.def("retain_grad", &retain_grad);
   m.def("record_function",
         [](const std::string& name, const Tensors& in, const Tensors& out, py::function f) {
-          auto ref = std::make_shared<PyFunctionRef>(std::move(f));
+          auto ref = std::make_shared<PyFunctionRef>(f.release().ptr());
           record_foreign(name.c_str(), in, out, [ref](const Tensors& gouts) {
             PyObject* args = list_to_tuple(gouts);
             PyObject* result = PyObject_Call(ref->f, args, nullptr);
