@@ -9,6 +9,7 @@ from .. import (  # noqa: F401
     distance,
     dropout,
     flatten,
+    fold,
     linear,
     loss,
     module,
@@ -27,6 +28,7 @@ from ..conv import *
 from ..distance import *
 from ..dropout import *
 from ..flatten import *
+from ..fold import *
 from ..linear import *
 from ..loss import *
 from ..module import Module
@@ -38,6 +40,6 @@ from ..recurrent import *
 from ..sparse import *
 
 for _name in ("activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten",
-              "instancenorm", "linear", "loss", "module", "normalization", "padding", "pooling",
-              "rnn", "sparse"):  # fmt: skip
+              "fold", "instancenorm", "linear", "loss", "module", "normalization", "padding",
+              "pooling", "rnn", "sparse"):  # fmt: skip
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
