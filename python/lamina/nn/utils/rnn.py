@@ -23,12 +23,12 @@ from ...ops.sort import sort
 __all__ = ["PackedSequence", "invert_permutation", "pack_padded_sequence", "pad_packed_sequence",
            "pad_sequence", "unpad_sequence", "pack_sequence", "unpack_sequence"]  # fmt: skip
 
-_Fields = namedtuple(
+PackedSequence_ = namedtuple(
     "PackedSequence_", ("data", "batch_sizes", "sorted_indices", "unsorted_indices")
 )
 
 
-class PackedSequence(_Fields):
+class PackedSequence(PackedSequence_):
     """A packed batch, made by `pack_padded_sequence` and `pack_sequence`.
 
     Fields: data (elements, *), batch_sizes (steps,) int64, and where the batch was sorted
@@ -186,10 +186,10 @@ def pad_packed_sequence(sequence: PackedSequence, batch_first=False, padding_val
     batch = int(batch_sizes[0])
     lengths = (arange(batch).unsqueeze(1) < batch_sizes.unsqueeze(0)).sum(1)
     step, place = _step_rows(lengths, longest)
-    if sequence.unsorted_indices is not None:
-        lengths = lengths[sequence.unsorted_indices]
-        order = sequence.sorted_indices
-        place = (invert_permutation(sequence.unsorted_indices) if order is None else order)[place]
+    back = sequence.unsorted_indices
+    if back is not None:
+        lengths = lengths[back]
+        place = _core.index_copy(back, 0, back, arange(batch))[place]
     rest = tuple(data.shape[1:])
     size = (batch, steps, *rest) if batch_first else (steps, batch, *rest)
     places = [place, step] if batch_first else [step, place]
