@@ -149,44 +149,65 @@ struct RecurrentRows {
 };
 
 // ---- the functions of the gates ----------------------------------------------------------------
+// As sigmoid and tanh of vec_math.h (same bounds), inlined and without what only other functions
+// need: beyond the clamps the results are 0 and 1 to the last bit (denormals count as 0 here).
+[[gnu::always_inline]] inline F32 gate_sigmoid(F32 x) {
+  const F32 v = min(set1<F32>(88.0f), max(set1<F32>(-88.0f), F32{} - x));
+  const F32 n = round(v * set1<F32>(1.44269504089f));
+  F32 r = fnma(n, set1<F32>(0.693145751953125f), v);
+  r = fnma(n, set1<F32>(1.42860682030941723212e-6f), r);
+  const F32 p = power_of_two(to_int(n));
+  return set1<F32>(1.0f) / (fma(expm1_core(r), p, p) + set1<F32>(1.0f));
+}
+[[gnu::always_inline]] inline F32 gate_tanh(F32 x) {
+  const F32 a = min(set1<F32>(9.1f), abs(x)), v = a + a;
+  const F32 n = round(v * set1<F32>(1.44269504089f));
+  F32 r = fnma(n, set1<F32>(0.693145751953125f), v);
+  r = fnma(n, set1<F32>(1.42860682030941723212e-6f), r);
+  const F32 p = power_of_two(to_int(n));
+  const F32 t = fma(expm1_core(r), p, p - set1<F32>(1.0f));  // e^(2|x|) - 1
+  return copysign(t / (t + set1<F32>(2.0f)), x);
+}
+inline F64 gate_sigmoid(F64 x) { return sigmoid(x); }
+inline F64 gate_tanh(F64 x) { return tanh(x); }
 
 constexpr int kPhaseCandidate = kRecurrentCells;
 
 // Units [j, j + n) of a row, up to a vector of them: p[g * gate] are the products with the state.
 template <class V, int phase>
-inline void recurrent_units(const RecurrentStep& s, int64_t row, int64_t j, int n,
-                            const Scalar<V>* p, int64_t gate) {
+[[gnu::always_inline]] inline void recurrent_units(const RecurrentStep& s, int64_t row, int64_t j,
+                                                   int n, const Scalar<V>* p, int64_t gate) {
   using T = Scalar<V>;
   const int64_t H = s.H, at = row * H + j;
   T* const y = static_cast<T*>(s.y) + at;
   if constexpr (phase == kRnnTanh || phase == kRnnRelu) {
     const V v = load_some<V>(y, n) + load_some<V>(p, n);
-    store_some(y, phase == kRnnTanh ? tanh(v) : max(V{}, v), n);
+    store_some(y, phase == kRnnTanh ? gate_tanh(v) : max(V{}, v), n);
     return;
   } else {
     T* const g = static_cast<T*>(s.gates) + row * s.gates_row + j;
     if constexpr (phase == kLstm) {
-      const V i = sigmoid(load_some<V>(g, n) + load_some<V>(p, n));
-      const V f = sigmoid(load_some<V>(g + H, n) + load_some<V>(p + gate, n));
-      const V m = tanh(load_some<V>(g + 2 * H, n) + load_some<V>(p + 2 * gate, n));
-      const V o = sigmoid(load_some<V>(g + 3 * H, n) + load_some<V>(p + 3 * gate, n));
+      const V i = gate_sigmoid(load_some<V>(g, n) + load_some<V>(p, n));
+      const V f = gate_sigmoid(load_some<V>(g + H, n) + load_some<V>(p + gate, n));
+      const V m = gate_tanh(load_some<V>(g + 2 * H, n) + load_some<V>(p + 2 * gate, n));
+      const V o = gate_sigmoid(load_some<V>(g + 3 * H, n) + load_some<V>(p + 3 * gate, n));
       const V c = fma(f, load_some<V>(static_cast<const T*>(s.c) + at, n), i * m);
       store_some(g, i, n);
       store_some(g + H, f, n);
       store_some(g + 2 * H, m, n);
       store_some(g + 3 * H, o, n);
       store_some(static_cast<T*>(s.c_new) + at, c, n);
-      store_some(y, o * tanh(c), n);
+      store_some(y, o * gate_tanh(c), n);
       return;
     }
     const V h = load_some<V>(static_cast<const T*>(s.h) + at, n);
     V z, m;
     if constexpr (phase == kPhaseCandidate) {
       z = load_some<V>(g + H, n);
-      m = tanh(load_some<V>(g + 2 * H, n) + load_some<V>(p, n));
+      m = gate_tanh(load_some<V>(g + 2 * H, n) + load_some<V>(p, n));
     } else {
-      const V r = sigmoid(load_some<V>(g, n) + load_some<V>(p, n));
-      z = sigmoid(load_some<V>(g + H, n) + load_some<V>(p + gate, n));
+      const V r = gate_sigmoid(load_some<V>(g, n) + load_some<V>(p, n));
+      z = gate_sigmoid(load_some<V>(g + H, n) + load_some<V>(p + gate, n));
       store_some(g, r, n);
       store_some(g + H, z, n);
       if constexpr (phase == kGruBefore) {
@@ -196,7 +217,7 @@ inline void recurrent_units(const RecurrentStep& s, int64_t row, int64_t j, int 
       V u = load_some<V>(p + 2 * gate, n);
       if (s.state_bias) u = u + load_some<V>(static_cast<const T*>(s.state_bias) + j, n);
       store_some(g + 3 * H, u, n);
-      m = tanh(fma(r, u, load_some<V>(g + 2 * H, n)));
+      m = gate_tanh(fma(r, u, load_some<V>(g + 2 * H, n)));
     }
     store_some(g + 2 * H, m, n);
     store_some(y, fma(z, h - m, m), n);
@@ -238,11 +259,15 @@ static void recurrent_step(const RecurrentStep& given, int64_t begin, int64_t en
         gate = H;
         p = static_cast<const T*>(s.product) + r0 * row + j;
       }
-      for (int64_t i = 0; i < s.rows; ++i) {
-        recurrent_units<V, phase>(s, i, j, H - j < L ? int(H - j) : L, p + i * row, gate);
-        if (H - j > L)
-          recurrent_units<V, phase>(s, i, j + L, H - j - L < L ? int(H - j - L) : L,
-                                    p + i * row + L, gate);
+      const int left = H - j < NR ? int(H - j) : NR;
+      for (int64_t i = 0; i < s.rows; ++i, p += row) {
+        if (left == NR) {
+          recurrent_units<V, phase>(s, i, j, L, p, gate);
+          recurrent_units<V, phase>(s, i, j + L, L, p + L, gate);
+          continue;
+        }
+        for (int k = 0; k < left; k += L)
+          recurrent_units<V, phase>(s, i, j + k, left - k < L ? left - k : L, p + k, gate);
       }
     }
   }

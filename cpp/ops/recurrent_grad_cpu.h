@@ -34,7 +34,7 @@ static void recurrent_grad(const RecurrentStepGrad& s) {
     T* const gh = static_cast<T*>(s.gh) + i * H;
     T* const g = static_cast<T*>(s.g) + i * s.g_row;
     const T* const a = static_cast<const T*>(s.gates) + i * s.gates_row;
-    each_vector<V>(H, [&](int64_t j, int n) {
+    each_vector<V>(H, [&](int64_t j, int n) __attribute__((always_inline)) {
       V dh = load_some<V>(gh + j, n);
       if (gy) dh = dh + load_some<V>(gy + j, n);
       if constexpr (cell == kRnnTanh || cell == kRnnRelu) {
@@ -75,7 +75,7 @@ static void recurrent_grad_reset(const RecurrentStepGrad& s) {
   using T = Scalar<V>;
   for (int64_t i = 0; i < s.rows; ++i) {
     T *const gh = static_cast<T*>(s.gh) + i * s.H, *const g = static_cast<T*>(s.g) + i * s.g_row;
-    each_vector<V>(s.H, [&](int64_t j, int n) {
+    each_vector<V>(s.H, [&](int64_t j, int n) __attribute__((always_inline)) {
       const V r = load_some<V>(static_cast<const T*>(s.gates) + i * s.gates_row + j, n);
       const V h = load_some<V>(static_cast<const T*>(s.h) + i * s.H + j, n);
       const V grh = load_some<V>(static_cast<const T*>(s.grh) + i * s.H + j, n);
