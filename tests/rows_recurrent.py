@@ -114,7 +114,7 @@ def row(name, kind, reverse=False, packed=False, proj=None, **more):
         functools.partial(reference, kind, reverse, packed),
         shapes,
         **{
-            "domain": (-1, 1), "sizes": (1, 15, 16, 17, 33), "large": 129, "second": False,
+            "domain": (-1, 1), "sizes": (1, 15, 16, 17, 33), "large": 129,
             "tol": 3e-6, **more,
         },
     )  # fmt: skip

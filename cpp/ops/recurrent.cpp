@@ -5,6 +5,7 @@
 
 #include "kernels/kernels.h"
 #include "ops/ops.h"
+#include "ops/recurrent_composed.h"
 #include "ops/recurrent_launch.h"
 
 namespace lamina {
@@ -84,11 +85,16 @@ const Op kLayerGrad{.name = "recurrent_layer_grad", .infer = grad_infer, .launch
 void layer_vjp(Vjp& c) {
   GradArgs a{c.args<RecurrentSizes>(), 0};
   SmallVec<Tensor, 3> in;
-  constexpr uint32_t biases = 1u << kBih | 1u << kBhh;
   for (int i = 0; i < kInputs; ++i) {
-    const bool kept = c.call().in[i].defined() && !(biases >> i & 1);
-    in.push_back(kept ? c.in(i) : Tensor());
+    in.push_back(c.call().in[i].defined() ? c.in(i) : Tensor());
     if (i < kSizes && c.needs(i)) a.wanted |= 1u << i;
+  }
+  const auto given = [&](int i) { return c.has_gradient(i) ? c.g(i) : Tensor(); };
+  if (grad_enabled()) {
+    const Tensors g = recurrent_composed_grad(a.sizes, &in[0], given(kY), given(kHn), given(kCn));
+    for (int i = 0; i < kSizes; ++i)
+      if (c.needs(i)) c.set(i, g[size_t(i)]);
+    return;
   }
   for (const int i : {kY, kActivations, kCells, kHidden}) in.push_back(c.out(i));
   for (const int i : {kY, kHn, kCn})
@@ -97,13 +103,12 @@ void layer_vjp(Vjp& c) {
   for (int i = 0; i < kSizes; ++i)
     if (c.needs(i)) c.set(i, out[i]);
 }
-constexpr uint32_t kSavedInputs = ~(1u << kBih | 1u << kBhh);
 constexpr uint32_t kSavedOutputs = ~(1u << kHn | 1u << kCn);
 const Op kLayer{.name = "recurrent_layer",
                 .infer = layer_infer,
                 .launch = layer_launch,
                 .vjp = layer_vjp,
-                .saves = {kSavedInputs, kSavedOutputs}};
+                .saves = {kAll, kSavedOutputs}};
 
 // ---- checks ------------------------------------------------------------------------------------
 const char* const kNames[kRecurrentCells] = {"rnn", "rnn", "lstm", "gru", "gru"};

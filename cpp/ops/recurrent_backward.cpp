@@ -11,15 +11,6 @@
 namespace lamina {
 namespace {
 
-template <class T>
-const T* row_of(const void* p, int64_t row, int64_t width) {
-  return p ? static_cast<const T*>(p) + row * width : nullptr;
-}
-template <class T>
-T* row_of(void* p, int64_t row, int64_t width) {
-  return p ? static_cast<T*>(p) + row * width : nullptr;
-}
-
 // Memory for a (rows, width) array: the result's own where it is wanted, else scratch; it begins as
 // a copy of `from`, or zeros.
 template <class T>

@@ -14,14 +14,6 @@
 namespace lamina {
 namespace {
 
-template <class T>
-const T* row_of(const void* p, int64_t row, int64_t width) {
-  return p ? static_cast<const T*>(p) + row * width : nullptr;
-}
-template <class T>
-T* row_of(void* p, int64_t row, int64_t width) {
-  return p ? static_cast<T*>(p) + row * width : nullptr;
-}
 constexpr double kMultiplyAddsPerNs = 40;
 
 // The state before the first step, zeros when it was not given.

@@ -7,6 +7,16 @@
 
 namespace lamina {
 
+// Row `row` of an array (., width); null stays null.
+template <class T>
+const T* row_of(const void* p, int64_t row, int64_t width) {
+  return p ? static_cast<const T*>(p) + row * width : nullptr;
+}
+template <class T>
+T* row_of(void* p, int64_t row, int64_t width) {
+  return p ? static_cast<T*>(p) + row * width : nullptr;
+}
+
 class RecurrentSteps {
  public:
   RecurrentSteps(const RecurrentSizes& s, const int64_t* sizes) : s_(s), sizes_(sizes) {
