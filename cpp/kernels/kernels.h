@@ -47,6 +47,8 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 // ---- convolution and pooling -------------------------------------------------------------------
 #include "kernels/args_conv.h"
 #include "kernels/args_pool.h"
+// ---- recurrent networks ------------------------------------------------------------------------
+#include "kernels/args_recurrent.h"
 // ---- indexing, sorting, gathering batches ------------------------------------------------------
 #include "kernels/args_batch.h"
 #include "kernels/args_index.h"
@@ -68,6 +70,7 @@ struct Kernels {
   RandomKernels random;
   ConvKernels conv;
   PoolKernels pool;
+  RecurrentKernels recurrent;
   IndexKernels index;
   ScanKernels scan;
   SortKernels sort;

@@ -22,6 +22,7 @@ from .padding import *
 from .parameter import Buffer, Parameter
 from .parameter_list import *
 from .pooling import *
+from .recurrent import *
 from .sparse import *
 
 

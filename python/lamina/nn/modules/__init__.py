@@ -16,10 +16,12 @@ from .. import (  # noqa: F401
     normalization,
     padding,
     pooling,
+    recurrent,
     sparse,
 )
 from .. import normalization as batchnorm
 from .. import normalization as instancenorm
+from .. import recurrent as rnn
 from ..activation import *
 from ..container import *
 from ..conv import *
@@ -34,9 +36,10 @@ from ..normalization import *
 from ..padding import *
 from ..parameter_list import *
 from ..pooling import *
+from ..recurrent import *
 from ..sparse import *
 
 for _name in ("activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten",
               "fold", "instancenorm", "linear", "loss", "module", "normalization", "padding",
-              "pooling", "sparse"):  # fmt: skip
+              "pooling", "rnn", "sparse"):  # fmt: skip
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]

@@ -1,5 +1,6 @@
-"""Helpers around parameters: clipping gradients, parameters as one vector."""
+"""Helpers: clipping gradients, parameters as one vector, sequences of different lengths."""
 
+from . import rnn
 from .clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
