@@ -1,7 +1,8 @@
 """Attention: softmax(q k^T / sqrt(D)) v, alone and with several heads and their projections.
 
 Sources: Vaswani et al., "Attention is all you need", NeurIPS 2017; Dao et al., "FlashAttention",
-NeurIPS 2022 (tiles, nothing of the size of the scores is stored); Ainslie et al., "GQA", EMNLP 2023.
+NeurIPS 2022 (tiles, nothing of the size of the scores is stored); Ainslie et al., "GQA", EMNLP
+2023.
 """
 
 from __future__ import annotations
