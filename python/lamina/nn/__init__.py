@@ -14,6 +14,7 @@ from .conv import *
 from .distance import *
 from .dropout import *
 from .flatten import *
+from .fold import *
 from .generation import *
 from .linear import *
 from .loss import *

@@ -132,6 +132,19 @@ class MultiheadAttention(Module):
         )  # fmt: skip
         return (y.transpose(1, 0) if turned else y), weights
 
+    def merge_masks(self, attn_mask, key_padding_mask, query: Tensor):
+        """Both masks of bools (True is left out) as one (N, H, L, S), and its kind: 2; one alone as
+        it is, with 0 for attn_mask and 1 for key_padding_mask; or (None, None)."""
+        if key_padding_mask is None:
+            return attn_mask, (None if attn_mask is None else 0)
+        if attn_mask is None:
+            return key_padding_mask, 1
+        N, S = key_padding_mask.shape
+        shape = (N, -1, *attn_mask.shape[-2:]) if attn_mask.dim() == 3 else (1, 1, *attn_mask.shape)
+        padding = key_padding_mask.view(N, 1, 1, S).expand(-1, self.num_heads, -1, -1)
+        joined = attn_mask.view(shape).expand(N, self.num_heads, -1, -1) + padding
+        return joined, 2
+
 
 class CausalSelfAttention(Module):
     """Attention of each position to itself and those before it, with a cache for generation.

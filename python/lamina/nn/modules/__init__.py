@@ -9,6 +9,7 @@ from .. import (  # noqa: F401
     distance,
     dropout,
     flatten,
+    fold,
     linear,
     loss,
     module,
@@ -27,6 +28,7 @@ from ..conv import *
 from ..distance import *
 from ..dropout import *
 from ..flatten import *
+from ..fold import *
 from ..linear import *
 from ..loss import *
 from ..module import Module
@@ -38,7 +40,7 @@ from ..sparse import *
 from ..transformer import *
 
 for _name in ("activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten",
-              "instancenorm", "linear", "loss", "module", "normalization", "padding", "pooling",
-              "sparse", "transformer"):  # fmt: skip
+              "fold", "instancenorm", "linear", "loss", "module", "normalization", "padding",
+              "pooling", "sparse", "transformer"):  # fmt: skip
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
 activation.MultiheadAttention = MultiheadAttention  # type: ignore[attr-defined]
