@@ -18,11 +18,13 @@ from .. import (  # noqa: F401
     pooling,
     recurrent,
     sparse,
+    transformer,
 )
 from .. import normalization as batchnorm
 from .. import normalization as instancenorm
 from .. import recurrent as rnn
 from ..activation import *
+from ..attention import MultiheadAttention
 from ..container import *
 from ..conv import *
 from ..distance import *
@@ -38,8 +40,10 @@ from ..parameter_list import *
 from ..pooling import *
 from ..recurrent import *
 from ..sparse import *
+from ..transformer import *
 
 for _name in ("activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten",
               "fold", "instancenorm", "linear", "loss", "module", "normalization", "padding",
-              "pooling", "rnn", "sparse"):  # fmt: skip
+              "pooling", "rnn", "sparse", "transformer"):  # fmt: skip
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
+activation.MultiheadAttention = MultiheadAttention  # type: ignore[attr-defined]
