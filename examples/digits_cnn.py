@@ -1,6 +1,6 @@
 """A small convolutional network on the packaged digits: early stopping, a run's folder, prediction.
 
-    python examples/digits_cnn.py                 # about 98 % on the held-out digits, offline
+    python examples/digits_cnn.py                 # about 97 % on the held-out digits, offline
     python examples/digits_cnn.py --epochs 3 --out runs/mine
 
 Shows a training loop with everything the trainer keeps: `last.safetensors` and `best.safetensors`,

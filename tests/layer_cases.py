@@ -134,6 +134,13 @@ def learned() -> list[Case]:
         case("PairwiseDistance", inputs=twice("normal", (5,))),
         case("PairwiseDistance", 1.0, 1e-3, True, inputs=twice("normal", (2, 5))),
     ]
+    cases += [
+        case("Unfold", 3, shape=(2, 5, 6)), case("Unfold", (2, 3), (2, 1), (1, 0), (1, 2),
+                                                 shape=(2, 5, 6)),
+        case("Fold", (4, 5), 3, shape=(18, 6)),
+        case("Fold", (5, 4), (2, 3), dilation=(2, 1), padding=(1, 0), stride=(1, 2),
+             shape=(12, 5)),
+    ]  # fmt: skip
     # every argument of the convolutions, in 1 and 2 dimensions
     one = [
         ((3, 4, 3), {}, 9), ((3, 4, 1), {}, 5), ((4, 6, 3), {"groups": 2, "stride": 2}, 10),

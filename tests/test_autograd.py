@@ -162,6 +162,30 @@ def test_in_place_replaces_the_history():
     assert x.grad.tolist() == [6, 6]
 
 
+@pytest.mark.parametrize("write, slope", [
+    (lambda y: y.pow_(3), lambda x: 3 * (2 * x) ** 2),
+    (lambda y: y.sin_(), lambda x: np.cos(2 * x)),
+    (lambda y: lamina.nn.functional.silu(y, inplace=True),
+     lambda x: (1 + 2 * x / (1 + np.exp(2 * x))) / (1 + np.exp(-2 * x))),
+    (lambda y: y[1:].log_(), lambda x: np.array([1.0, *(1 / (2 * x[1:]))])),
+])  # fmt: skip
+def test_in_place_keeps_the_value_its_own_gradient_needs(write, slope):
+    x = lamina.tensor([0.5, 1.5, 2.0], dtype=lamina.float64, requires_grad=True)
+    y = x * 2
+    write(y)
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), 2 * slope(x.detach().numpy()), rtol=1e-13)
+
+
+def test_hooks_and_retained_gradients():
+    x = lamina.ones(2, requires_grad=True)
+    y = x * 3
+    y.retain_grad()
+    y.register_hook(lambda g: g + 1)
+    y.sum().backward()
+    assert y.grad.tolist() == [2, 2] and x.grad.tolist() == [6, 6]
+
+
 def test_saved_tensor_changed_in_place():
     x = leaf(1.0, 2.0)
     y = lamina.exp(x)

@@ -62,6 +62,65 @@ def test_cross_entropy_gradient_agrees_with_its_parts(shape, reduction, smoothin
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(5,), (6, 5), (6, 40), (2, 5, 3, 7)])
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_cross_entropy_of_probabilities(shape, reduction, smoothing, weighted):
+    """-sum_c w_c ((1 - e) q_c + e / C) log p_c; "mean" divides by the number of positions."""
+    rng = np.random.default_rng(2)
+    axis = 0 if len(shape) == 1 else 1
+    classes = shape[axis]
+    a, q = rng.standard_normal(shape), rng.random(shape)
+    w = rng.uniform(0.5, 2, classes) if weighted else np.ones(classes)
+    along = [-1 if d == axis else 1 for d in range(len(shape))]
+    z = a - a.max(axis, keepdims=True)
+    log_p = z - np.log(np.exp(z).sum(axis, keepdims=True))
+    share = w.reshape(along) * ((1 - smoothing) * q + smoothing / classes)
+    loss = -(share * log_p).sum(axis)
+    scale = {"none": 1, "sum": 1, "mean": 1 / max(1, loss.size)}[reduction]
+    x, t = lamina.tensor(a, requires_grad=True), lamina.tensor(q, requires_grad=True)
+    y = F.cross_entropy(
+        x, t, lamina.tensor(w) if weighted else None, reduction=reduction, label_smoothing=smoothing
+    )
+    np.testing.assert_allclose(
+        y.detach().numpy(), loss if reduction == "none" else loss.sum() * scale, rtol=1e-12
+    )
+    y.sum().backward()
+    gx = (np.exp(log_p) * share.sum(axis, keepdims=True) - share) * scale
+    np.testing.assert_allclose(x.grad.numpy(), gx, rtol=1e-10, atol=1e-13)
+    gq = -w.reshape(along) * (1 - smoothing) * log_p * scale
+    np.testing.assert_allclose(t.grad.numpy(), gq, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_cross_entropy_corners_agree_with_pytorch(smoothing, reduction):
+    torch = pytest.importorskip("torch")
+    inf = math.inf
+    cases = [
+        ([[0.0, -inf, 1.0], [2.0, 3.0, -inf]], [0, 1], None, {}),  # impossible classes
+        ([[0.0, -inf, 1.0]], [1], None, {}),  # the impossible one is asked for
+        # All weights are 0. (With smoothing, x / 0 is inf here, and the sum 0 / 0 + x / 0 there.)
+        *([] if smoothing else [([[1.0, 2.0, 3.0]] * 2, [0, 1], [0.0, 0.0, 1.0], {})]),
+        ([[1.0, 2.0, 3.0]] * 2, [-100, -100], None, {}),
+        ([[1.0, 2.0, 3.0]] * 3, [2, 1, 2], [1.0, 2.0, 3.0], {"ignore_index": 2}),
+        (np.zeros((0, 3)), np.zeros(0, np.int64), None, {}),
+        ([1e30, -1e30, 0.0], 1, None, {}),
+    ]
+    for scores_, target, weight, options in cases:
+        results = []
+        for m, f in ((lamina, F.cross_entropy), (torch, torch.nn.functional.cross_entropy)):
+            x = m.tensor(np.array(scores_)).requires_grad_()
+            w = None if weight is None else m.tensor(np.array(weight))
+            t = m.tensor(np.array(target))
+            y = f(x, t, w, reduction=reduction, label_smoothing=smoothing, **options)
+            y.sum().backward()
+            results.append((y.detach().numpy(), x.grad.numpy()))
+        for ours, theirs in zip(*results):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
 def test_cross_entropy_shapes():
     x = scores(4, 3)
     t = lamina.tensor([0, 1, 2, 0])

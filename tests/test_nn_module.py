@@ -252,5 +252,4 @@ def test_subclass_interface_is_that_of_pytorch():
     missing = {n for n in dir(torch.nn.Module) if not n.startswith("_")} - set(dir(nn.Module))
     assert missing <= {
         "T_destination", "call_super_init", "compile", "dump_patches", "ipu", "mtia", "xpu",
-        "register_backward_hook",
     }  # fmt: skip

@@ -197,6 +197,63 @@ def test_gradients_at_zero_spread_and_norm():
     assert z.grad.tolist() == [0] * 4
 
 
+@pytest.mark.parametrize("p", [0, 0.5, 1, 1.5, 2, 3, -1, -2, math.inf, -math.inf])
+def test_norms_and_their_gradients_at_zeros(p):
+    a = np.array([[0.0, 0, 0], [0, 1, -2], [3, 4, 5]])
+    with np.errstate(divide="ignore"):
+        norms = np.array([np.linalg.norm(row, p) for row in a])
+        whole = np.linalg.norm(a.reshape(-1), p)
+    for dim, ref in ((1, norms), (None, whole)):
+        x = lamina.tensor(a, requires_grad=True)
+        y = x.norm(p, dim=dim)
+        close(y.detach(), ref)
+        if p == 0:  # a count: no gradient
+            continue
+        y.sum().backward()
+        g = x.grad.numpy()
+        assert np.isfinite(g).all() and (g[0] == 0).all() and (p <= 0 or g[1, 0] == 0)
+        if dim == 1 and abs(p) < 5:  # x |x|^(p - 2) / y^(p - 1)
+            close(g[2], a[2] ** (p - 1) / norms[2] ** (p - 1))
+
+
+@pytest.mark.parametrize("correction", [0, 1, 2, 0.5])
+def test_variance_corrections(correction):
+    a = np.random.default_rng(5).standard_normal((4, 6))
+    for dim in (0, 1, (0, 1)):
+        x = lamina.tensor(a, requires_grad=True)
+        var, mean = lamina.var_mean(x, dim, correction=correction)
+        n = a.size if dim == (0, 1) else a.shape[dim]
+        m = a.mean(dim, keepdims=True)
+        close(var.detach(), ((a - m) ** 2).sum(dim) / (n - correction))
+        close(mean.detach(), a.mean(dim))
+        std = x.std(dim, correction=correction)
+        close(std.detach(), np.sqrt(var.detach().numpy()))
+        std.sum().backward()
+        close(x.grad, (a - m) / (n - correction) / np.expand_dims(std.detach().numpy(), dim))
+    assert lamina.var(lamina.tensor(a), unbiased=False).item() == pytest.approx(a.var())
+
+
+def test_variance_of_nothing_has_a_gradient_of_nothing():
+    x = lamina.zeros(3, 0, requires_grad=True)
+    var, mean = lamina.var_mean(x, 0)
+    (var + mean).sum().backward()
+    assert var.shape == (0,) and x.grad.shape == (3, 0)
+
+
+@pytest.mark.parametrize("n", [3, 40, 5000])
+def test_the_first_of_equals_and_the_first_nan(n):
+    a = np.zeros((2, n), np.float32)
+    a[:, n // 2 :] = 1
+    x = lamina.tensor(a)
+    assert x.argmax(1).tolist() == [n // 2] * 2 and x.argmin(1).tolist() == [0, 0]
+    assert x.max(1).indices.tolist() == [n // 2] * 2 and x.t().argmax(0).tolist() == [n // 2] * 2
+    assert x.argmax().item() == n // 2 and x.t().contiguous().argmax(0).tolist() == [n // 2] * 2
+    x[1, n - 2 :] = math.nan
+    assert x.argmax(1).tolist() == [n // 2, n - 2] and x.argmin(1).tolist() == [0, n - 2]
+    assert x.amax(1)[1].isnan().item() and x.amin(1)[1].isnan().item() and x.max().isnan().item()
+    assert x[0].amax().item() == 1 and x.nansum().item() == a.sum() - 2
+
+
 # ---- errors -------------------------------------------------------------------------------------
 def test_errors():
     x = lamina.zeros(2, 3)
@@ -208,5 +265,7 @@ def test_errors():
         lamina.tensor([1, 2]).mean()
     with pytest.raises(lamina.DTypeError, match="var: expected a floating tensor"):
         lamina.tensor([1, 2]).var()
+    with pytest.raises(IndexError, match=r"inf-norm: dimension 1 of shape \(2, 0\) is empty"):
+        lamina.zeros(2, 0).norm(math.inf, dim=1)
     with pytest.raises(ValueError, match="norm: p must be a number or 'fro', got 'nuc'"):
         x.norm("nuc")

@@ -91,6 +91,92 @@ def test_unique():
     assert lamina.tensor([NAN, NAN]).unique().shape == (2,)
 
 
+UNIQUE = np.array([[3, 1, 2, 1], [3, 1, 2, 1], [1, 1, 0, 1], [3, 1, 2, 1]])
+
+
+@pytest.mark.parametrize("dtype", [lamina.int64, lamina.float32, lamina.uint8])
+@pytest.mark.parametrize("dim", [None, 0, 1, -1])
+def test_unique_inverse_and_counts(dtype, dim):
+    values, inverse, counts = np.unique(UNIQUE, return_inverse=True, return_counts=True, axis=dim)
+    x = lamina.tensor(UNIQUE, dtype=dtype)
+    got = lamina.unique(x, return_inverse=True, return_counts=True, dim=dim)
+    assert got[0].dtype is dtype and got[0].tolist() == values.tolist()
+    assert got[1].reshape(-1).tolist() == inverse.reshape(-1).tolist()
+    assert got[1].shape == (x.shape if dim is None else (x.shape[dim],))
+    assert got[2].tolist() == counts.tolist()
+    back = got[0][got[1]] if dim is None else got[0].index_select(dim, got[1])
+    assert back.equal(x)
+    y, n = x.unique(return_counts=True, dim=dim)
+    assert y.equal(got[0]) and n.equal(got[2])
+    runs, at, lengths = lamina.unique_consecutive(x, True, True, dim)
+    assert lengths.sum().item() == (16 if dim is None else 4)
+    back = runs[at] if dim is None else runs.index_select(dim, at)
+    assert back.equal(x)
+
+
+def test_unique_of_nothing():
+    for dim, shape in ((None, (0,)), (0, (0, 3))):
+        y, inverse, counts = lamina.unique(lamina.zeros(0, 3), True, True, True, dim)
+        assert y.shape == shape and counts.shape == (0,) and inverse.numel() == 0
+
+
+@pytest.mark.parametrize("n", [5, 40, 3000])  # insertion, merging, radix
+@pytest.mark.parametrize("dtype", [lamina.int64, lamina.float32, lamina.float64, lamina.int8])
+@pytest.mark.parametrize("descending", [False, True])
+def test_equal_elements_stay_in_order(n, dtype, descending):
+    a = np.random.default_rng(1).integers(-2, 2, (3, n))
+    order = np.argsort(-a if descending else a, -1, kind="stable")
+    for x, dim in ((lamina.tensor(a, dtype=dtype), 1), (lamina.tensor(a.T, dtype=dtype), 0)):
+        y = x.sort(dim, descending=descending, stable=True)
+        at = y.indices if dim else y.indices.t()
+        assert (at.numpy() == order).all()
+        assert x.gather(dim, y.indices).equal(y.values)
+        assert x.argsort(dim, descending=descending, stable=True).equal(y.indices)
+        top = x.topk(min(n, 7), dim, largest=descending)
+        assert top.indices.equal(y.indices.narrow(dim, 0, min(n, 7)))
+
+
+def test_median_shares_its_gradient_among_equals():
+    x = lamina.tensor([1.0, 1.0, 2.0, 2.0, 0.0], requires_grad=True)
+    assert x.median().item() == 1
+    x.median().backward()
+    assert x.grad.tolist() == [0.5, 0.5, 0, 0, 0]
+    x.grad = None
+    x.median(0).values.backward()
+    assert x.grad.sum().item() == 1 and x.grad.count_nonzero().item() == 1
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "lower", "higher", "midpoint", "nearest"])
+def test_quantiles(interpolation):
+    a = np.random.default_rng(2).standard_normal((4, 7))
+    q = [0.0, 0.1, 0.35, 0.5, 0.77, 1.0]
+    x = lamina.tensor(a)
+    got = x.quantile(lamina.tensor(q, dtype=lamina.float64), 1, interpolation=interpolation)
+    np.testing.assert_allclose(got.numpy(), np.quantile(a, q, 1, method=interpolation), rtol=1e-13)
+    whole = x.quantile(0.3, interpolation=interpolation)
+    assert whole.item() == pytest.approx(np.quantile(a, 0.3, method=interpolation), rel=1e-13)
+    ends = lamina.tensor([-INF, -INF, 3.0, INF, INF])
+    assert ends.quantile(0.1, interpolation=interpolation).item() == -INF
+    assert ends.quantile(0.5, interpolation=interpolation).item() == 3
+    assert ends.quantile(1.0, interpolation=interpolation).item() == INF
+    if interpolation in ("lower", "higher", "nearest"):  # an element itself, without rounding
+        far = lamina.tensor([-3e38, 1.0, 3e38])
+        want = far[0] if interpolation == "lower" else far[1]
+        assert far.quantile(0.45, interpolation=interpolation).equal(want)
+
+
+def test_errors_of_empty_dimensions():
+    x = lamina.zeros(3, 0)
+    for f in (lamina.median, lamina.nanmedian, lamina.mode):
+        with pytest.raises(
+            IndexError, match=rf"^{f.__name__}: dimension 1 of shape \(3, 0\) is empty$"
+        ):
+            f(x, 1)
+    with pytest.raises(IndexError, match="kthvalue: k = 1 is out of range for dimension 1 with"):
+        x.kthvalue(1, 1)
+    assert x.sort(1).values.shape == (3, 0) and x.sort(0).values.shape == (3, 0)
+
+
 def test_search():
     s = lamina.tensor([1.0, 3.0, 5.0])
     v = lamina.tensor([0.0, 1.0, 4.0, 5.0, 6.0, NAN])

@@ -71,6 +71,16 @@ inline V zip_high(V x, V y) {
   return zip_high(x, y, AllLanes<V>{});
 }
 
+template <class V, int... l>
+inline V reversed(V x, Lanes<l...>) {
+  constexpr int n = sizeof...(l);
+  return LAMINA_SHUFFLE(x, x, n - 1 - l);
+}
+template <class V>
+inline V reversed(V x) {
+  return reversed(x, AllLanes<V>{});
+}
+
 // The first n elements at p as a pair of vectors, zeros after them; and back. n <= 2 * lanes.
 template <class V>
 inline void load_two(const Scalar<V>* p, int n, V* x, V* y) {

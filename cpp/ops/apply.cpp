@@ -174,8 +174,8 @@ Tensor run_into(const CallRef& call, const Tensor& into) {
         ErrorKind::dtype, c.name(), ": result type ", from, " cannot be written into a tensor of ",
         to, "; convert with .to() or use the out-of-place form");
   for (int i = 0; i < into.dim(); ++i)
-    check(into.strides()[i] != 0 || into.shape()[i] <= 1, ErrorKind::runtime, c.name(),
-          ": the output ", into,
+    check(into.strides()[i] != 0 || into.shape()[i] <= 1 || into.numel() == 0, ErrorKind::runtime,
+          c.name(), ": the output ", into,
           " is an expanded view whose elements share memory; .clone() it "
           "before writing in place");
   bool via_copy = to != from;

@@ -7,6 +7,7 @@
 #pragma once
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
+#include "kernels/vec_bytes.h"
 #include "kernels/vec_shuffle.h"
 
 namespace lamina::LAMINA_ISA {
@@ -166,17 +167,12 @@ template <class V>
 inline void store_pairs(Scalar<V>* p, int n, V even, V odd) {
   store_two<V>(p, 2 * n, zip_low(even, odd), zip_high(even, odd));
 }
-typedef uint8_t Codes32 __attribute__((vector_size(LAMINA_VEC_BYTES / 4), aligned(1)));
 typedef uint8_t Codes64 __attribute__((vector_size(LAMINA_VEC_BYTES / 8), aligned(1)));
-inline void store_codes(uint8_t* p, I32 c) {
-  *reinterpret_cast<Codes32*>(p) = __builtin_convertvector(c, Codes32);
-}
+inline void store_codes(uint8_t* p, I32 c) { store_bytes(p, c); }
 inline void store_codes(uint8_t* p, I64 c) {
   *reinterpret_cast<Codes64*>(p) = __builtin_convertvector(c, Codes64);
 }
-inline void load_codes(const uint8_t* p, I32* c) {
-  *c = __builtin_convertvector(*reinterpret_cast<const Codes32*>(p), I32);
-}
+inline void load_codes(const uint8_t* p, I32* c) { *c = load_bytes(p); }
 inline void load_codes(const uint8_t* p, I64* c) {
   *c = __builtin_convertvector(*reinterpret_cast<const Codes64*>(p), I64);
 }

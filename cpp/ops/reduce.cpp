@@ -264,8 +264,13 @@ Tensor vector_norm(const Tensor& x, double p, const Dims& dims, bool keepdim) {
   if (p == 0) return sum(to_dtype(differs(x, scalar_tensor(0)), x.dtype()), dims, keepdim);
   const Tensor a = elementwise(abs, {x});
   if (p == 1) return sum(a, dims, keepdim);
+  if (std::isinf(p)) check_not_empty(p > 0 ? "inf-norm" : "-inf-norm", x, dims);
   if (std::isinf(p)) return p > 0 ? amax(a, dims, keepdim) : amin(a, dims, keepdim);
-  const Tensor s = sum(elementwise(pow, {a, scalar_tensor(p)}), dims, keepdim);
+  // At 0 the power has no derivative, or an infinite one: constants there give the gradient 0.
+  const Tensor none = equal(a, 0), one = full({}, 1, x.dtype());
+  const Tensor at_zero = full({}, p > 0 ? 0 : HUGE_VAL, x.dtype());
+  const Tensor powers = elementwise(pow, {where(none, one, a), scalar_tensor(p)});
+  const Tensor s = sum(where(none, at_zero, powers), dims, keepdim);
   return elementwise(pow, {s, scalar_tensor(1 / p)});
 }
 Tensor logsumexp(const Tensor& x, const Dims& dims, bool keepdim) {

@@ -262,19 +262,29 @@ Tensors gradients(const Tensors& roots, const Tensors& gs, const Tensors& inputs
   return out;
 }
 
-int64_t add_hook(const Tensor& t, TensorHook hook) {
+// Hooks run in the order they were added; the one of retain_grad, which has this id, after them.
+constexpr int64_t kRetain = INT64_MAX;
+
+static void add_hook(const Tensor& t, TensorHook hook, int64_t id) {
   refresh(*t);
   check(t->tracked(), ErrorKind::runtime,
         "register_hook: the tensor does not require grad; hooks see gradients");
-  const int64_t id = g_hook_id++;
   if (t->call) {
     if (!t->call->hooks)
       t->call->hooks.reset(new std::remove_reference_t<decltype(*t->call->hooks)>);
-    t->call->hooks->push_back({id, {t->index, std::move(hook)}});
+    auto& hooks = *t->call->hooks;
+    auto place = hooks.end();
+    while (place != hooks.begin() && (place - 1)->first > id) --place;
+    hooks.insert(place, {id, {t->index, std::move(hook)}});
   } else {
     if (!t->hooks) t->hooks.reset(new std::vector<std::pair<int64_t, TensorHook>>);
     t->hooks->push_back({id, std::move(hook)});
   }
+}
+
+int64_t add_hook(const Tensor& t, TensorHook hook) {
+  const int64_t id = g_hook_id++;
+  add_hook(t, std::move(hook), id);
   return id;
 }
 
@@ -294,10 +304,11 @@ void retain_grad(const Tensor& t) {
   refresh(*t);
   if (!t->call || t->self) return;
   t->self = std::make_shared<TensorImpl*>(t.get());
-  add_hook(t, [handle = t->self](const Tensor& g) {  // the call may outlive the handle
+  auto keep = [handle = t->self](const Tensor& g) {  // the call may outlive the handle
     if (TensorImpl* const impl = *handle) impl->grad = impl->grad.defined() ? impl->grad + g : g;
     return Tensor();
-  });
+  };
+  add_hook(t, keep, kRetain);
 }
 
 void record_foreign(const char* name, const Tensors& inputs, const Tensors& outputs,

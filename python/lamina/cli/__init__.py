@@ -30,7 +30,7 @@ def main(argv=None) -> int:
     except BrokenPipeError:  # the reader of our output has left, as in `lamina train | head`
         sys.stdout = open(os.devnull, "w")
         return 1
-    except (OSError, ValueError, RuntimeError, TypeError, ImportError, SyntaxError) as error:
+    except Exception as error:
         if options.traceback:
             raise
         return _fail(error)
@@ -55,6 +55,8 @@ def _fail(error: BaseException) -> int:
         where = f": {error.filename}" if error.filename else ""
         text = f"{error.strerror}{where}"
     else:
-        text = str(error) or type(error).__name__
+        text = str(error)
+        if not isinstance(error, (OSError, ValueError, RuntimeError, TypeError, ImportError)):
+            text = f"{type(error).__name__}: {text}; --traceback shows where"
     print("lamina: error: " + " ".join(text.split()), file=sys.stderr)
     return 2

@@ -91,7 +91,7 @@ def parse(argv):
     train = commands.add_parser(
         "train", help="train a model", formatter_class=raw, epilog=TRAIN_EXAMPLE,
         description="Trains a model and keeps it in a folder: last.safetensors, best.safetensors, "
-        "history.csv, config.json.\nThe best epoch is the one with the highest accuracy on the "
+        "history.csv\nand config.json. The best epoch is the one with the highest accuracy on the "
         "held-out (test) images.",
     )  # fmt: skip
     train.add_argument(

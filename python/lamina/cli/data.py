@@ -35,28 +35,28 @@ class Data(NamedTuple):
     std: tuple
 
 
-def load(name: str, augment: bool = True) -> Data:
+def load(name: str, augment: bool = True, pixels=None) -> Data:
     """The data set `name`: one of `CLASSES` or a folder.
 
     augment: crop and flip the training images where that suits the data (cifar10). Raises
     FileNotFoundError or ValueError for missing, empty or broken files and labels out of range.
     """
     if name in CLASSES:
-        return _named(name, name, ROOT, augment)
+        return _named(name, name, ROOT, augment, pixels)
     folder = pathlib.Path(name)
     if not folder.is_dir():
         raise FileNotFoundError(f"no data set or folder {name!r}")
     full = str(folder.resolve())
     files = [p.name for p in folder.rglob("*") if p.is_file()]
     if any("idx3-ubyte" in f for f in files):
-        return _named("mnist", full, full, augment)
+        return _named("mnist", full, full, augment, pixels)
     if any(f.startswith("data_batch") for f in files):
-        return _named("cifar10", full, full, augment)
-    return _class_folders(folder, full)
+        return _named("cifar10", full, full, augment, pixels)
+    return _class_folders(folder, full, pixels)
 
 
-def _named(kind: str, name: str, root: str, augment: bool) -> Data:
-    mean, std = PIXELS[kind]
+def _named(kind: str, name: str, root: str, augment: bool, pixels) -> Data:
+    mean, std = pixels or PIXELS[kind]
     plain = normalised(mean, std)
     training = plain
     if kind == "cifar10" and augment:
@@ -95,7 +95,7 @@ def _check_labels(name: str, dataset, classes: int) -> None:
         )
 
 
-def _class_folders(folder: pathlib.Path, name: str) -> Data:
+def _class_folders(folder: pathlib.Path, name: str, pixels) -> Data:
     """One subfolder of .npy images (H, W) or (C, H, W) per class; every fifth is held out."""
     classes = sorted(p.name for p in folder.iterdir() if p.is_dir() and any(p.glob("*.npy")))
     if len(classes) < 2:
@@ -123,7 +123,10 @@ def _class_folders(folder: pathlib.Path, name: str) -> Data:
     if not parts["held_out"][0]:
         raise ValueError(f"data {name}: a class needs at least 5 images; every fifth is held out")
     x = lamina.stack(parts["train"][0])
-    mean, std = x.mean((0, 2, 3)), x.std((0, 2, 3)).clamp(min=1e-3)
+    if pixels is None:
+        mean, std = x.mean((0, 2, 3)), x.std((0, 2, 3)).clamp(min=1e-3)
+    else:
+        mean, std = map(lamina.tensor, pixels)
     sets = {
         k: loading.TensorDataset(
             (lamina.stack(images) - mean.reshape(-1, 1, 1)) / std.reshape(-1, 1, 1),

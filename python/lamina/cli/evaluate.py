@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 
+from lamina import serialization
 from lamina.trainer import Trainer
 
 from . import data, folder
@@ -14,7 +14,9 @@ def run(options) -> int:
     """Prints loss and accuracy of a run's best model on the held-out images."""
     held = folder.config(options.run)
     model = folder.best_model(options.run, held)
-    source = data.load(options.data or held["data"], augment=False)
+    source = data.load(
+        options.data or held["data"], augment=False, pixels=(held["mean"], held["std"])
+    )
     if list(source.shape) != held["shape"] or len(source.classes) != len(held["classes"]):
         raise ValueError(
             f"data {source.name}: {len(source.classes)} classes of images {source.shape} do not "
@@ -29,12 +31,5 @@ def run(options) -> int:
 
 def _epoch(run: str) -> str:
     """ " (epoch 9)" from the weights' metadata."""
-    about = metadata(pathlib.Path(run) / "best.safetensors")
+    about = serialization.load_metadata(pathlib.Path(run) / "best.safetensors")
     return f" (epoch {about['epoch']})" if "epoch" in about else ""
-
-
-def metadata(path: pathlib.Path) -> dict:
-    """The metadata in the header of a safetensors file."""
-    with open(path, "rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        return json.loads(file.read(size)).get("__metadata__", {})

@@ -8,7 +8,7 @@ import pathlib
 import sys
 
 import lamina
-from lamina.trainer import Trainer
+from lamina.trainer import Trainer, checkpoint
 
 from . import data, folder, models
 
@@ -40,6 +40,12 @@ def run(options) -> int:
     out = pathlib.Path(options.resume) if options.resume else folder.new(
         options.out, name, model_name)  # fmt: skip
 
+    last = out / "last.safetensors"
+    resume = bool(options.resume) and last.exists()
+    if resume and (done := checkpoint.load_state(last)["epoch"]) >= chosen["epochs"]:
+        print(f"{out} is complete, with {done} epochs; for more: lamina train --resume {out} "
+              f"--epochs {done + chosen['epochs']}")  # fmt: skip
+        return 0
     lamina.manual_seed(seed)
     model = models.build(model_name, source.shape, len(source.classes))
     config = {
@@ -55,7 +61,7 @@ def run(options) -> int:
     _introduce(source, model_name, model, trainer, chosen, seed)
     history = trainer.fit(
         source.train, source.held_out, chosen["epochs"], chosen["batch_size"],
-        resume=bool(options.resume) and (out / "last.safetensors").exists(),
+        resume=resume,
     )  # fmt: skip
     _conclude(out, source, history)
     return 130 if history.interrupted else 0

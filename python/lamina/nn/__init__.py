@@ -13,6 +13,7 @@ from .conv import *
 from .distance import *
 from .dropout import *
 from .flatten import *
+from .fold import *
 from .linear import *
 from .loss import *
 from .module import Module

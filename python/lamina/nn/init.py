@@ -6,6 +6,7 @@ fan_in and fan_out of a weight (out, in, *kernel) are in * prod(kernel) and out 
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 
@@ -19,6 +20,30 @@ __all__ = [
     "eye_", "dirac_", "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_",
     "orthogonal_", "sparse_",
 ]  # fmt: skip
+
+# PyTorch's first names, without the underscore, still work and warn.
+_OLD = {
+    name[:-1] for name in __all__
+    if name[-1] == "_" and name not in ("trunc_normal_", "ones_", "zeros_")
+}  # fmt: skip
+
+
+def __getattr__(name: str):
+    if name not in _OLD:
+        raise AttributeError(f"module 'lamina.nn.init' has no attribute {name!r}")
+    function = globals()[name + "_"]
+
+    @functools.wraps(function)
+    def old(*args, **kwargs):
+        warnings.warn(
+            f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return function(*args, **kwargs)
+
+    return old
+
 
 _LINEAR = ("linear", "sigmoid", *(f"conv{t}{d}d" for t in ("", "_transpose") for d in (1, 2, 3)))
 

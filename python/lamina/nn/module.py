@@ -178,6 +178,10 @@ class Module(Tree, State, Convert):
         are known and may return others. Both are tuples with None where there is no gradient."""
         return self._add_hook("_backward_hooks", hook, prepend)
 
+    def register_backward_hook(self, hook):
+        """The old name of `register_full_backward_hook`."""
+        return self.register_full_backward_hook(hook)
+
     def register_full_backward_pre_hook(self, hook, prepend=False):
         """``hook(module, grad_output)`` runs before the module's backward and may return another
         grad_output."""

@@ -3,17 +3,12 @@
 import importlib as _importlib
 
 _STEMS = (
-    "creation", "elementwise", "activation", "view", "reduce", "softmax", "loss", "norm", "matmul",
-    "einsum", "conv", "pool", "join", "index", "scan", "sort", "dropout",
+    "creation", "convert", "elementwise", "activation", "view", "reduce", "softmax", "loss", "norm",
+    "matmul", "einsum", "conv", "pool", "join", "index", "scan", "sort", "dropout",
 )  # fmt: skip
 
 __all__: list[str] = []
-_modules = []
-for _stem in _STEMS:
-    try:
-        _modules.append(_importlib.import_module(f".{_stem}", __name__))
-    except ModuleNotFoundError:
-        continue
+_modules = [_importlib.import_module(f".{_stem}", __name__) for _stem in _STEMS]
 for _module in _modules:  # after all imports: a function may have the name of a module (norm)
     for _name in _module.__all__:
         globals()[_name] = getattr(_module, _name)

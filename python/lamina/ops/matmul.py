@@ -178,7 +178,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     """y_k = input1^T W_k input2 + b_k for each pair of vectors.
 
     input1 (..., in1), input2 (..., in2), weight (out, in1, in2), bias (out,) or None give
-    (..., out). The product with input1 is one matrix product. Raises ShapeError when the sizes do not fit.
+    (..., out). The product with input1 is one matrix product. Raises ShapeError when sizes differ.
     """
     a, b, w = tuple(input1.shape), tuple(input2.shape), tuple(weight.shape)
     if len(w) != 3 or not a or not b or a[:-1] != b[:-1] or (a[-1], b[-1]) != w[1:]:

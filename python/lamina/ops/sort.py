@@ -83,7 +83,16 @@ def kthvalue(input: Tensor, k, dim=-1, keepdim=False, *, out=None):
     return y if out is None else _KthValue(out[0].copy_(y[0]), out[1].copy_(y[1]))
 
 
-def _median(input, dim, keepdim, skip_nan):
+def _shared(x, value):
+    """`value`, an element of the 1-D x, 0-dim; elements equal to it share its gradient."""
+    value = value.reshape(())
+    if not x.requires_grad:
+        return value
+    there, here = x.detach(), value.detach()
+    return x[(there == here) | (there.isnan() & here.isnan())].amax()
+
+
+def _median(name, input, dim, keepdim, skip_nan):
     flat = dim is None
     x = input.reshape(-1) if flat else input
     d = 0 if flat else dim
@@ -93,7 +102,7 @@ def _median(input, dim, keepdim, skip_nan):
     if n == 0:
         if flat:
             return _core.full((), math.nan, input.dtype)
-        raise IndexError(f"median: dimension {dim} of shape {tuple(input.shape)} is empty")
+        raise IndexError(f"{name}: dimension {dim} of shape {tuple(input.shape)} is empty")
     values, indices = _core.sort(x, d, False)
     place = _core.full(values.select(d, 0).shape, (n - 1) // 2, _core.int64)
     if x.dtype.is_floating_point:
@@ -105,7 +114,7 @@ def _median(input, dim, keepdim, skip_nan):
     place = place.unsqueeze(d)
     values, indices = _core.gather(values, d, place), _core.gather(indices, d, place)
     if flat:
-        return values.reshape(())
+        return _shared(x, values)
     if not keepdim or input.dim() == 0:
         values, indices = values.squeeze(d), indices.squeeze(d)
     return _Median(values, indices)
@@ -115,13 +124,13 @@ def _median(input, dim, keepdim, skip_nan):
 def median(input: Tensor, dim=None, keepdim=False):
     """The middle element, of an even number the lower of the two; NaN when there is one. With `dim`
     the named tuple (values, indices)."""
-    return _median(input, dim, keepdim, False)
+    return _median("median", input, dim, keepdim, False)
 
 
 @method
 def nanmedian(input: Tensor, dim=None, keepdim=False):
     """`median` of what is not NaN."""
-    return _median(input, dim, keepdim, True)
+    return _median("nanmedian", input, dim, keepdim, True)
 
 
 @method
@@ -130,6 +139,8 @@ def mode(input: Tensor, dim=-1, keepdim=False):
     smallest; indices: one of its places."""
     if input.dim() == 0:
         return _Mode(input.clone(), _core.full((), 0, _core.int64))
+    if input.shape[dim] == 0:
+        raise IndexError(f"mode: dimension {dim} of shape {tuple(input.shape)} is empty")
     x = input.movedim(dim, -1)
     values, indices = _core.sort(x, -1, False)
     n = values.shape[-1]
@@ -166,18 +177,16 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
     rank = last.to(input.dtype) * q.reshape(-1)  # (..., q)
     below = rank.floor()
     part = rank - below
-    if interpolation == "lower":
-        part = part * 0
-    elif interpolation == "higher":
-        part = (part > 0).to(input.dtype)
-    elif interpolation == "midpoint":
-        part = (part > 0).to(input.dtype) * 0.5
-    elif interpolation == "nearest":
-        part = rank.round() - below
-    low = below.long()
-    high = (low + 1).minimum(last)
-    a, b = _core.gather(values, -1, low), _core.gather(values, -1, high)
-    y = _core.where(part > 0, a + (b - a) * part, a)
+    if interpolation in ("lower", "higher", "nearest"):
+        place = {"lower": below, "higher": rank.ceil(), "nearest": rank.round()}[interpolation]
+        y = _core.gather(values, -1, place.long())
+    else:
+        if interpolation == "midpoint":
+            part = (part > 0).to(input.dtype) * 0.5
+        low = below.long()
+        high = (low + 1).minimum(last)
+        a, b = _core.gather(values, -1, low), _core.gather(values, -1, high)
+        y = _core.where((part > 0) & (a != b), a + (b - a) * part, a)  # infinities may be equal
     if not skip_nan:
         y = y.masked_fill(nans > 0, math.nan)
     y = y.movedim(-1, 0)
@@ -225,7 +234,7 @@ def _as_rows(x: Tensor, dim):
     if dim is None:
         return x.reshape(-1, 1)
     moved = x.movedim(dim, 0)
-    return moved.reshape(moved.shape[0], -1)
+    return moved.flatten(1) if moved.dim() > 1 else moved.unsqueeze(1)
 
 
 def _pick(x: Tensor, dim, rows: Tensor) -> Tensor:

@@ -22,10 +22,10 @@ import lamina
 
 from .._types import device as _device
 from .files import replacing
-from .format import read, write
+from .format import read, read_metadata, write
 from .tree import pack, unpack
 
-__all__ = ["save", "load", "save_file", "load_file"]
+__all__ = ["save", "load", "save_file", "load_file", "load_metadata"]
 
 
 def save(obj, f) -> None:
@@ -108,3 +108,9 @@ def load_file(path) -> dict:
     `save` gives its tensors by the path of their keys ("optimizer.state.0.exp_avg").
     """
     return read(path)[0]
+
+
+def load_metadata(path) -> dict:
+    """The metadata of a safetensors file, str by str; its tensors are not read. Errors as
+    `load_file`."""
+    return read_metadata(path)

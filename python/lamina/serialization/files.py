@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import secrets
@@ -32,18 +33,27 @@ def replacing(path):
             file.flush()
             os.fsync(file.fileno())
         if os.path.exists(path):
-            os.chmod(beside, os.stat(path).st_mode & 0o7777)
+            with contextlib.suppress(OSError):  # not every file system has rights
+                os.chmod(beside, os.stat(path).st_mode & 0o7777)
         os.replace(beside, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(beside)
         raise
     if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _flush_folder(folder)
+
+
+def _flush_folder(folder: str) -> None:
+    """Makes the renaming last. Where a file system cannot flush a folder, it does so itself."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(handle)
 
 
 def open_to_write(f):

@@ -153,6 +153,15 @@ def _entry(name: str, entry) -> tuple[str, tuple[int, ...], int, int]:
     return dtype, tuple(shape), begin, end
 
 
+def read_metadata(f) -> dict:
+    """The metadata alone."""
+    with open_to_read(f) as (file, where, left, must_end):
+        try:
+            return _read_header(file, left, must_end)[1]
+        except ValueError as error:
+            raise ValueError(f"load: {where}: {error}") from None
+
+
 def read(f) -> tuple[dict, dict, str]:
     """The tensors by name, in the order of the header; the metadata; the file's name."""
     with open_to_read(f) as (file, where, left, must_end):

@@ -170,7 +170,8 @@ class Checkpoint(Monitor):
     def on_epoch_end(self, trainer, row):
         """Saves the best weights, where they are, and then the whole state."""
         if self.improved(trainer, row) or not self.best_path.exists():
-            about = {"format": "pt", **row}
+            known = {k: v for k, v in row.items() if k != "seconds"}  # the same bits every time
+            about = {"format": "pt", **known}
             checkpoint.save_weights(trainer.model.state_dict(), self.best_path, about)
         trainer.save_checkpoint(self.last)
 

@@ -53,10 +53,12 @@ class Trainer:
 
     Raises ValueError for unknown names and TypeError for arguments of the wrong kind.
 
-    >>> trainer = Trainer(model, "cross_entropy", "adam", lr=1e-3)
-    >>> history = trainer.fit(train, valid, epochs=5)
-    >>> trainer.evaluate(test)
-    {'loss': 0.0712, 'accuracy': 0.9801}
+    >>> x = lamina.linspace(-1, 1, 64).reshape(64, 1)
+    >>> y = (x.flatten() > 0).long()
+    >>> trainer = Trainer(nn.Linear(1, 2), "cross_entropy", "adam", lr=0.1, progress=False)
+    >>> history = trainer.fit((x, y), epochs=30)
+    >>> trainer.evaluate((x, y))["accuracy"] > 0.9
+    True
     """
 
     def __init__(

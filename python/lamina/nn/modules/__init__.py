@@ -9,6 +9,7 @@ from .. import (  # noqa: F401
     distance,
     dropout,
     flatten,
+    fold,
     linear,
     loss,
     module,
@@ -25,6 +26,7 @@ from ..conv import *
 from ..distance import *
 from ..dropout import *
 from ..flatten import *
+from ..fold import *
 from ..linear import *
 from ..loss import *
 from ..module import Module
@@ -35,6 +37,6 @@ from ..pooling import *
 from ..sparse import *
 
 for _name in ("activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten",
-              "instancenorm", "linear", "loss", "module", "normalization", "padding", "pooling",
-              "sparse"):  # fmt: skip
+              "fold", "instancenorm", "linear", "loss", "module", "normalization", "padding",
+              "pooling", "sparse"):  # fmt: skip
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]

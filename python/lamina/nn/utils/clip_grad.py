@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+
 from ..._core import Tensor
 from ...autograd import no_grad
 from ...ops.creation import zeros
 from ...ops.join import stack
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+__all__ = [
+    "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_",
+    "get_total_norm",
+]  # fmt: skip
 
 
 def _list(tensors) -> list:
@@ -21,15 +26,15 @@ def _grads(parameters) -> list:
 @no_grad()
 def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=None) -> Tensor:
     """The norm of all elements of the tensors together: (sum |x|^p)^(1/p), p = norm_type; the
-    largest |x| for infinity. A tensor without dimensions; 0 for no tensors.
+    largest |x| for infinity. A tensor without dimensions; 0 for no elements.
 
     `foreach` is accepted and changes nothing. Raises RuntimeError when the norm is not finite and
     error_if_nonfinite is set.
     """
     tensors, p = _list(tensors), float(norm_type)
-    if not tensors:
-        return zeros(())
-    norms = [t.detach().norm(p) for t in tensors]
+    norms = [t.detach().norm(p) for t in tensors if t.numel()]
+    if not norms:
+        return zeros((), dtype=tensors[0].dtype if tensors else None)
     total = norms[0] if len(norms) == 1 else stack(norms).norm(p)
     if error_if_nonfinite and not total.isfinite().item():
         raise RuntimeError(
@@ -62,6 +67,17 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     total = get_total_norm(_grads(parameters), norm_type, error_if_nonfinite)
     clip_grads_with_norm_(parameters, float(max_norm), total)
     return total
+
+
+def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False,
+                   foreach=None) -> Tensor:  # fmt: skip
+    """The old name of `clip_grad_norm_`; warns."""
+    warnings.warn(
+        "`nn.utils.clip_grad_norm` is now deprecated in favor of `nn.utils.clip_grad_norm_`.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
 
 
 @no_grad()

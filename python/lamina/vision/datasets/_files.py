@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import os
 import pathlib
 import sys
-import urllib.error
-import urllib.request
 import zlib
 from collections.abc import Iterable, Sequence
 
@@ -64,6 +61,8 @@ def read(path: pathlib.Path) -> bytes:
 
 def _sum(path: pathlib.Path) -> str:
     """The MD5 sum of a file."""
+    import hashlib
+
     digest = hashlib.md5(usedforsecurity=False)
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
@@ -78,6 +77,9 @@ def download(name: str, urls: Sequence[str], path: pathlib.Path, md5: str) -> No
     The bytes go to a temporary file beside `path`, which takes its place once the sum is right.
     Raises RuntimeError with what went wrong at each address.
     """
+    import urllib.error  # here, for they take longer to import than all of this package
+    import urllib.request
+
     if path.is_file() and _sum(path) == md5:
         return
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import tarfile
 
 import lamina
 from lamina.utils._memory import from_bytes
@@ -104,6 +103,8 @@ class CIFAR10(VisionDataset):
 
     def download(self) -> None:
         """Fetches and unpacks the archive to ``root/cifar-10-batches-bin``. Raises RuntimeError."""
+        import tarfile
+
         root = pathlib.Path(self.root or "data")
         archive = root / self.url.rpartition("/")[2]
         fetch(type(self).__name__, [self.url], archive, self.md5)

@@ -1,0 +1,223 @@
+"""Copies, and conversion between dtypes, devices, arrays and other libraries."""
+
+from __future__ import annotations
+
+from .. import _core
+from .._core import Tensor
+from .._types import device as Device
+from ._method import method
+from .creation import _check_device, as_tensor
+
+__all__ = ["clone"]
+
+
+@method
+def clone(input: Tensor, *, memory_format=None) -> Tensor:
+    """A dense copy; gradients flow through it."""
+    return _core.clone(input)
+
+
+@method
+def contiguous(input: Tensor, memory_format=None) -> Tensor:
+    """`input` itself when it is dense and row-major, else a dense copy."""
+    return _core.contiguous(input)
+
+
+@method
+def copy_(self: Tensor, src, non_blocking=False) -> Tensor:
+    """Overwrites the elements with `src`, broadcast and converted."""
+    return _core.copy_(self, src if isinstance(src, Tensor) else as_tensor(src))
+
+
+@method
+def fill_(self: Tensor, value) -> Tensor:
+    """Overwrites every element with a number (or a one-element tensor)."""
+    if isinstance(value, Tensor):
+        if value.dim():
+            raise _core.ShapeError(
+                f"fill_: the value must be a number or 0-dim, got shape {tuple(value.shape)}; "
+                "use copy_ to broadcast"
+            )
+        return _core.copy_(self, value)
+    _core.fill_(self, value)
+    return self
+
+
+@method
+def zero_(self: Tensor) -> Tensor:
+    """Overwrites every element with 0."""
+    _core.fill_(self, 0)
+    return self
+
+
+@method
+def to(self: Tensor, *args, dtype=None, device=None, non_blocking=False, copy=False, **_):
+    """The tensor as another dtype and/or on another device; itself when nothing changes.
+
+    Accepts ``to(dtype)``, ``to(device)``, ``to(device, dtype)`` and ``to(other_tensor)``.
+    """
+    for a in args:
+        if isinstance(a, Tensor):
+            dtype, device = a.dtype, a.device
+        elif isinstance(a, _core.dtype) or a in (float, int, bool):
+            dtype = a
+        elif isinstance(a, (str, Device, int)) and not isinstance(a, bool):
+            device = a
+        else:
+            raise TypeError(f"to: expected a dtype, a device or a tensor, got {a!r}")
+    _check_device(device)
+    out = self if dtype is None else _core.to_dtype(self, dtype)
+    return _core.clone(self) if copy and out is self else out
+
+
+@method
+def type(self: Tensor, dtype=None, non_blocking=False):
+    """Without an argument the type's name ('lamina.FloatTensor'), else the converted tensor."""
+    if dtype is None:
+        return _TYPE_NAMES[self.dtype]
+    if isinstance(dtype, str):
+        name = "lamina." + dtype.split(".", 1)[-1]
+        dtype = next((d for d, n in _TYPE_NAMES.items() if n == name), None)
+        if dtype is None:
+            raise ValueError(f"type: unknown tensor type {name!r}")
+    return _core.to_dtype(self, dtype)
+
+
+@method
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """The tensor converted to the dtype of `other`."""
+    return _core.to_dtype(self, other.dtype)
+
+
+_TYPE_NAMES = {
+    _core.float32: "lamina.FloatTensor", _core.float64: "lamina.DoubleTensor",
+    _core.float16: "lamina.HalfTensor", _core.bfloat16: "lamina.BFloat16Tensor",
+    _core.int64: "lamina.LongTensor", _core.int32: "lamina.IntTensor",
+    _core.int16: "lamina.ShortTensor", _core.int8: "lamina.CharTensor",
+    _core.uint8: "lamina.ByteTensor", _core.bool: "lamina.BoolTensor",
+}  # fmt: skip
+
+
+def _conversion(name: str, dtype) -> None:
+    def convert(self: Tensor, memory_format=None) -> Tensor:
+        return _core.to_dtype(self, dtype)
+
+    convert.__name__ = name
+    convert.__doc__ = f"The tensor as {dtype.name}; itself when it already is."
+    setattr(Tensor, name, convert)
+
+
+for _name, _dtype in {
+    "float": _core.float32, "double": _core.float64, "half": _core.float16,
+    "bfloat16": _core.bfloat16, "long": _core.int64, "int": _core.int32, "short": _core.int16,
+    "char": _core.int8, "byte": _core.uint8, "bool": _core.bool,
+}.items():  # fmt: skip
+    _conversion(_name, _dtype)
+
+
+@method
+def cpu(self: Tensor, memory_format=None) -> Tensor:
+    """The tensor in CPU memory; itself when it is there."""
+    return self
+
+
+@method
+def cuda(self: Tensor, device=None, non_blocking=False) -> Tensor:
+    """The tensor on a CUDA device."""
+    return self.to(Device("cuda" if device is None else device))
+
+
+@method
+def pin_memory(self: Tensor) -> Tensor:
+    """The tensor itself: page-locked memory only helps copies to a GPU."""
+    return self
+
+
+@method
+def numpy(self: Tensor, *, force=False):
+    """A NumPy array over the same memory (no copy).
+
+    RuntimeError when the tensor requires grad (use ``.detach().numpy()`` or ``force=True``);
+    TypeError for bfloat16, which NumPy does not have.
+    """
+    import numpy
+
+    if self.requires_grad and not force:
+        raise RuntimeError(
+            "numpy: the tensor requires grad; use .detach().numpy(), or numpy(force=True)"
+        )
+    if self.dtype is _core.bfloat16:
+        raise TypeError("numpy: NumPy has no bfloat16; convert with .float() first")
+    return numpy.asarray(_ArrayView(self))
+
+
+class _ArrayView:
+    """The NumPy array interface (version 3) of a tensor's memory."""
+
+    def __init__(self, t: Tensor):
+        self.tensor = t
+        kind = "b" if t.dtype is _core.bool else "f" if t.dtype.is_floating_point else (
+            "i" if t.dtype.is_signed else "u")  # fmt: skip
+        order = "|" if t.dtype.itemsize == 1 else "<"
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": tuple(t.shape),
+            "typestr": f"{order}{kind}{t.dtype.itemsize}",
+            "data": (t.data_ptr(), False),
+            "strides": tuple(s * t.dtype.itemsize for s in t.stride()),
+        }
+
+
+@method
+def __array__(self: Tensor, dtype=None, copy=None):
+    """What ``numpy.asarray(tensor)`` uses."""
+    a = self.numpy()
+    if dtype is not None and a.dtype != dtype:
+        return a.astype(dtype)
+    return a.copy() if copy else a
+
+
+def _rebuild(data, shape, dtype, requires_grad) -> Tensor:
+    import ctypes
+
+    t = _core.empty(shape, dtype)
+    ctypes.memmove(t.data_ptr(), data, len(data))
+    return t.requires_grad_() if requires_grad else t
+
+
+@method
+def __reduce_ex__(self: Tensor, protocol):
+    """Pickling: the values, shape, dtype and requires_grad; history is not kept."""
+    import ctypes
+
+    dense = self.detach().contiguous()
+    data = ctypes.string_at(dense.data_ptr(), dense.numel() * dense.dtype.itemsize)
+    return _rebuild, (data, tuple(self.shape), self.dtype, self.requires_grad)
+
+
+@method
+def __deepcopy__(self: Tensor, memo):
+    """A copy with its own memory. RuntimeError for a tensor made by a recorded operation."""
+    if not self.is_leaf:
+        raise RuntimeError(
+            "deepcopy: only tensors created by the user can be copied with their history; "
+            "use .detach() first"
+        )
+    copy = self.detach().clone().requires_grad_(self.requires_grad)
+    memo[id(self)] = copy
+    return copy
+
+
+@method
+def __dlpack__(self: Tensor, *, stream=None, **_):
+    """A DLPack capsule over the same memory."""
+    return _core.to_dlpack(self)
+
+
+@method
+def __dlpack_device__(self: Tensor):
+    """(device type, device id) in DLPack's numbering: CPU is (1, 0)."""
+    return (1, 0)
+
+
+Tensor.__array_priority__ = 1000
