@@ -23,12 +23,17 @@ from .parameter import Buffer, Parameter
 from .parameter_list import *
 from .pooling import *
 from .sparse import *
+from .upsampling import *
 
 
 def __getattr__(name: str):
-    """``nn.utils`` and ``nn.modules`` are imported when first used."""
-    if name in ("utils", "modules"):
+    """``nn.utils`` and others are imported when first used."""
+    if name in ("attention", "modules", "parallel", "utils"):
         import importlib
 
         return importlib.import_module(f".{name}", __name__)
+    if name == "DataParallel":
+        from .parallel import DataParallel
+
+        return DataParallel
     raise AttributeError(f"module 'lamina.nn' has no attribute {name!r}")

@@ -55,8 +55,8 @@ def checkpoint(function, *args, use_reentrant=None, context_fn=None, preserve_rn
             with the random numbers it had (unless `preserve_rng_state` is False).
         use_reentrant, context_fn, determinism_check, debug, early_stop: accepted, without effect.
 
-    Parameters that `function` uses get their gradients too, added to ``.grad`` (so `autograd.grad` sees
-    the arguments only), also when no argument requires grad.
+    Parameters that `function` uses get their gradients too, also when no argument requires grad;
+    they are added to ``.grad``, so `autograd.grad` sees the arguments only.
     """
     if not _grad_enabled():
         return function(*args, **kwargs)

@@ -17,9 +17,11 @@ from .. import (  # noqa: F401
     padding,
     pooling,
     sparse,
+    upsampling,
 )
 from .. import normalization as batchnorm
 from .. import normalization as instancenorm
+from .. import upsampling as pixelshuffle
 from ..activation import *
 from ..container import *
 from ..conv import *
@@ -35,8 +37,9 @@ from ..padding import *
 from ..parameter_list import *
 from ..pooling import *
 from ..sparse import *
+from ..upsampling import *
 
 for _name in ("activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten",
               "fold", "instancenorm", "linear", "loss", "module", "normalization", "padding",
-              "pooling", "sparse"):  # fmt: skip
+              "pixelshuffle",              "pooling", "sparse", "upsampling"):  # fmt: skip
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
