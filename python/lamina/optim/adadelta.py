@@ -17,9 +17,11 @@ class Adadelta(FusedOptimizer):
         a = rho * a + (1 - rho) * d * d
         p = p - lr * d
 
-    State: ``step``, ``square_avg`` (v), ``acc_delta`` (a). params: Tensors, (name, Tensor) pairs or group
-    dicts, float32 or float64 (halves through float32). foreach, capturable: accepted and ignored
-    (every step is one fused launch). differentiable: only False.
+    State: ``step``, ``square_avg`` (v), ``acc_delta`` (a).
+
+    params: Tensors, (name, Tensor) pairs or group dicts, float32 or float64 (halves through
+    float32). foreach, capturable: accepted and ignored (every step is one fused launch).
+    differentiable: only False.
 
     Raises ValueError for negative options and rho outside [0, 1].
 

@@ -16,9 +16,11 @@ class Adamax(FusedOptimizer):
         u = max(beta2 * u, |g| + eps)
         p = p - lr / (1 - beta1**t) * m / u
 
-    State: ``step``, ``exp_avg`` (m), ``exp_inf`` (u). params: Tensors, (name, Tensor) pairs or group
-    dicts, float32 or float64 (halves through float32). foreach, capturable: accepted and ignored
-    (every step is one fused launch). differentiable: only False.
+    State: ``step``, ``exp_avg`` (m), ``exp_inf`` (u).
+
+    params: Tensors, (name, Tensor) pairs or group dicts, float32 or float64 (halves through
+    float32). foreach, capturable: accepted and ignored (every step is one fused launch).
+    differentiable: only False.
 
     Raises ValueError for negative options and betas outside [0, 1).
 

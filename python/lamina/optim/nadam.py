@@ -18,9 +18,11 @@ class NAdam(FusedOptimizer):
         d = (1 - mu_t) / (1 - P_t) * g + mu_(t+1) / (1 - P_(t+1)) * m
         p = p - lr * d / (sqrt(v / (1 - beta2**t)) + eps)
 
-    State: ``step``, ``exp_avg`` (m), ``exp_avg_sq`` (v). params: Tensors, (name, Tensor) pairs or group
-    dicts, float32 or float64 (halves through float32). foreach, capturable: accepted and ignored
-    (every step is one fused launch). differentiable: only False.
+    State: ``step``, ``exp_avg`` (m), ``exp_avg_sq`` (v).
+
+    params: Tensors, (name, Tensor) pairs or group dicts, float32 or float64 (halves through
+    float32). foreach, capturable: accepted and ignored (every step is one fused launch).
+    differentiable: only False.
 
     Raises ValueError for negative options and betas outside [0, 1).
 

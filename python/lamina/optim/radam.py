@@ -19,9 +19,11 @@ class RAdam(FusedOptimizer):
                 p = p - lr / (1 - beta1**t) * m * q * sqrt(1 - beta2**t) / (sqrt(v) + eps)
         else    p = p - lr / (1 - beta1**t) * m
 
-    State: ``step``, ``exp_avg`` (m), ``exp_avg_sq`` (v). params: Tensors, (name, Tensor) pairs or group
-    dicts, float32 or float64 (halves through float32). foreach, capturable: accepted and ignored
-    (every step is one fused launch). differentiable: only False.
+    State: ``step``, ``exp_avg`` (m), ``exp_avg_sq`` (v).
+
+    params: Tensors, (name, Tensor) pairs or group dicts, float32 or float64 (halves through
+    float32). foreach, capturable: accepted and ignored (every step is one fused launch).
+    differentiable: only False.
 
     Raises ValueError for negative options and betas outside [0, 1).
 
