@@ -232,10 +232,10 @@ void nadam_launch(Call& c) {
     double& product = k[kNumbers + i];  // a mark of 0 or 1: not known yet
     if (t == 1 || product == 0 || product == 1) {
       product = 1;
-      for (double s = 1; s < t; ++s) product *= mu(s);
+      for (double s = 1; s < t; ++s) product = float(product) * float(mu(s));
     }
     const double now = mu(t), next = mu(t + 1);
-    product *= now;
+    product = float(product) * float(now);  // single precision, as PyTorch's
     return blend_numbers(k, a, k[0] * (1 - now) / (1 - product), k[0] * next / (1 - product * next),
                          1 / std::sqrt(1 - std::pow(k[2], t)));
   });

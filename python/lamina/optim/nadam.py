@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .._core import set_numbers, two_state_step
+from .._core import float32, set_numbers, two_state_step
+from ..ops.creation import ones
 from ._fused import FusedOptimizer, check_not_negative
 
 
@@ -18,7 +19,7 @@ class NAdam(FusedOptimizer):
         d = (1 - mu_t) / (1 - P_t) * g + mu_(t+1) / (1 - P_(t+1)) * m
         p = p - lr * d / (sqrt(v / (1 - beta2**t)) + eps)
 
-    State: ``step``, ``exp_avg`` (m), ``exp_avg_sq`` (v).
+    State: ``step``, ``mu_product`` (P_t), ``exp_avg`` (m), ``exp_avg_sq`` (v).
 
     params: Tensors, (name, Tensor) pairs or group dicts, float32 or float64 (halves through
     float32). foreach, capturable: accepted and ignored (every step is one fused launch).
@@ -68,7 +69,20 @@ class NAdam(FusedOptimizer):
         )
 
     def _state_names(self, group):
-        return ("exp_avg", "exp_avg_sq", "step")
+        return ("exp_avg", "exp_avg_sq", "step", "mu_product")
+
+    def _new_state(self, name, param, group):
+        if name == "mu_product":
+            return ones((), dtype=float32)
+        return super()._new_state(name, param, group)
+
+    def state_dict(self):
+        """PyTorch's state: the products, which a launch keeps with its numbers, written down."""
+        for plan in self._plans:
+            for i, product in enumerate(plan.states[3] if plan is not None else ()):
+                if product is not None and 0 < (known := float(plan.numbers[8 + i])) < 1:
+                    product.fill_(known)
+        return super().state_dict()
 
     def _write_numbers(self, group, numbers):
         beta1, beta2 = group["betas"]
@@ -79,5 +93,5 @@ class NAdam(FusedOptimizer):
         numbers[7] = group["momentum_decay"]
 
     def _launch(self, group, plan):
-        first, second, steps = plan.states
+        first, second, steps, _ = plan.states
         return two_state_step(plan.numbers, plan.params, first, second, steps, "nadam")
