@@ -108,8 +108,10 @@ def moments(p, g, s, o):
 def nadam(p, g, s, o):
     p, g, t, v = moments(p, g, s, o)
     beta1, decay = o.get("betas", (0.9, 0.999))[0], o.get("momentum_decay", 4e-3)
-    mu = [beta1 * (1 - 0.5 * 0.96 ** (i * decay)) for i in range(1, t + 2)]
-    d = (1 - mu[-2]) / (1 - np.prod(mu[:-1])) * g + mu[-1] / (1 - np.prod(mu)) * s["m"]
+    now, then = (beta1 * (1 - 0.5 * 0.96 ** (i * decay)) for i in (t, t + 1))
+    s["P"] = np.float32(s.get("P", 1)) * np.float32(now)  # kept in single precision
+    product = float(s["P"])
+    d = (1 - now) / (1 - product) * g + then / (1 - product * then) * s["m"]
     return p - o["lr"] * d / (np.sqrt(v) + o.get("eps", 1e-8))
 
 

@@ -53,7 +53,7 @@ def test_a_reader_that_leaves():
         assert process.wait(60) == 1
 
 
-LONG_RUN = ["train", "--model", "mlp", "--epochs", "400", "--out", "run", "--threads", "1"]
+LONG_RUN = ["train", "--model", "mlp", "--epochs", "2000", "--out", "run", "--threads", "1"]
 
 
 def test_ctrl_c_keeps_the_model(capsys):
@@ -67,7 +67,7 @@ def test_ctrl_c_keeps_the_model(capsys):
     assert "go on  lamina train --resume run" in rest and "saved  run: best epoch" in rest
     assert cli.main(["eval", "run"]) == 0
     done = lamina.load("run/last.safetensors")["epoch"]
-    assert 2 <= done < 400
+    assert 2 <= done < 2000
     assert cli.main(["train", "--resume", "run", "--epochs", str(done + 2)]) == 0
     assert lamina.load("run/last.safetensors")["epoch"] == done + 2
 
@@ -76,8 +76,11 @@ def test_ctrl_c_at_any_moment_shows_no_half_file():
     for delay in (0.02, 0.1, 0.2, 0.25, 0.3):
         with lamina_process(*LONG_RUN) as process:
             time.sleep(delay)
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=60)
+            for _ in range(10):  # while it starts, Python itself may lose one
+                process.send_signal(signal.SIGINT)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.communicate(timeout=5)
+                    break
             assert process.returncode in (130, -signal.SIGINT, 1)
         for path in pathlib.Path().glob("run/*.safetensors"):
             lamina.load(path)

@@ -144,6 +144,75 @@ def test_values_gradients_and_state_are_pytorchs(c, dtype):
             compare(got, want, tol, f"batch {batch}, {'train' if mode else 'eval'}")
 
 
+def second(m, c: Case, layer, seed: int) -> dict:
+    """Gradients of a random combination of the gradients, by input and parameter."""
+    rng = np.random.default_rng(3)
+    inputs = [tensor(m, draw(kind, (3, *shape), rng), kind, "float64") for kind, shape in c.inputs]
+    leaves = {f"input {i}": x for i, x in enumerate(inputs) if x.requires_grad}
+    leaves |= dict(layer.named_parameters())
+    rng = np.random.default_rng(seed)
+
+    def combined(values, create_graph):
+        total = sum(
+            (y * m.tensor(rng.normal(size=tuple(y.shape)).tolist(), dtype=y.dtype).reshape(y.shape))
+            .sum()
+            for y in values if y is not None and y.requires_grad
+        )  # fmt: skip
+        if not isinstance(total, m.Tensor):
+            return [None] * len(leaves)
+        return m.autograd.grad(
+            total, list(leaves.values()), create_graph=create_graph, allow_unused=True
+        )
+
+    outputs = flat(layer(*[x * 1 if x.requires_grad else x for x in inputs]))
+    found = combined(combined(outputs, True), False)
+    return {  # PyTorch's gradients that are known to be 0 may have no memory
+        n: np.zeros(x.shape) if g is None else np.asarray((g + 0).tolist()).reshape(x.shape)
+        for g, (n, x) in zip(found, leaves.items())
+    }
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("c", [c for c in CASES if not c.random], ids=Case.id)
+def test_second_derivatives_are_pytorchs(c):
+    torch = pytest.importorskip("torch")
+    ours, theirs = pair(c, torch, "float64")
+    found = second(lamina, c, ours, 5)
+    try:
+        wanted = second(torch, c, theirs, 5)
+    except RuntimeError as error:
+        assert "is not implemented" in str(error)
+        return
+    for name, w in wanted.items():
+        bound = max(1e-10, 10 * c.tol) * max(1.0, np.abs(w).max(initial=0))
+        np.testing.assert_allclose(found[name], w, rtol=0, atol=bound, err_msg=name)
+
+
+ONE_EACH = {c.layer: c for c in reversed(CASES) if not c.random}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("dtype, eps", [("float16", 2.0**-10), ("bfloat16", 2.0**-7)])
+@pytest.mark.parametrize("name", ONE_EACH)
+def test_half_precision_is_close_to_double(name, dtype, eps):
+    c, rng = ONE_EACH[name], np.random.default_rng(3)
+    layer = c.make(lamina).to(getattr(lamina, dtype))
+    exact = c.make(lamina)
+    exact.load_state_dict(layer.state_dict())
+    kinds = [kind for kind, _ in c.inputs]
+    arrays = []
+    for kind, shape in c.inputs:  # values that the dtype has
+        a = draw(kind, (3, *shape), rng)
+        arrays.append(a if a.dtype.kind != "f" else
+                      tensor(lamina, a, kind, dtype).detach().double().numpy())  # fmt: skip
+    found, wanted = (
+        run(lamina, m, arrays, kinds, d, 5) for m, d in ((layer, dtype), (exact, "float64"))
+    )
+    compare(found, wanted, 8 * eps, dtype)
+    assert flat(layer(*[tensor(lamina, a, k, dtype) for a, k in zip(arrays, kinds)]))[0].dtype in (
+        getattr(lamina, dtype), lamina.int64)  # fmt: skip
+
+
 # ---- errors name the layer -----------------------------------------------------------------------
 WRONG = {
     "Linear": ((5, 3), (2, 4)), "Bilinear": ((3, 4, 5), (2, 3)), "Conv1d": ((3, 4, 3), (2, 5, 9)),

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "ops/gemm.h"
-#include "peak.h"
+#include "report.h"
 
 namespace lamina {
 namespace {
@@ -57,17 +57,14 @@ void gemm_of(benchmark::State& state, const Shape& s) {
   std::vector<T> a(size_t(s.M * s.K)), b(size_t(s.K * s.N)), c(size_t(s.M * s.N));
   for (size_t i = 0; i < a.size(); ++i) a[i] = T(int(i % 13) - 6) / 8;
   for (size_t i = 0; i < b.size(); ++i) b[i] = T(int(i % 11) - 5) / 8;
-  const double start = bench::seconds();
+  const bench::Meter meter(state);
   for (auto _ : state) {
     gemm<T>(ta, tb, s.M, s.N, s.K, a.data(), ta ? s.M : s.K, b.data(), tb ? s.K : s.N, c.data(),
             s.N);
     benchmark::DoNotOptimize(c.data());
     benchmark::ClobberMemory();
   }
-  const double flops = 2.0 * double(s.M) * double(s.N) * double(s.K);
-  const double rate = flops * double(state.iterations()) / (bench::seconds() - start);
-  state.counters["GFLOP/s"] = rate * 1e-9;
-  state.counters["of_peak"] = rate / bench::peak_flops<T>();
+  meter.flops<T>(2.0 * double(s.M) * double(s.N) * double(s.K));
 }
 
 const bool registered = [] {

@@ -1,10 +1,9 @@
 // Random numbers, dropout and normalisations: time per call and elements per second.
-#include <benchmark/benchmark.h>
-
 #include "ops/dropout.h"
 #include "ops/norm.h"
 #include "ops/ops.h"
 #include "ops/random.h"
+#include "report.h"
 #include "tape/tape.h"
 
 using namespace lamina;
@@ -44,12 +43,14 @@ void both(benchmark::State& state, const Dims& shape, const Dims& weights, bool 
   const Tensor g = normal(shape);
   if (backwards)
     for (Tensor* t : {&x, &w, &b}) (*t)->requires_grad = true;
+  const bench::Meter meter(state);
   for (auto _ : state) {
     const Tensor y = f(x, w, b);
     if (backwards) benchmark::DoNotOptimize(gradients({y}, {g}, {x, w, b}, {}));
     benchmark::DoNotOptimize(y);
   }
-  count(state, x.numel());
+  // Forward: x read, y written; backward: x and g read, gx written.
+  meter.bytes(4.0 * double(x.numel()) * (backwards ? 5 : 2));
 }
 
 void batch_norm_images(benchmark::State& state) {

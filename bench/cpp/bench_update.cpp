@@ -1,11 +1,9 @@
 // Optimizer steps over 10 million floats in 6 tensors: GB/s of what the step must read and write
 // (sgd with momentum: p, g, b read, p, b written; adam: p, g, m, v read, p, m, v written), and over
 // the 6 tensors of a small network, where the cost of the call itself shows.
-#include <benchmark/benchmark.h>
-
-#include "core/threads.h"
 #include "ops/creation.h"
 #include "ops/update.h"
+#include "report.h"
 
 namespace {
 
@@ -32,29 +30,29 @@ struct Group {
 Group large() { return Group({4'000'000, 2'000'000, 2'000'000, 1'000'000, 1'000'000, 64}); }
 Group small() { return Group({64 * 32, 32, 32 * 32, 32, 32 * 10, 10}); }
 
-void report(benchmark::State& state, const Group& group, int floats) {
-  state.SetBytesProcessed(state.iterations() * group.elements * floats * 4);
-  state.counters["threads"] = num_threads();
+template <class F>
+void over(benchmark::State& state, const Group& group, int floats, F step) {
+  const bench::Meter meter(state);
+  for (auto _ : state) step();
+  meter.bytes(4.0 * double(group.elements) * floats);
 }
 
 void sgd(benchmark::State& state, Group (*make)()) {
   const Group group = make();
   set_numbers(group.numbers, 1e-4, 0, 0, 0, 0, 0, 0);
-  for (auto _ : state) sgd_step(group.numbers, group.params, group.none, false);
-  report(state, group, 3);
+  over(state, group, 3, [&] { sgd_step(group.numbers, group.params, group.none, false); });
 }
 void sgd_momentum(benchmark::State& state, Group (*make)()) {
   const Group group = make();
   set_numbers(group.numbers, 1e-4, 0.9, 0, 0, 0, 0, 0);
-  for (auto _ : state) sgd_step(group.numbers, group.params, group.first, false);
-  report(state, group, 5);
+  over(state, group, 5, [&] { sgd_step(group.numbers, group.params, group.first, false); });
 }
 void adam(benchmark::State& state, Group (*make)()) {
   const Group group = make();
   set_numbers(group.numbers, 1e-4, 0.9, 0.999, 1e-8, 0, 0, 0);
-  for (auto _ : state)
+  over(state, group, 7, [&] {
     adam_step(group.numbers, group.params, group.first, group.second, group.none, group.steps);
-  report(state, group, 7);
+  });
 }
 BENCHMARK_CAPTURE(sgd, large, large)->UseRealTime();
 BENCHMARK_CAPTURE(sgd_momentum, large, large)->UseRealTime();

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import warnings
 
-from .. import _core
 from .._core import Tensor
 from . import functional as F
+from .linear import _new
 from .module import Module
-from .parameter import Parameter
 
 __all__ = [
     "CELU", "ELU", "GELU", "GLU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh",
@@ -197,7 +196,8 @@ class Threshold(Module):
 
 
 class RReLU(Module):
-    """A leaky_relu whose slope is drawn from [lower, upper) per element in training and"""
+    """A leaky_relu whose slope is drawn from [lower, upper) per element in training and is the mean
+    of both in evaluation (Xu et al., 2015)."""
 
     def __init__(self, lower=1.0 / 8, upper=1.0 / 3, inplace=False):
         super().__init__()
@@ -385,9 +385,7 @@ class PReLU(Module):
     def __init__(self, num_parameters=1, init=0.25, device=None, dtype=None):
         super().__init__()
         self.num_parameters, self.init = num_parameters, init
-        self.weight = Parameter(
-            _core.empty((num_parameters,), _core.default_dtype() if dtype is None else dtype)
-        )
+        self.weight = _new(num_parameters, device=device, dtype=dtype)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

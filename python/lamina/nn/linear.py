@@ -15,7 +15,13 @@ __all__ = ["Identity", "Linear", "Bilinear"]
 
 
 def _new(*shape, device=None, dtype=None) -> Parameter:
-    """An uninitialised parameter."""
+    """An uninitialised parameter. Raises TypeError for sizes that are no integers, ValueError for
+    negative ones."""
+    for n in shape:
+        if not hasattr(n, "__index__"):
+            raise TypeError(f"a layer's sizes must be integers, got {n!r} in {shape}")
+        if n < 0:
+            raise ValueError(f"a layer's sizes cannot be negative, got {n} in {shape}")
     if device is not None:
         from .._types import device as _device
 

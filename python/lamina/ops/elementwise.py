@@ -191,7 +191,7 @@ for _name, _doc in {
         "mul": ("multiply",), "atan2": ("arctan2",), "eq": (), "ne": ("not_equal",),
         "lt": ("less",), "le": ("less_equal",), "gt": ("greater",), "ge": ("greater_equal",),
     }.get(_name, ()))  # fmt: skip
-atan2.__doc__ = "The angle atan(input / other) in the quadrant of the point (other, input)."  # noqa: F821
+atan2.__doc__ = "The angle of the point (other, input), from -pi to pi."  # noqa: F821
 
 
 @_public

@@ -19,7 +19,7 @@ class NAdam(FusedOptimizer):
         d = (1 - mu_t) / (1 - P_t) * g + mu_(t+1) / (1 - P_(t+1)) * m
         p = p - lr * d / (sqrt(v / (1 - beta2**t)) + eps)
 
-    State: ``step``, ``mu_product`` (P_t), ``exp_avg`` (m), ``exp_avg_sq`` (v).
+    State: ``step``, ``mu_product`` (P_t, in float32), ``exp_avg`` (m), ``exp_avg_sq`` (v).
 
     params: Tensors, (name, Tensor) pairs or group dicts, float32 or float64 (halves through
     float32). foreach, capturable: accepted and ignored (every step is one fused launch).

@@ -209,13 +209,14 @@ class LRSchedule(Callback):
             raise ValueError(f"LRSchedule: interval must be 'batch' or 'epoch', got {interval!r}")
         self.schedule, self.interval, self.monitor = schedule, interval, monitor
         self.scheduler: Any = None
+        self._held: dict = {}  # a state loaded before there is a scheduler
 
     def on_fit_start(self, trainer):
         """Makes the scheduler. "cosine" and "onecycle" span one call of fit: another call starts
         them again from the first learning rate."""
-        if self.scheduler is not None:
-            if self.schedule not in ("cosine", "onecycle"):
-                return
+        if self.scheduler is not None and self.schedule not in ("cosine", "onecycle"):
+            return
+        if self.scheduler is not None or self._held:
             for group in trainer.optimizer.param_groups:
                 group["lr"] = group.pop("initial_lr", group["lr"])
         if isinstance(self.schedule, str) and trainer.steps is None:
@@ -227,6 +228,9 @@ class LRSchedule(Callback):
             self.schedule, trainer.optimizer, trainer.steps or 1, trainer.last_epoch - trainer.epoch
         )
         self.interval = self.interval or natural
+        if self._held and self.schedule not in ("cosine", "onecycle"):
+            self.scheduler.load_state_dict(self._held)
+        self._held = {}
 
     def on_batch_end(self, trainer):
         """Steps a schedule by batches."""
@@ -245,13 +249,17 @@ class LRSchedule(Callback):
 
     def state_dict(self):
         """The scheduler's state."""
-        return {} if self.scheduler is None else {"scheduler": self.scheduler.state_dict()}
+        held = self._held if self.scheduler is None else self.scheduler.state_dict()
+        return {"scheduler": held} if held else {}
 
     def load_state_dict(self, state):
         """Go on from a `state_dict`."""
         if "scheduler" not in state:
             return
         saved = state["scheduler"]
+        if self.scheduler is None:
+            self._held = saved
+            return
         if self.schedule == "onecycle":  # the length of the run is fit's to say
             saved = {k: saved[k] for k in ("last_epoch", "_step_count", "_last_lr")}
         self.scheduler.load_state_dict(saved)

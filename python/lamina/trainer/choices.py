@@ -86,7 +86,10 @@ def make_schedule(schedule, optimizer, steps: int, epochs: int):
             return cosine, "batch"
         if schedule == "onecycle":
             rates = [group["lr"] for group in optimizer.param_groups]
-            return schedules.OneCycleLR(optimizer, rates, total_steps=total + 1), "batch"
+            cycles = bool({"momentum", "betas"} & set(optimizer.defaults))
+            return schedules.OneCycleLR(
+                optimizer, rates, total_steps=total + 1, cycle_momentum=cycles
+            ), "batch"
         if schedule == "plateau":
             return schedules.ReduceLROnPlateau(optimizer, patience=5), "epoch"
         raise unknown("scheduler", schedule, SCHEDULES)

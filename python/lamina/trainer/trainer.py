@@ -206,10 +206,13 @@ class Trainer:
             return iter(batches)
         now = checkpoint.random_state()
         checkpoint.set_random_state(self._epoch_start, batches)
-        rest = itertools.islice(iter(batches), self.batch, None)
-        first = next(rest, None)  # the order is drawn here, and what is done is passed over
+        rest = iter(batches)
+        for _ in itertools.islice(
+            rest, self.batch
+        ):  # draws the order, and passes over what is done
+            pass
         checkpoint.set_random_state(now)
-        return rest if first is None else itertools.chain([first], rest)
+        return rest
 
     def _end_epoch(self, held_out) -> None:
         """Validates, writes the epoch's row and calls the callbacks."""
