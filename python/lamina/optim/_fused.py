@@ -117,7 +117,7 @@ class FusedOptimizer(Optimizer):
             if names and state.get(names[0]) is None:
                 fresh.add(id(p))
             # `step` comes first in a saved state, as in PyTorch.
-            for name in sorted(names, key=lambda n: (n != "step", n != "mu_product")):
+            for name in sorted(names, key=lambda n: n != "step"):
                 if state.get(name) is None:
                     state[name] = self._new_state(name, p, group)
         return fresh
