@@ -87,4 +87,4 @@ def test_errors():
     with pytest.raises(lamina.DTypeError, match="convert one"):
         s @ lamina.zeros(3, 2)
     with pytest.raises(TypeError):
-        lamina.mm(lamina.zeros(2, 2), 3)
+        lamina.mm(lamina.zeros(2, 2), "3")
