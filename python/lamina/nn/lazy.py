@@ -155,29 +155,29 @@ LazyConvTranspose1d = _lazy_conv_transpose(ConvTranspose1d)
 LazyConvTranspose2d = _lazy_conv_transpose(ConvTranspose2d)
 
 
-def _lazy_norm(base: type, affine_default: bool, running_default: bool):
+def _lazy_norm(base: type):
     """The lazy form of a layer that normalises channels."""
 
     class Lazy(LazyModuleMixin, base):  # type: ignore[valid-type,misc]
         cls_to_become = base
 
-        def __init__(self, eps=1e-5, momentum=0.1, affine=affine_default,
-                     track_running_stats=running_default, device=None, dtype=None):  # fmt: skip
+        def __init__(self, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True,
+                     device=None, dtype=None, *, bias=True):  # fmt: skip
             base.__init__(self, 1, eps, momentum, False, False, device, dtype)
             self.num_features = 0
             self.affine, self.track_running_stats = affine, track_running_stats
             self.__dict__["_dtype"] = dtype
-            if affine:
-                self.weight = UninitializedParameter(dtype=dtype)
-                self.bias = UninitializedParameter(dtype=dtype)
+            for name, on in (("weight", affine), ("bias", affine and bias)):
+                if on:
+                    setattr(self, name, UninitializedParameter(dtype=dtype))
             self._wait()
 
         def initialize_parameters(self, input: Tensor) -> None:
             """Sets num_features, the parameters and the running statistics."""
             self.num_features = n = input.shape[1]
-            if self.affine and self.has_uninitialized_params():
-                self.weight.materialize((n,))
-                self.bias.materialize((n,))
+            for parameter in self._parameters.values():
+                if isinstance(parameter, UninitializedParameter):
+                    parameter.materialize((n,))
             dtype = self.__dict__.pop("_dtype")
             made = base(n, self.eps, self.momentum, False, self.track_running_stats, None, dtype)
             self._buffers.update(made._buffers)
@@ -186,7 +186,7 @@ def _lazy_norm(base: type, affine_default: bool, running_default: bool):
     return _named(Lazy, base, "num_features is the number of channels")
 
 
-LazyBatchNorm1d = _lazy_norm(BatchNorm1d, True, True)
-LazyBatchNorm2d = _lazy_norm(BatchNorm2d, True, True)
-LazyInstanceNorm1d = _lazy_norm(InstanceNorm1d, False, False)
-LazyInstanceNorm2d = _lazy_norm(InstanceNorm2d, False, False)
+LazyBatchNorm1d = _lazy_norm(BatchNorm1d)
+LazyBatchNorm2d = _lazy_norm(BatchNorm2d)
+LazyInstanceNorm1d = _lazy_norm(InstanceNorm1d)
+LazyInstanceNorm2d = _lazy_norm(InstanceNorm2d)
