@@ -51,6 +51,7 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 #include "kernels/args_pool.h"
 // ---- recurrent networks ------------------------------------------------------------------------
 #include "kernels/args_recurrent.h"
+#include "kernels/args_resample.h"
 // ---- indexing, sorting, gathering batches ------------------------------------------------------
 #include "kernels/args_batch.h"
 #include "kernels/args_index.h"
@@ -73,6 +74,7 @@ struct Kernels {
   ConvKernels conv;
   PoolKernels pool;
   RecurrentKernels recurrent;
+  ResampleKernels resample;
   IndexKernels index;
   ScanKernels scan;
   SortKernels sort;
