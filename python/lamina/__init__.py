@@ -51,7 +51,8 @@ from .random import *  # noqa: E402, F403
 
 __version__ = "0.1.0"
 
-_LAZY_MODULES = ("nn", "optim", "utils", "vision", "trainer", "metrics", "serialization", "cli")
+_LAZY_MODULES = ("nn", "optim", "utils", "vision", "trainer", "metrics", "serialization", "cli",
+                 "distributions")  # fmt: skip
 _LAZY_NAMES = {
     "save": "serialization", "load": "serialization", "Trainer": "trainer",
 }  # fmt: skip
