@@ -235,8 +235,14 @@ struct Lgamma {
   F_GRAD1 { return g * digamma(x); }
 };
 struct Digamma {
-  F_HEAD("digamma", 1, floating, false, none);
+  F_HEAD("digamma", 1, floating, false, formula);
   F_VALUE1 { return digamma(x); }
+  F_GRAD1 { return g * polygamma(x, 1); }
+};
+struct Polygamma {  // the a-th derivative of digamma
+  F_HEAD("polygamma", 1, floating, false, formula);
+  F_VALUE1 { return polygamma(x, p.a); }
+  F_GRAD1 { return g * polygamma(x, p.a + 1); }
 };
 // ---- activations -------------------------------------------------------------------------------
 struct Sigmoid {
@@ -757,7 +763,7 @@ struct Addcdiv {
 using AllElementwise =
     List<Add, Sub, Mul, Div, Neg, Where, Abs, Sign, Sqrt, Rsqrt, Reciprocal, Square, PowScalar, Exp,
          Exp2, Expm1, Log, Log2, Log10, Log1p, Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Tanh,
-         Asinh, Acosh, Atanh, Erf, Erfc, Erfinv, Lgamma, Digamma, Sigmoid, LogSigmoid, Relu, Relu6,
+         Asinh, Acosh, Atanh, Erf, Erfc, Erfinv, Lgamma, Digamma, Polygamma, Sigmoid, LogSigmoid, Relu, Relu6,
          LeakyRelu, Elu, Celu, Selu, Gelu, GeluTanh, Silu, Softplus, Mish, Hardtanh, Clamp,
          Hardsigmoid, Hardswish, Softsign, Tanhshrink, Softshrink, Hardshrink, Threshold, Floor,
          Ceil, Trunc, Round, Frac, IsNan, IsInf, IsFinite, IsPosInf, IsNegInf, Signbit, LogicalNot,

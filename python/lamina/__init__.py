@@ -52,7 +52,7 @@ from .random import *  # noqa: E402, F403
 __version__ = "0.1.0"
 
 _LAZY_MODULES = ("nn", "optim", "utils", "vision", "trainer", "metrics", "serialization", "cli",
-                 "distributions")  # fmt: skip
+                 "distributions", "linalg")  # fmt: skip
 _LAZY_NAMES = {
     "save": "serialization", "load": "serialization", "Trainer": "trainer",
 }  # fmt: skip
