@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
+from ..ops.creation import eye
 from . import constraints
 from .distribution import ExponentialFamily
 
@@ -48,7 +49,7 @@ class Dirichlet(ExponentialFamily):
         """(a - 1) / sum(a - 1), a - 1 clamped at 0; where every a < 1: the largest a's corner."""
         a = (self.concentration - 1).clamp(min=0)
         mode = a / a.sum(-1, keepdim=True)
-        corner = _core.one_hot(self.concentration.argmax(-1), self._event_shape[0]).to(mode.dtype)
+        corner = eye(self._event_shape[0], dtype=mode.dtype)[self.concentration.argmax(-1)]
         return _core.where((self.concentration < 1).all(-1, keepdim=True), corner, mode)
 
     @property

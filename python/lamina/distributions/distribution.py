@@ -7,6 +7,7 @@ from .._types import Size
 from ..autograd import no_grad
 from ..ops.view import broadcast_shapes
 from . import constraints
+from .utils import lazy_property
 
 __all__ = ["Distribution", "ExponentialFamily"]
 
@@ -43,9 +44,10 @@ class Distribution:
         if not self._validate_args:
             return
         for name, constraint in self.arg_constraints.items():
-            if constraints.is_dependent(constraint) or name not in self.__dict__:
+            lazy = isinstance(getattr(type(self), name, None), lazy_property)
+            if constraints.is_dependent(constraint) or (lazy and name not in self.__dict__):
                 continue  # not a constant constraint, or a parameter that was not given
-            value = self.__dict__[name]
+            value = getattr(self, name)
             if not bool(constraint.check(value).all()):
                 raise ValueError(
                     f"{type(self).__name__}: parameter {name} (shape {tuple(value.shape)}) must "

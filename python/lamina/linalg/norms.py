@@ -30,8 +30,8 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     """Norms of the matrices in the two dimensions `dim`.
 
     ord: "fro" sqrt(sum a^2); "nuc" the sum of the singular values; 2 and -2 the largest and the
-    smallest one; 1 and -1 the largest and smallest column sum of |a|; inf and -inf of row sums. Raises
-    ValueError for anything else, ShapeError for fewer than two dimensions.
+    smallest one; 1 and -1 the largest and smallest column sum of |a|; inf and -inf of row sums.
+    Raises ValueError for anything else, ShapeError for fewer than two dimensions.
     """
     A = A if dtype is None else A.to(dtype)
     if A.dim() < 2:
