@@ -76,7 +76,7 @@ void det_vjp(Vjp& c) {
   }
   const Outputs svd = linalg_svd(a, false);
   const Tensor &u = svd[0], &v = svd[2];
-  const Tensor others = product_of_others(svd[1], {-1});
+  const Tensor others = product_of_others(svd[1], {svd[1].dim() - 1});
   const Tensor sign = mul(linalg_det(u), linalg_det(v));
   c.set(0, mul(scalars(mul(g, sign)), matmul(mul(u, row(others)), v)));
 }

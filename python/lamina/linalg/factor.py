@@ -6,8 +6,8 @@ gradients unless a function says otherwise. Source: Golub and Van Loan, Matrix C
 
 from __future__ import annotations
 
-from .. import _core
 from .._core import Tensor
+from ..autograd import is_grad_enabled
 from ..ops._method import results
 from ..ops.creation import empty, eye
 from .errors import broadcast_batches, call, check
@@ -31,7 +31,7 @@ _NO_CONVERGENCE = "the iteration did not converge ({info} values are missing)"
 
 
 def _wants_gradient(x) -> bool:
-    return x.requires_grad and _core.is_grad_enabled()
+    return x.requires_grad and is_grad_enabled()
 
 
 def cholesky(A, *, upper=False, out=None) -> Tensor:

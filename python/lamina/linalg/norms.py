@@ -6,6 +6,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
+from ..ops.creation import zeros
 from .factor import eigvalsh, svdvals
 from .systems import inv_ex
 
@@ -83,7 +84,7 @@ def cond(A, p=None, *, out=None) -> Tensor:
     if p in (None, 2, -2):
         s = svdvals(A)
         if s.shape[-1] == 0:
-            return _core.zeros(A.shape[:-2], A.dtype)
+            return zeros(A.shape[:-2], dtype=A.dtype)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
     inverse, info = inv_ex(A)
     value = matrix_norm(A, p) * matrix_norm(inverse, p)
@@ -99,7 +100,7 @@ def matrix_rank(A, *, atol=None, rtol=None, hermitian=False, tol=None, out=None)
     atol = tol if atol is None else atol
     values = eigvalsh(A.detach()).abs() if hermitian else svdvals(A.detach())
     if values.shape[-1] == 0:
-        return _core.zeros(A.shape[:-2], _core.int64)
+        return zeros(A.shape[:-2], dtype=_core.int64)
     if rtol is None:
         eps = 2.0**-52 if A.dtype is _core.float64 else 2.0**-23
         rtol = 0.0 if atol is not None else eps * max(A.shape[-2:])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .. import _core
 from .._core import Tensor
 from ._method import method, results
+from .creation import eye, zeros
 
 __all__ = [
     "inverse", "det", "logdet", "slogdet", "cholesky", "cholesky_solve", "cholesky_inverse", "qr",
@@ -68,8 +69,6 @@ def cholesky_solve(input: Tensor, L: Tensor, upper=False, *, out=None) -> Tensor
 @method
 def cholesky_inverse(L: Tensor, upper=False, *, out=None) -> Tensor:
     """(L L^T)^-1 ((L^T L)^-1 for `upper`) of a triangular L (..., n, n)."""
-    from .creation import eye
-
     return cholesky_solve(eye(L.shape[-1], dtype=L.dtype), L, upper, out=out)
 
 
@@ -88,7 +87,7 @@ def svd(input: Tensor, some=True, compute_uv=True, *, out=None):
     if not compute_uv:
         m, n = input.shape[-2:]
         batch = tuple(input.shape[:-2])
-        U, V = (_core.zeros(batch + (k, k), input.dtype) for k in (m, n))
+        U, V = (zeros(batch + (k, k), dtype=input.dtype) for k in (m, n))
         return _Svd(U, _linalg().svdvals(input), V)
     U, S, Vh = _linalg().svd(input, full_matrices=not some)
     return _Svd(U, S, Vh.mT)
