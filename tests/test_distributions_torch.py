@@ -54,6 +54,11 @@ CASES = [
     ("Geometric", draw(3) * 0.7), ("MultivariateNormal", draw(2, 3), spd()),
     ("MultivariateNormal", draw(3), None, spd()),
     ("MultivariateNormal", draw(3), None, None, np.linalg.cholesky(spd())),
+    ("Cauchy", draw(3), draw(3)), ("HalfCauchy", draw(3)), ("HalfNormal", draw(2, 3)),
+    ("Gumbel", draw(3), draw(3)), ("StudentT", np.array([0.7, 1.5, 5.0]), draw(3), draw(3)),
+    ("NegativeBinomial", draw(3) * 4, draw(3) * 0.7), ("NegativeBinomial", 3.0, None, draw(3)),
+    ("RelaxedBernoulli", np.array(0.7), draw(3) * 0.7),
+    ("RelaxedOneHotCategorical", np.array(0.7), draw(2, 4)),
 ]  # fmt: skip
 IDS = [f"{c[0]}_{i}" for i, c in enumerate(CASES)]
 
@@ -178,3 +183,43 @@ def test_squashed_normal_policy():
     u = a.detach().atanh()
     want = -0.5 * u * u - 0.5 * math.log(2 * math.pi) - (1 - a.detach() ** 2).log()
     assert np.allclose(logp.detach().numpy(), want.sum(-1).numpy(), atol=1e-3)
+
+
+def test_mixtures_agree():
+    weights, loc, scale = draw(2, 4), draw(2, 4), draw(2, 4)
+    ours = [both("Categorical", weights), both("Normal", loc, scale)]
+    d, theirs = (m.MixtureSameFamily(*parts) for m, parts in zip((D, T), zip(*ours)))
+    x = RNG.normal(size=(5, 2))
+    same(d.log_prob(lamina.tensor(x)), theirs.log_prob(torch.tensor(x)))
+    same(d.cdf(lamina.tensor(x)), theirs.cdf(torch.tensor(x)))
+    same(d.mean, theirs.mean)
+    same(d.variance, theirs.variance)
+    lamina.manual_seed(3)
+    y = d.sample((20_000,))
+    assert y.shape == (20_000, 2) and d.expand((3, 2)).sample().shape == (3, 2)
+    error = (y.mean(0) - d.mean) / (d.variance / 20_000).sqrt()
+    assert (error.abs() < 4.5).all()
+    base, base_theirs = both(
+        "MultivariateNormal", RNG.normal(size=(4, 3)), np.eye(3) * draw(4, 1, 1)
+    )
+    mix, mix_theirs = both("Categorical", draw(4))
+    d = D.MixtureSameFamily(mix, base)
+    theirs = T.MixtureSameFamily(mix_theirs, base_theirs)
+    assert d.event_shape == (3,) and d.sample((6,)).shape == (6, 3)
+    x = RNG.normal(size=(5, 3))
+    same(d.log_prob(lamina.tensor(x)), theirs.log_prob(torch.tensor(x)))
+    same(d.variance, theirs.variance)
+    with pytest.raises(ValueError, match="its last size must be 4"):
+        D.MixtureSameFamily(mix, D.Normal(lamina.zeros(3), 1.0))
+
+
+def test_relaxed_samples():
+    lamina.manual_seed(4)
+    p = lamina.tensor([0.2, 0.5, 0.3], dtype=lamina.float64, requires_grad=True)
+    x = D.RelaxedOneHotCategorical(0.05, p).rsample((20_000,))
+    x.sum(0)[0].backward()
+    assert p.grad.isfinite().all() and np.allclose(x.detach().sum(-1).numpy(), 1)
+    largest = [(x.argmax(-1) == k).double().mean().item() for k in range(3)]
+    assert np.abs(np.array(largest) - [0.2, 0.5, 0.3]).max() < 4.5 * 0.5 / 20_000**0.5
+    y = D.RelaxedBernoulli(0.05, lamina.tensor(0.3)).rsample((20_000,))
+    assert abs((y > 0.5).double().mean().item() - 0.3) < 4.5 * 0.46 / 20_000**0.5

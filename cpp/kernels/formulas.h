@@ -763,7 +763,7 @@ struct Addcdiv {
 using AllElementwise =
     List<Add, Sub, Mul, Div, Neg, Where, Abs, Sign, Sqrt, Rsqrt, Reciprocal, Square, PowScalar, Exp,
          Exp2, Expm1, Log, Log2, Log10, Log1p, Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Tanh,
-         Asinh, Acosh, Atanh, Erf, Erfc, Erfinv, Lgamma, Digamma, Polygamma, Sigmoid, LogSigmoid, Relu, Relu6,
+         Asinh, Acosh, Atanh, Erf, Erfc, Erfinv, Lgamma, Digamma, Sigmoid, LogSigmoid, Relu, Relu6,
          LeakyRelu, Elu, Celu, Selu, Gelu, GeluTanh, Silu, Softplus, Mish, Hardtanh, Clamp,
          Hardsigmoid, Hardswish, Softsign, Tanhshrink, Softshrink, Hardshrink, Threshold, Floor,
          Ceil, Trunc, Round, Frac, IsNan, IsInf, IsFinite, IsPosInf, IsNegInf, Signbit, LogicalNot,
@@ -771,7 +771,7 @@ using AllElementwise =
          Atan2, Hypot, Copysign, LogAddExp, Xlogy, Eq, Ne, Lt, Le, Gt, Ge, LogicalAnd, LogicalOr,
          LogicalXor, BitwiseAnd, BitwiseOr, BitwiseXor, LeftShift, RightShift, Mse, L1, Huber,
          SmoothL1, Bce, BceWithLogits, KlDiv, KlDivLog, SoftMargin, PoissonNll, HingeEmbedding,
-         Lerp, Addcmul, Addcdiv>;
+         Lerp, Addcmul, Addcdiv, Polygamma>;
 constexpr int kAdd = 0, kSub = 1, kMul = 2, kDiv = 3, kNeg = 4, kWhere = 5;
 
 }  // namespace lamina::LAMINA_ISA
