@@ -340,5 +340,6 @@ def attention() -> list[Case]:
     ]  # fmt: skip
 
 
-CASES = [*activations(), *learned(), *norms(), *windows(), *losses(), *attention()]
-CASES = [*activations(), *learned(), *upwards(), *norms(), *windows(), *losses()]
+CASES = [
+    *activations(), *learned(), *upwards(), *norms(), *windows(), *losses(), *attention(),
+]  # fmt: skip

@@ -41,6 +41,7 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 // ---- reduce ------------------------------------------------------------------------------------
 #include "kernels/args_reduce.h"
 // ---- softmax, losses, norms, dropout, random ---------------------------------------------------
+#include "kernels/args_gamma.h"
 #include "kernels/args_norm.h"
 #include "kernels/args_random.h"
 #include "kernels/args_softmax.h"
@@ -71,6 +72,7 @@ struct Kernels {
   SoftmaxKernels softmax;
   NormKernels norm;
   RandomKernels random;
+  GammaKernels gamma;
   ConvKernels conv;
   PoolKernels pool;
   RecurrentKernels recurrent;
