@@ -1,0 +1,12 @@
+"""Networks for images, with torchvision's names, arguments and state_dict keys.
+
+>>> from lamina.vision import models
+>>> model = models.resnet18(num_classes=10)
+>>> sum(p.numel() for p in model.parameters())
+11181642
+"""
+
+from ._registry import get_model, get_model_builder, list_models
+from .alexnet import *
+from .resnet import *
+from .vgg import *

@@ -1,0 +1,112 @@
+"""The models of lamina.vision: parameters, keys, shapes, and the same source run by PyTorch."""
+
+from __future__ import annotations
+
+import importlib
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+import lamina
+from lamina import nn
+from lamina.vision import models
+from vision_models import COUNTS, KEYS, RUN
+
+DRAWS = [name for name in nn.init.__all__ if name.endswith("_")]
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Parameters stay as they were allocated, so that large models cost nothing."""
+    for name in DRAWS:
+        monkeypatch.setattr(nn.init, name, lambda tensor, *args, **kwargs: tensor)
+
+
+@pytest.fixture(scope="module")
+def in_torch(tmp_path_factory):
+    """The package `models`, the same source with PyTorch in lamina's place."""
+    pytest.importorskip("torch")
+    name, source = "vision_in_torch", pathlib.Path(models.__file__).parent
+    folder = tmp_path_factory.mktemp("sources") / name
+    (folder / "models").mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    for path in [*source.glob("*.py"), source.parent / "ops.py"]:
+        text = path.read_text().replace("import lamina\n", "import torch as lamina\n")
+        text = text.replace("from lamina import", "from torch import")
+        (folder / path.relative_to(source.parent)).write_text(text)
+    sys.path.insert(0, str(folder.parent))
+    try:
+        yield importlib.import_module(f"{name}.models")
+    finally:
+        sys.path.remove(str(folder.parent))
+        for module in [m for m in sys.modules if m.split(".")[0] == name]:
+            del sys.modules[module]
+
+
+def count(model) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", models.list_models())
+def test_parameters_are_as_published(name, undrawn):
+    model = models.get_model(name)
+    assert count(model) == COUNTS[name]
+    state = model.state_dict()
+    for key, shape in KEYS.get(name, {}).items():
+        assert tuple(state[key].shape) == shape, key
+
+
+def first(y):
+    """The scores of an output that may hold those of auxiliary classifiers too."""
+    return y[0] if isinstance(y, tuple) else y
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_scores_in_training_and_evaluation(name, undrawn):
+    size, settings = RUN[name]
+    model = models.get_model(name, num_classes=7, **settings)
+    x = lamina.randn(2, 3, size, size)
+    for mode in (True, False):
+        model.train(mode)
+        assert tuple(first(model(x)).shape) == (2, 7)
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_forward_is_pytorchs(name, in_torch):
+    torch = sys.modules["torch"]
+    size, settings = RUN[name]
+    settings = {"num_classes": 7, **settings}
+    lamina.manual_seed(0)
+    ours, theirs = models.get_model(name, **settings), in_torch.get_model(name, **settings)
+    state = ours.state_dict()
+    assert [*state] == [*theirs.state_dict()]
+    theirs.load_state_dict({k: torch.from_numpy(v.numpy().copy()) for k, v in state.items()})
+    assert str(ours) == str(theirs)
+    x = np.random.default_rng(0).standard_normal((2, 3, size, size)).astype(np.float32)
+    with lamina.no_grad(), torch.no_grad():
+        got = ours.eval()(lamina.tensor(x)).numpy()
+        want = theirs.eval()(torch.from_numpy(x)).numpy()
+    assert np.abs(got - want).max() <= 1e-4 * max(1, np.abs(want).max())
+
+
+# ---- builders ------------------------------------------------------------------------------------
+def test_trained_weights_are_refused():
+    for given in ({"weights": "DEFAULT"}, {"pretrained": True}):
+        with pytest.raises(NotImplementedError, match="resnet18: lamina has no trained weights"):
+            models.resnet18(**given)
+    with pytest.raises(NotImplementedError, match="vgg11: .*asked for True"):
+        models.vgg11(True)
+
+
+def test_builders_by_name():
+    assert models.get_model_builder("resnet18") is models.resnet18
+    assert isinstance(models.get_model("ResNet18", weights=None, num_classes=3), models.ResNet)
+    assert models.list_models(include="vgg*", exclude=["*_bn", "vgg19"]) == [
+        "vgg11", "vgg13", "vgg16",
+    ]  # fmt: skip
+    assert models.list_models(models.vgg) == sorted(n for n in COUNTS if n.startswith("vgg"))
+    with pytest.raises(ValueError, match="unknown model 'resnet19'; list_models"):
+        models.get_model("resnet19")
+    assert models.resnet18(False, num_classes=2).fc.out_features == 2
