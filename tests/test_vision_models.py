@@ -12,7 +12,7 @@ import pytest
 import lamina
 from lamina import nn
 from lamina.vision import models
-from vision_models import COUNTS, KEYS, RUN
+from vision_models import COUNTS, KEYS, RUN, TRAIN_SIZE
 
 DRAWS = [name for name in nn.init.__all__ if name.endswith("_")]
 
@@ -34,7 +34,7 @@ def in_torch(tmp_path_factory):
     (folder / "__init__.py").touch()
     for path in [*source.glob("*.py"), source.parent / "ops.py"]:
         text = path.read_text().replace("import lamina\n", "import torch as lamina\n")
-        text = text.replace("from lamina import", "from torch import")
+        text = text.replace("from lamina", "from torch")
         (folder / path.relative_to(source.parent)).write_text(text)
     sys.path.insert(0, str(folder.parent))
     try:
@@ -58,19 +58,16 @@ def test_parameters_are_as_published(name, undrawn):
         assert tuple(state[key].shape) == shape, key
 
 
-def first(y):
-    """The scores of an output that may hold those of auxiliary classifiers too."""
-    return y[0] if isinstance(y, tuple) else y
-
-
 @pytest.mark.parametrize("name", RUN)
 def test_scores_in_training_and_evaluation(name, undrawn):
     size, settings = RUN[name]
     model = models.get_model(name, num_classes=7, **settings)
-    x = lamina.randn(2, 3, size, size)
-    for mode in (True, False):
-        model.train(mode)
-        assert tuple(first(model(x)).shape) == (2, 7)
+    for training in (True, False):
+        side = TRAIN_SIZE.get(name, size) if training else size
+        with lamina.no_grad():
+            y = model.train(training)(lamina.zeros(2, 3, side, side))
+        assert isinstance(y, tuple) == (training and hasattr(model, "aux_logits"))
+        assert all(tuple(scores.shape) == (2, 7) for scores in (y if isinstance(y, tuple) else [y]))
 
 
 @pytest.mark.parametrize("name", RUN)
@@ -110,3 +107,40 @@ def test_builders_by_name():
     with pytest.raises(ValueError, match="unknown model 'resnet19'; list_models"):
         models.get_model("resnet19")
     assert models.resnet18(False, num_classes=2).fc.out_features == 2
+
+
+# ---- outputs and arguments -----------------------------------------------------------------------
+def test_auxiliary_classifiers(undrawn):
+    plain = models.googlenet(aux_logits=False)
+    assert count(plain) == 6_624_904 and plain.aux1 is None
+    out = models.googlenet(num_classes=3).train()(lamina.zeros(2, 3, 33, 33))
+    assert isinstance(out, models.GoogLeNetOutputs)
+    assert out._fields == ("logits", "aux_logits2", "aux_logits1")
+    assert models.InceptionOutputs._fields == ("logits", "aux_logits")
+    assert count(models.inception_v3(aux_logits=False)) == 23_834_568
+
+
+def test_every_parameter_of_a_model_learns():
+    for name in ("shufflenet_v2_x0_5", "squeezenet1_1"):
+        model = models.get_model(name, num_classes=3)
+        x = lamina.randn(2, 3, 64, 64)
+        nn.functional.cross_entropy(model(x), lamina.tensor([0, 2])).backward()
+        assert all(p.grad is not None for p in model.parameters()), name
+
+
+def test_arguments_that_do_not_fit():
+    with pytest.raises(ValueError, match="BasicBlock: has groups=1"):
+        models.resnet18(groups=2)
+    with pytest.raises(ValueError, match="replace_stride_with_dilation must be None or three"):
+        models.resnet50(replace_stride_with_dilation=[True])
+    with pytest.raises(ValueError, match="version must be '1_0' or '1_1', got '1_2'"):
+        models.SqueezeNet("1_2")
+    with pytest.raises(ValueError, match="expected 3 stages_repeats and 5"):
+        models.ShuffleNetV2([1, 2], [1, 2, 3, 4, 5])
+    with pytest.raises(ValueError, match="expected 7 inception_blocks, got 1"):
+        models.Inception3(inception_blocks=[nn.Conv2d])
+
+
+def test_blocks_begin_as_identities():
+    model = models.resnet50(zero_init_residual=True, num_classes=2)
+    assert not model.layer1[0].bn3.weight.any() and model.layer1[0].bn2.weight.all()

@@ -3,7 +3,12 @@ settings to run them with. Read by test_vision_models.py."""
 
 # Parameters, as torchvision's documentation gives them (auxiliary classifiers included).
 COUNTS = {
-    "alexnet": 61_100_840,
+    "alexnet": 61_100_840, "googlenet": 13_004_888, "inception_v3": 27_161_264,
+    "squeezenet1_0": 1_248_424, "squeezenet1_1": 1_235_496,
+    "densenet121": 7_978_856, "densenet161": 28_681_000, "densenet169": 14_149_480,
+    "densenet201": 20_013_928,
+    "shufflenet_v2_x0_5": 1_366_792, "shufflenet_v2_x1_0": 2_278_604,
+    "shufflenet_v2_x1_5": 3_503_624, "shufflenet_v2_x2_0": 7_393_996,
     "resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032,
     "resnet101": 44_549_160, "resnet152": 60_192_808, "resnext50_32x4d": 25_028_904,
     "resnext101_32x8d": 88_791_336, "resnext101_64x4d": 83_455_272,
@@ -16,6 +21,22 @@ COUNTS = {
 KEYS = {
     "alexnet": {"features.0.weight": (64, 3, 11, 11), "features.10.bias": (256,),
                 "classifier.6.bias": (1000,)},
+    "googlenet": {"inception3a.branch3.1.conv.weight": (32, 16, 3, 3), "aux2.fc1.bias": (1024,),
+                  "inception5b.branch4.1.bn.weight": (128,), "fc.weight": (1000, 1024)},
+    "inception_v3": {"Conv2d_2b_3x3.conv.weight": (64, 32, 3, 3), "AuxLogits.fc.bias": (1000,),
+                     "Mixed_6c.branch7x7dbl_4.conv.weight": (160, 160, 7, 1),
+                     "Mixed_7c.branch3x3dbl_3b.bn.running_var": (384,)},
+    "squeezenet1_0": {"features.3.squeeze.weight": (16, 96, 1, 1),
+                      "features.12.expand3x3.bias": (256,), "classifier.1.bias": (1000,)},
+    "squeezenet1_1": {"features.3.squeeze.weight": (16, 64, 1, 1),
+                      "features.10.expand1x1.bias": (192,)},
+    "densenet121": {"features.conv0.weight": (64, 3, 7, 7), "classifier.weight": (1000, 1024),
+                    "features.denseblock4.denselayer16.norm1.weight": (992,),
+                    "features.transition2.conv.weight": (256, 512, 1, 1),
+                    "features.norm5.bias": (1024,)},
+    "shufflenet_v2_x1_0": {"conv1.0.weight": (24, 3, 3, 3), "stage2.0.branch1.2.weight":
+                           (58, 24, 1, 1), "stage4.3.branch2.6.bias": (232,),
+                           "conv5.1.running_mean": (1024,)},
     "resnet18": {"conv1.weight": (64, 3, 7, 7), "bn1.num_batches_tracked": (),
                  "layer1.0.conv1.weight": (64, 64, 3, 3),
                  "layer2.0.downsample.1.running_var": (128,), "fc.weight": (1000, 512)},
@@ -31,5 +52,14 @@ RUN = {
     "resnet18": (33, {}),
     "resnet50": (32, {"zero_init_residual": True}),
     "resnext50_32x4d": (32, {"replace_stride_with_dilation": [False, True, True]}),
-    "vgg11": (32, {}),
+    "vgg11": (32, {"init_weights": False}),
+    "googlenet": (33, {"transform_input": True, "init_weights": False}),
+    "inception_v3": (75, {"init_weights": False}),
+    "squeezenet1_0": (41, {}),
+    "squeezenet1_1": (40, {}),
+    "densenet121": (32, {}),
+    "shufflenet_v2_x0_5": (33, {}),
 }  # fmt: skip
+
+# Where training needs larger images, for the auxiliary classifier.
+TRAIN_SIZE = {"inception_v3": 299}

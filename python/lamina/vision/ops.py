@@ -45,8 +45,8 @@ class Conv2dNormActivation(nn.Sequential):
 
 
 class SqueezeExcitation(nn.Module):
-    """y = x * s(fc2(a(fc1(mean of x over H and W)))) per channel (Hu et al., "Squeeze-and-Excitation
-    Networks", CVPR 2018).
+    """y = x * s(fc2(a(fc1(mean of x over H and W)))), a factor for each channel (J. Hu et al.,
+    "Squeeze-and-Excitation Networks", CVPR 2018).
 
     Args:
         input_channels: C of the images (N, C, H, W).

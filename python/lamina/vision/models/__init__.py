@@ -8,5 +8,10 @@
 
 from ._registry import get_model, get_model_builder, list_models
 from .alexnet import *
+from .densenet import *
+from .googlenet import *
+from .inception import *
 from .resnet import *
+from .shufflenetv2 import *
+from .squeezenet import *
 from .vgg import *

@@ -114,7 +114,8 @@ class ResNet(nn.Module):
     """
 
     def __init__(self, block, layers, num_classes=1000, zero_init_residual=False, groups=1,
-                 width_per_group=64, replace_stride_with_dilation=None, norm_layer=None):  # fmt: skip
+                 width_per_group=64, replace_stride_with_dilation=None,
+                 norm_layer=None):  # fmt: skip
         super().__init__()
         self._norm_layer = norm_layer or nn.BatchNorm2d
         self.inplanes, self.dilation = 64, 1
