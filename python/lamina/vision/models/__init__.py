@@ -9,8 +9,12 @@
 from ._registry import get_model, get_model_builder, list_models
 from .alexnet import *
 from .densenet import *
+from .efficientnet import *
 from .googlenet import *
 from .inception import *
+from .mobilenetv1 import *
+from .mobilenetv2 import *
+from .mobilenetv3 import *
 from .resnet import *
 from .shufflenetv2 import *
 from .squeezenet import *
