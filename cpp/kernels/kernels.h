@@ -44,6 +44,8 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 #include "kernels/args_norm.h"
 #include "kernels/args_random.h"
 #include "kernels/args_softmax.h"
+// ---- attention ---------------------------------------------------------------------------------
+#include "kernels/args_attention.h"
 // ---- convolution and pooling -------------------------------------------------------------------
 #include "kernels/args_conv.h"
 #include "kernels/args_pool.h"
@@ -73,6 +75,7 @@ struct Kernels {
   SortKernels sort;
   UpdateKernels update;
   BatchKernels batch;
+  AttentionKernels attention;
 };
 
 // The kernels of the best instruction set this CPU has, or of the one LAMINA_ISA names.

@@ -8,12 +8,14 @@
 
 from . import functional, init
 from .activation import *
+from .attention import *
 from .container import *
 from .conv import *
 from .distance import *
 from .dropout import *
 from .flatten import *
 from .fold import *
+from .generation import *
 from .linear import *
 from .loss import *
 from .module import Module
@@ -22,7 +24,9 @@ from .padding import *
 from .parameter import Buffer, Parameter
 from .parameter_list import *
 from .pooling import *
+from .positions import *
 from .sparse import *
+from .transformer import *
 
 
 def __getattr__(name: str):

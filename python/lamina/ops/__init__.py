@@ -5,6 +5,7 @@ import importlib as _importlib
 _STEMS = (
     "creation", "convert", "elementwise", "activation", "view", "reduce", "softmax", "loss", "norm",
     "matmul", "einsum", "conv", "pool", "join", "index", "scan", "sort", "dropout",
+    "attention",
 )  # fmt: skip
 
 __all__: list[str] = []

@@ -17,10 +17,12 @@ from .. import (  # noqa: F401
     padding,
     pooling,
     sparse,
+    transformer,
 )
 from .. import normalization as batchnorm
 from .. import normalization as instancenorm
 from ..activation import *
+from ..attention import MultiheadAttention
 from ..container import *
 from ..conv import *
 from ..distance import *
@@ -35,8 +37,10 @@ from ..padding import *
 from ..parameter_list import *
 from ..pooling import *
 from ..sparse import *
+from ..transformer import *
 
 for _name in ("activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten",
               "fold", "instancenorm", "linear", "loss", "module", "normalization", "padding",
-              "pooling", "sparse"):  # fmt: skip
+              "pooling", "sparse", "transformer"):  # fmt: skip
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
+activation.MultiheadAttention = MultiheadAttention  # type: ignore[attr-defined]
