@@ -120,6 +120,39 @@ def test_auxiliary_classifiers(undrawn):
     assert count(models.inception_v3(aux_logits=False)) == 23_834_568
 
 
+@pytest.mark.parametrize("blocks, million", [(3, 0.27), (5, 0.46), (7, 0.66), (9, 0.85), (18, 1.7)])
+def test_parameters_of_small_resnets_are_the_papers(blocks, million):
+    """He et al. 2016, table 6, counted with option A."""
+    assert abs(count(models.CifarResNet(blocks, projection=False)) / 1e6 - million) < 0.03
+
+
+def test_lenet_has_the_papers_sizes():
+    """LeCun et al. 1998, figure 2: C1 6@28x28, S2 6@14x14, C3 16@10x10, S4 16@5x5, C5 120."""
+    net = models.LeNet5(image_size=32, padding=0, activation=nn.Tanh, pool=nn.AvgPool2d)
+    x, shapes = lamina.randn(1, 1, 32, 32), []
+    for layer in net.features:
+        x = layer(x)
+        shapes.append(tuple(x.shape[1:]))
+    assert shapes[::3] == [(6, 28, 28), (16, 10, 10)]
+    assert shapes[2::3] == [(6, 14, 14), (16, 5, 5)]
+    assert tuple(net(lamina.randn(2, 1, 32, 32)).shape) == (2, 10)
+    assert count(net) == 61_706 and count(models.LeNet5(padding=0)) == 44_426
+    assert tuple(models.LeNet5(3, 2, (28, 20))(lamina.randn(2, 2, 28, 20)).shape) == (2, 3)
+
+
+def test_vision_transformer_with_a_convolutional_stem(in_torch):
+    def make(library):
+        stem = library.vision_transformer.ConvStemConfig
+        return library.VisionTransformer(
+            16, 4, 1, 2, 8, 16, num_classes=3,
+            conv_stem_configs=[stem(4, 3, 2), stem(6, 3, 2)],
+        )  # fmt: skip
+
+    assert [*make(models).state_dict()] == [*make(in_torch).state_dict()]
+    assert "conv_proj.conv_bn_relu_1.1.running_mean" in make(models).state_dict()
+    assert tuple(make(models)(lamina.randn(2, 3, 16, 16)).shape) == (2, 3)
+
+
 def test_every_parameter_of_a_model_learns():
     for name in ("shufflenet_v2_x0_5", "squeezenet1_1"):
         model = models.get_model(name, num_classes=3)
@@ -139,6 +172,14 @@ def test_arguments_that_do_not_fit():
         models.ShuffleNetV2([1, 2], [1, 2, 3, 4, 5])
     with pytest.raises(ValueError, match="expected 7 inception_blocks, got 1"):
         models.Inception3(inception_blocks=[nn.Conv2d])
+
+    with pytest.raises(ValueError, match="at least 12 x 12, got 11 x 28"):
+        models.LeNet5(image_size=(11, 28))
+    with pytest.raises(ValueError, match="patches of 16 pixels do not tile images of 40"):
+        models.vit_b_16(image_size=40)
+    vit = models.VisionTransformer(8, 4, 1, 2, 4, 4)
+    with pytest.raises(ValueError, match="made for images of 8 x 8, got 8 x 4"):
+        vit(lamina.zeros(1, 3, 8, 4))
 
 
 def test_blocks_begin_as_identities():

@@ -8,10 +8,12 @@
 
 from ._registry import get_model, get_model_builder, list_models
 from .alexnet import *
+from .cifar_resnet import *
 from .densenet import *
 from .efficientnet import *
 from .googlenet import *
 from .inception import *
+from .lenet import *
 from .mobilenetv1 import *
 from .mobilenetv2 import *
 from .mobilenetv3 import *
@@ -19,3 +21,4 @@ from .resnet import *
 from .shufflenetv2 import *
 from .squeezenet import *
 from .vgg import *
+from .vision_transformer import *
