@@ -153,8 +153,11 @@ def test_map_location():
         assert lamina.load(file, map_location=place, weights_only=False) == [1]
     with pytest.raises(RuntimeError, match="not available"):
         lamina.load(file, map_location="cuda")
+    for place in (lambda storage, place: storage, {"cuda:0": "cpu"}):
+        file.seek(0)
+        assert lamina.load(file, map_location=place) == [1]
     with pytest.raises(TypeError, match="map_location must be None, 'cpu'"):
-        lamina.load(file, map_location=lambda storage, place: storage)
+        lamina.load(file, map_location=3)
 
 
 def test_random_trees():
@@ -190,8 +193,8 @@ def test_random_trees():
     ({"a": [1, {"b": {1, 2}}]},
      "save: obj['a'][1]['b'] is a set, which cannot be saved; save tensors, numbers, strings and "
      "dicts, lists or tuples of them (here: list(...) of it)"),
-    ({"model": nn.Linear(1, 1)},
-     "save: obj['model'] is a Linear, which cannot be saved; save tensors, numbers, strings and "
+    ({"optimizer": lamina.optim.SGD([lamina.ones(1)])},
+     "save: obj['optimizer'] is a SGD, which cannot be saved; save tensors, numbers, strings and "
      "dicts, lists or tuples of them (here: its state_dict())"),
     (object(), "save: obj is a object, which cannot be saved; save tensors, numbers, strings and "
                "dicts, lists or tuples of them"),

@@ -49,6 +49,7 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 // ---- convolution and pooling -------------------------------------------------------------------
 #include "kernels/args_conv.h"
 #include "kernels/args_pool.h"
+#include "kernels/args_resample.h"
 // ---- indexing, sorting, gathering batches ------------------------------------------------------
 #include "kernels/args_batch.h"
 #include "kernels/args_index.h"
@@ -70,6 +71,7 @@ struct Kernels {
   RandomKernels random;
   ConvKernels conv;
   PoolKernels pool;
+  ResampleKernels resample;
   IndexKernels index;
   ScanKernels scan;
   SortKernels sort;

@@ -10,8 +10,9 @@ from .grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from .gradcheck import gradcheck, gradgradcheck
 
 __all__ = [
-    "Function", "backward", "enable_grad", "grad", "gradcheck", "gradgradcheck", "inference_mode",
-    "is_grad_enabled", "no_grad", "set_grad_enabled",
+    "Function", "Variable", "backward", "enable_grad", "functional", "grad",
+    "gradcheck", "gradgradcheck", "inference_mode", "is_grad_enabled", "no_grad",
+    "set_grad_enabled",
 ]  # fmt: skip
 
 
@@ -139,3 +140,33 @@ def _grad_fn(self: Tensor):
 
 
 Tensor.grad_fn = property(_grad_fn, doc="The operation that made this tensor; None for a leaf.")
+
+
+class _VariableType(type):
+    def __instancecheck__(cls, instance) -> bool:
+        return isinstance(instance, Tensor)
+
+
+class Variable(metaclass=_VariableType):
+    """PyTorch's older name of a tensor under autograd: ``Variable(x)`` is a tensor over the memory
+    of `x`, and every tensor is an instance.
+
+    Args:
+        requires_grad: whether its gradient is accumulated. volatile: without effect, as in
+            PyTorch.
+    """
+
+    def __new__(cls, data=None, requires_grad=False, volatile=None):
+        """The tensor."""
+        if data is None:
+            data = _core.empty((0,), _core.default_dtype())
+        if not isinstance(data, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(data).__name__}")
+        if data.requires_grad and not requires_grad:
+            return data.detach()
+        variable = data.detach()
+        variable.requires_grad = requires_grad
+        return variable
+
+
+from . import functional  # noqa: E402

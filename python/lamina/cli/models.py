@@ -13,7 +13,6 @@ import pathlib
 import sys
 
 from lamina import nn
-from lamina.vision import models as vision_models
 
 
 def mlp(shape, classes: int):
@@ -46,7 +45,9 @@ def lenet(shape, classes: int):
     C, H, W = shape
     if min(H, W) < 12:
         raise ValueError(f"model lenet: needs images of at least 12x12, got {H}x{W}; use cnn")
-    return vision_models.LeNet5(classes, C, (H, W))
+    from lamina.vision.models import LeNet5
+
+    return LeNet5(classes, C, (H, W))
 
 
 def resnet20(shape, classes: int):
@@ -54,7 +55,9 @@ def resnet20(shape, classes: int):
     C, H, W = shape
     if min(H, W) < 4:
         raise ValueError(f"model resnet20: needs images of at least 4x4, got {H}x{W}; use mlp")
-    return vision_models.resnet20(num_classes=classes, in_channels=C)
+    from lamina.vision import models
+
+    return models.resnet20(num_classes=classes, in_channels=C)
 
 
 MODELS = {"mlp": mlp, "cnn": cnn, "lenet": lenet, "resnet20": resnet20}

@@ -26,13 +26,21 @@ from .parameter_list import *
 from .pooling import *
 from .positions import *
 from .sparse import *
+<<<<<<< HEAD
 from .transformer import *
+=======
+from .upsampling import *
+>>>>>>> api
 
 
 def __getattr__(name: str):
-    """``nn.utils`` and ``nn.modules`` are imported when first used."""
-    if name in ("utils", "modules"):
+    """``nn.utils`` and others are imported when first used."""
+    if name in ("attention", "modules", "parallel", "utils"):
         import importlib
 
         return importlib.import_module(f".{name}", __name__)
+    if name == "DataParallel":
+        from .parallel import DataParallel
+
+        return DataParallel
     raise AttributeError(f"module 'lamina.nn' has no attribute {name!r}")

@@ -17,10 +17,15 @@ from .. import (  # noqa: F401
     padding,
     pooling,
     sparse,
+<<<<<<< HEAD
     transformer,
+=======
+    upsampling,
+>>>>>>> api
 )
 from .. import normalization as batchnorm
 from .. import normalization as instancenorm
+from .. import upsampling as pixelshuffle
 from ..activation import *
 from ..attention import MultiheadAttention
 from ..container import *
@@ -37,10 +42,18 @@ from ..padding import *
 from ..parameter_list import *
 from ..pooling import *
 from ..sparse import *
+<<<<<<< HEAD
 from ..transformer import *
 
 for _name in ("activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten",
               "fold", "instancenorm", "linear", "loss", "module", "normalization", "padding",
               "pooling", "sparse", "transformer"):  # fmt: skip
+=======
+from ..upsampling import *
+
+for _name in ("activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten",
+              "fold", "instancenorm", "linear", "loss", "module", "normalization", "padding",
+              "pixelshuffle",              "pooling", "sparse", "upsampling"):  # fmt: skip
+>>>>>>> api
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
 activation.MultiheadAttention = MultiheadAttention  # type: ignore[attr-defined]

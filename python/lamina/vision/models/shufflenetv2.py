@@ -14,12 +14,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-def channel_shuffle(x, groups: int):
-    """(N, C, H, W) with channel j of group i moved to place j * groups + i."""
-    n, c, h, w = x.shape
-    return x.reshape(n, groups, c // groups, h, w).transpose(1, 2).reshape(n, c, h, w)
-
-
 def _pointwise(channels: int, out: int) -> list:
     return [
         nn.Conv2d(channels, out, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True),
@@ -62,7 +56,7 @@ class InvertedResidual(nn.Module):
             out = lamina.cat((kept, self.branch2(changed)), dim=1)
         else:
             out = lamina.cat((self.branch1(x), self.branch2(x)), dim=1)
-        return channel_shuffle(out, 2)
+        return nn.functional.channel_shuffle(out, 2)
 
 
 class ShuffleNetV2(nn.Module):
