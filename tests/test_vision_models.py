@@ -153,6 +153,19 @@ def test_vision_transformer_with_a_convolutional_stem(in_torch):
     assert tuple(make(models)(lamina.randn(2, 3, 16, 16)).shape) == (2, 3)
 
 
+@pytest.mark.parametrize("bilinear", [False, True])
+def test_unet_is_pytorchs(bilinear, in_torch):
+    torch = sys.modules["torch"]
+    ours, theirs = (m.UNet(2, 3, bilinear, width=4) for m in (models, in_torch))
+    state = ours.state_dict()
+    theirs.load_state_dict({k: torch.from_numpy(v.numpy().copy()) for k, v in state.items()})
+    x = np.random.default_rng(0).standard_normal((2, 2, 37, 32)).astype(np.float32)
+    got = ours(lamina.tensor(x)).detach().numpy()
+    want = theirs(torch.from_numpy(x)).detach().numpy()
+    assert got.shape == (2, 3, 37, 32)
+    assert np.abs(got - want).max() <= 1e-4 * max(1, np.abs(want).max())
+
+
 def test_every_parameter_of_a_model_learns():
     for name in ("shufflenet_v2_x0_5", "squeezenet1_1"):
         model = models.get_model(name, num_classes=3)

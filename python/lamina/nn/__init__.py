@@ -26,11 +26,8 @@ from .parameter_list import *
 from .pooling import *
 from .positions import *
 from .sparse import *
-<<<<<<< HEAD
 from .transformer import *
-=======
 from .upsampling import *
->>>>>>> api
 
 
 def __getattr__(name: str):

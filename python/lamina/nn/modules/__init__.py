@@ -17,11 +17,8 @@ from .. import (  # noqa: F401
     padding,
     pooling,
     sparse,
-<<<<<<< HEAD
     transformer,
-=======
     upsampling,
->>>>>>> api
 )
 from .. import normalization as batchnorm
 from .. import normalization as instancenorm
@@ -42,18 +39,11 @@ from ..padding import *
 from ..parameter_list import *
 from ..pooling import *
 from ..sparse import *
-<<<<<<< HEAD
 from ..transformer import *
-
-for _name in ("activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten",
-              "fold", "instancenorm", "linear", "loss", "module", "normalization", "padding",
-              "pooling", "sparse", "transformer"):  # fmt: skip
-=======
 from ..upsampling import *
 
 for _name in ("activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten",
               "fold", "instancenorm", "linear", "loss", "module", "normalization", "padding",
-              "pixelshuffle",              "pooling", "sparse", "upsampling"):  # fmt: skip
->>>>>>> api
+              "pixelshuffle", "pooling", "sparse", "transformer", "upsampling"):  # fmt: skip
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
 activation.MultiheadAttention = MultiheadAttention  # type: ignore[attr-defined]

@@ -20,5 +20,6 @@ from .mobilenetv3 import *
 from .resnet import *
 from .shufflenetv2 import *
 from .squeezenet import *
+from .unet import *
 from .vgg import *
 from .vision_transformer import *
