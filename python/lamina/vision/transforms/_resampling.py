@@ -226,17 +226,27 @@ def rotate(img, angle, interpolation=InterpolationMode.NEAREST, expand=False, ce
         angle: degrees, counter-clockwise.
         interpolation: NEAREST or BILINEAR (Pillow also BICUBIC).
         expand: make the result large enough for the whole image (turned about its middle); False:
-            the old size.
+            the old size. Quarter turns then copy the pixels.
         center: (x, y) from the upper left corner; None: the middle.
         fill: value outside: a number, one for each channel, or None (0).
     """
     need_image("rotate", img)
     _, h, w = get_dimensions(img)
+    need_mode("rotate", interpolation, _SAMPLE)
+    if center is None and angle % 90 == 0 and (expand or h == w or angle % 180 == 0):
+        return _quarter_turns(img, int(angle // 90) % 4)
     middle = _center("rotate", center, h, w)
     matrix = inverse_matrix(middle, -angle, (0.0, 0.0), 1.0, (0.0, 0.0))
     size = turned_size(matrix, h, w) if expand else (h, w)
     points = mapped_points(lamina.tensor(matrix).reshape(1, 2, 3), *size)
     return sample("rotate", img, points, interpolation, fill)
+
+
+def _quarter_turns(img, k: int):
+    """`img` turned counter-clockwise k times by 90 degrees, 0 <= k < 4."""
+    if k % 2 == 0:
+        return img.flip((-2, -1)) if k else img.clone()
+    return img.transpose(-2, -1).flip(-2 if k == 1 else -1)
 
 
 def perspective_coefficients(startpoints, endpoints) -> list[float]:

@@ -59,6 +59,8 @@ def pil_to_tensor(pic):
     pixels = _array(pic)
     if pixels.dtype.name == "uint16":
         pixels = pixels.astype("int32")
+    if pixels.dtype.name == "bool":
+        pixels = pixels.astype("uint8") != 0  # Pillow's True is a byte of 255
     return _planes("pil_to_tensor", lamina.tensor(pixels))
 
 
