@@ -1,4 +1,4 @@
-"""Images: data sets, transforms, models and their blocks, with torchvision's names.
+"""Images: data sets, transforms, models, their blocks, and files, with torchvision's names.
 
 An image is a tensor (C, H, W); a batch of them is (B, C, H, W). Where torchvision hands a PIL
 image to a transform, lamina's data sets hand a uint8 tensor (C, H, W) with values 0 to 255; most
@@ -7,12 +7,12 @@ transforms take either.
 
 from . import datasets, transforms
 
-__all__ = ["datasets", "models", "ops", "transforms", "utils"]
+__all__ = ["datasets", "io", "models", "ops", "transforms", "utils"]
 
 
 def __getattr__(name: str):
     """The other modules are imported when first used."""
-    if name in ("models", "ops", "utils"):
+    if name in ("io", "models", "ops", "utils"):
         import importlib
 
         return importlib.import_module(f".{name}", __name__)
