@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include "core/threads.h"
+#include "ops/anomaly.h"
 #include "ops/ops.h"
 #include "python/types.h"
 #include "tape/tape.h"
@@ -107,6 +108,15 @@ void add_autograd(py::module_& m) {
   });
   m.def("grad_enabled", &grad_enabled);
   m.def("set_grad_enabled", &set_grad_enabled);
+  m.def("anomaly_mode", &anomaly_mode);
+  m.def("set_anomaly_mode", [](bool on, py::object where) {
+    if (!on) return set_anomaly_mode(false, {});
+    auto held = std::make_shared<PyFunctionRef>(std::move(where));
+    set_anomaly_mode(true, [held] {
+      py::gil_scoped_acquire lock;
+      return py::reinterpret_borrow<py::object>(held->f)().cast<std::string>();
+    });
+  });
   m.def("add_hook", [](const Tensor& t, py::function f) { return add_hook(t, hook_from(f)); });
   m.def("remove_hook", &remove_hook);
   m.def("retain_grad", &retain_grad);
