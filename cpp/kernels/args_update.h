@@ -9,7 +9,6 @@ struct UpdateArgs {
   const void* g;
   void* s[3];
   double k[8];
-  double scale;
 };
 using UpdateFn = void (*)(const UpdateArgs& a, int64_t begin, int64_t end);
 
@@ -18,16 +17,10 @@ enum SgdFlags { kSgdDecay = 1, kSgdMomentum = 2, kSgdNesterov = 4, kSgdFirst = 8
 enum AdamFlags { kAdamDecay = 1, kAdamMax = 2, kAdamKinds = 4 };
 enum RmspropFlags { kRmsDecay = 1, kRmsMomentum = 2, kRmsCentered = 4, kRmsKinds = 8 };
 enum AdagradFlags { kAdagradDecay = 1, kAdagradKinds = 2 };
-enum AdadeltaFlags { kAdadeltaDecay = 1, kAdadeltaKinds = 2 };
-enum AdamaxFlags { kAdamaxDecay = 1, kAdamaxKinds = 2 };
-enum BlendFlags { kBlendDecay = 1, kBlendPlain = 2, kBlendKinds = 4 };
 
 struct UpdateKernels {  // [kF32 or kF64][flags]
   UpdateFn sgd[2][kSgdKinds] = {};
   UpdateFn adam[2][kAdamKinds] = {};
   UpdateFn rmsprop[2][kRmsKinds] = {};
   UpdateFn adagrad[2][kAdagradKinds] = {};
-  UpdateFn adadelta[2][kAdadeltaKinds] = {};
-  UpdateFn adamax[2][kAdamaxKinds] = {};
-  UpdateFn blend[2][kBlendKinds] = {};  // nadam, radam
 };

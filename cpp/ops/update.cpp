@@ -182,82 +182,6 @@ void adagrad_launch(Call& c) {
   });
 }
 
-void adadelta_launch(Call& c) {
-  const Parts parts(c);
-  const double* const k = c.in[0].data<double>();
-  over_parameters(parts, cpu_kernels().update.adadelta, kAdamCost, [&](int i, UpdateArgs& a) {
-    count_step(parts.step(i));
-    const double values[] = {k[0], k[1], k[2], k[3], k[4] != 0 ? -1.0 : 1.0};
-    for (int j = 0; j < 5; ++j) a.k[j] = values[j];
-    return k[3] != 0 ? kAdadeltaDecay : 0;
-  });
-}
-
-void adamax_launch(Call& c) {
-  const Parts parts(c);
-  const double* const k = c.in[0].data<double>();
-  over_parameters(parts, cpu_kernels().update.adamax, kAdamCost, [&](int i, UpdateArgs& a) {
-    const double t = count_step(parts.step(i));
-    const double size = k[0] / (1 - std::pow(k[1], t));
-    const double values[] = {size, k[1], k[2], k[3], k[4], k[5] != 0 ? -1.0 : 1.0};
-    for (int j = 0; j < 6; ++j) a.k[j] = values[j];
-    return k[4] != 0 ? kAdamaxDecay : 0;
-  });
-}
-
-// What nadam and radam share: lr, beta1, beta2, eps, weight_decay, maximize, decoupled in k.
-int blend_numbers(const double* k, UpdateArgs& a, double gradient, double mean, double scale) {
-  const bool decoupled = k[6] != 0;
-  const double values[] = {gradient,
-                           mean,
-                           k[1],
-                           k[2],
-                           k[3],
-                           k[4],
-                           k[5] != 0 ? -1.0 : 1.0,
-                           decoupled ? 1 - k[0] * k[4] : 1};
-  for (int j = 0; j < 8; ++j) a.k[j] = values[j];
-  a.scale = scale;
-  return k[4] != 0 && !decoupled ? kBlendDecay : 0;
-}
-
-// nadam: mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2), P = product of mu so far;
-// p = p - lr ((1 - mu_t) / (1 - P) g + mu_t+1 / (1 - P mu_t+1) m) / (sqrt(v / (1 - beta2^t)) + eps)
-void nadam_launch(Call& c) {
-  const Parts parts(c);
-  double* const k = c.in[0].data<double>();
-  over_parameters(parts, cpu_kernels().update.blend, kAdamCost, [&](int i, UpdateArgs& a) {
-    const double t = count_step(parts.step(i));
-    auto mu = [&](double s) { return k[1] * (1 - 0.5 * std::pow(0.96, s * k[7])); };
-    double& product = k[kNumbers + i];  // a mark of 0 or 1: not known yet
-    if (t == 1 || product == 0 || product == 1) {
-      product = 1;
-      for (double s = 1; s < t; ++s) product *= mu(s);
-    }
-    const double now = mu(t), next = mu(t + 1);
-    product *= now;
-    return blend_numbers(k, a, k[0] * (1 - now) / (1 - product), k[0] * next / (1 - product * next),
-                         1 / std::sqrt(1 - std::pow(k[2], t)));
-  });
-}
-
-// radam: r = 2 / (1 - beta2) - 1, s = r - 2 t beta2^t / (1 - beta2^t);
-// s > 5: p = p - lr / (1 - beta1^t) m sqrt(1 - beta2^t) / (sqrt(v) + eps)
-//                 sqrt((s - 4) (s - 2) r / ((r - 4) (r - 2) s)),
-// else p = p - lr / (1 - beta1^t) m
-void radam_launch(Call& c) {
-  const Parts parts(c);
-  const double* const k = c.in[0].data<double>();
-  over_parameters(parts, cpu_kernels().update.blend, kAdamCost, [&](int i, UpdateArgs& a) {
-    const double t = count_step(parts.step(i)), power = std::pow(k[2], t);
-    const double size = k[0] / (1 - std::pow(k[1], t));
-    const double r = 2 / (1 - k[2]) - 1, s = r - 2 * t * power / (1 - power);
-    if (s <= 5) return blend_numbers(k, a, 0, size, 1) | kBlendPlain;
-    const double rectified = std::sqrt((s - 4) * (s - 2) * r / ((r - 4) * (r - 2) * s));
-    return blend_numbers(k, a, 0, size * rectified * std::sqrt(1 - power), 1);
-  });
-}
-
 constexpr Op step_op(const char* name, void (*launch)(Call&)) {
   Op op{.name = name, .infer = infer, .launch = launch};
   op.differentiable = false;
@@ -266,10 +190,7 @@ constexpr Op step_op(const char* name, void (*launch)(Call&)) {
 }
 const Op kSgd = step_op("sgd_step", sgd_launch), kAdam = step_op("adam_step", adam_launch),
          kRmsprop = step_op("rmsprop_step", rmsprop_launch),
-         kAdagrad = step_op("adagrad_step", adagrad_launch),
-         kAdadelta = step_op("adadelta_step", adadelta_launch),
-         kAdamax = step_op("adamax_step", adamax_launch),
-         kNadam = step_op("nadam_step", nadam_launch), kRadam = step_op("radam_step", radam_launch);
+         kAdagrad = step_op("adagrad_step", adagrad_launch);
 
 // The element type the kernels work in.
 DType working_type(const Tensor& t) {
@@ -383,15 +304,6 @@ int64_t rmsprop_step(const Tensor& numbers, const Tensors& params, const Tensors
 int64_t adagrad_step(const Tensor& numbers, const Tensors& params, const Tensors& sums,
                      const Tensors& steps) {
   return take_step(kAdagrad, numbers, params, {&sums}, &steps);
-}
-
-int64_t two_state_step(const Tensor& numbers, const Tensors& params, const Tensors& first,
-                       const Tensors& second, const Tensors& steps, const std::string& rule) {
-  const Op* const ops[] = {&kAdadelta, &kAdamax, &kNadam, &kRadam};
-  for (const Op* op : ops)
-    if (rule + "_step" == op->name)
-      return take_step(*op, numbers, params, {&first, &second}, &steps);
-  fail(ErrorKind::value, "two_state_step: unknown rule ", rule);
 }
 
 void clear_grads(const Tensors& params) {

@@ -35,11 +35,6 @@ int64_t rmsprop_step(const Tensor& numbers, const Tensors& params, const Tensors
                      const Tensors& buffers, const Tensors& means, const Tensors& steps);
 int64_t adagrad_step(const Tensor& numbers, const Tensors& params, const Tensors& sums,
                      const Tensors& steps);
-// rule: "adadelta" (lr, rho, eps, weight_decay, maximize; square averages, squared steps), "adamax"
-// (lr, beta1, beta2, eps, weight_decay, maximize; means, largest), "nadam" and "radam" (lr, beta1,
-// beta2, eps, weight_decay, maximize, decoupled, and momentum_decay in element 7; means, squares).
-int64_t two_state_step(const Tensor& numbers, const Tensors& params, const Tensors& first,
-                       const Tensors& second, const Tensors& steps, const std::string& rule);
 
 // Drops the gradients (zero_grad with set_to_none).
 void clear_grads(const Tensors& params);

@@ -3,7 +3,6 @@
 //   adam     reads p, g, m, v, writes p, m, v                28 bytes (36 with amsgrad)
 //   rmsprop  reads p, g, v (a, b), writes p, v (a, b)        20 to 36 bytes
 //   adagrad  reads p, g, v, writes p, v                      20 bytes
-//   adadelta, adamax, blend (nadam, radam): two states each  28 bytes
 // p, g and the states s[0..2] are dense with n elements; a call works on elements [begin, end).
 // Every product, sum, quotient and root is rounded once, in the order the formulas are written
 // below, so an element's bits depend neither on its position nor on how the range was split.
@@ -170,81 +169,6 @@ void adagrad(const UpdateArgs& a, int64_t begin, int64_t end) {
   });
 }
 
-// g = sign g + decay p;  v = rho v + (1 - rho) g g;  d = sqrt(a + eps) / sqrt(v + eps) g;
-// a = rho a + (1 - rho) d d;  p = p - lr d
-// k = lr, rho, eps, decay, sign;  s = v, a
-template <class V, int F>
-void adadelta(const UpdateArgs& args, int64_t begin, int64_t end) {
-  using T = Scalar<V>;
-  T* const p = static_cast<T*>(args.p);
-  const T* const g = static_cast<const T*>(args.g);
-  T *const v = static_cast<T*>(args.s[0]), *const a = static_cast<T*>(args.s[1]);
-  const V lr = set1<V>(T(args.k[0])), rho = set1<V>(T(args.k[1])),
-          fresh = set1<V>(T(1 - args.k[1])), eps = set1<V>(T(args.k[2])),
-          decay = set1<V>(T(args.k[3])), sign = set1<V>(T(args.k[4]));
-  over<V>(begin, end, [&](int64_t i, auto at) {
-    const V x = at.get(p + i);
-    const V d = penalised < V, (F & kAdadeltaDecay) != 0 > (at.get(g + i), x, sign, decay);
-    const V square = at.get(v + i) * rho + fresh * d * d;
-    at.put(v + i, square);
-    const V moved = at.get(a + i);
-    const V step = sqrt(moved + eps) / sqrt(square + eps) * d;
-    at.put(a + i, moved * rho + fresh * step * step);
-    at.put(p + i, x - lr * step);
-  });
-}
-
-// g = sign g + decay p;  m = average(m, g);  u = max(beta2 u, |g| + eps);  p = p - size m / u
-// k = size = lr / (1 - beta1^t), beta1, beta2, eps, decay, sign;  s = m, u
-template <class V, int F>
-void adamax(const UpdateArgs& a, int64_t begin, int64_t end) {
-  using T = Scalar<V>;
-  T* const p = static_cast<T*>(a.p);
-  const T* const g = static_cast<const T*>(a.g);
-  T *const m = static_cast<T*>(a.s[0]), *const u = static_cast<T*>(a.s[1]);
-  const Average<V> average(1 - a.k[1]);
-  const V size = set1<V>(T(a.k[0])), beta2 = set1<V>(T(a.k[2])), eps = set1<V>(T(a.k[3])),
-          decay = set1<V>(T(a.k[4])), sign = set1<V>(T(a.k[5]));
-  over<V>(begin, end, [&](int64_t i, auto at) {
-    const V x = at.get(p + i);
-    const V d = penalised < V, (F & kAdamaxDecay) != 0 > (at.get(g + i), x, sign, decay);
-    const V mean = average(at.get(m + i), d);
-    at.put(m + i, mean);
-    const V old = at.get(u + i) * beta2, now = abs(d) + eps;
-    const V largest = select((old > now) | (old != old), old, now);  // NaN stays
-    at.put(u + i, largest);
-    at.put(p + i, x - size * mean / largest);
-  });
-}
-
-// p = keep p (decoupled decay);  g = sign g + decay p;  m = average(m, g);
-// v = beta2 v + (1 - beta2) g g;  p = p - (a g + b m) / (sqrt(v) scale + eps), plain: p - b m
-// k = a, b, beta1, beta2, eps, decay, sign, keep, and scale
-template <class V, int F>
-void blend(const UpdateArgs& args, int64_t begin, int64_t end) {
-  using T = Scalar<V>;
-  T* const p = static_cast<T*>(args.p);
-  const T* const g = static_cast<const T*>(args.g);
-  T *const m = static_cast<T*>(args.s[0]), *const v = static_cast<T*>(args.s[1]);
-  const Average<V> average(1 - args.k[2]);
-  const V a = set1<V>(T(args.k[0])), b = set1<V>(T(args.k[1])), beta2 = set1<V>(T(args.k[3])),
-          fresh = set1<V>(T(1 - args.k[3])), eps = set1<V>(T(args.k[4])),
-          decay = set1<V>(T(args.k[5])), sign = set1<V>(T(args.k[6])), keep = set1<V>(T(args.k[7])),
-          scale = set1<V>(T(args.scale));
-  over<V>(begin, end, [&](int64_t i, auto at) {
-    const V x = at.get(p + i) * keep;
-    const V d = penalised < V, (F & kBlendDecay) != 0 > (at.get(g + i), x, sign, decay);
-    const V mean = average(at.get(m + i), d);
-    at.put(m + i, mean);
-    const V square = at.get(v + i) * beta2 + fresh * d * d;
-    at.put(v + i, square);
-    if constexpr ((F & kBlendPlain) != 0)
-      at.put(p + i, x - b * mean);
-    else
-      at.put(p + i, x - (a * d + b * mean) / (sqrt(square) * scale + eps));
-  });
-}
-
 // Every combination of flags of every kernel, for one type.
 template <int F>
 void fill_sgd(UpdateKernels& k) {
@@ -271,19 +195,6 @@ void fill_adagrad(UpdateKernels& k) {
   if constexpr (F > 0) fill_adagrad<F - 1>(k);
 }
 
-template <int F>
-void fill_others(UpdateKernels& k) {
-  if constexpr (F < kAdadeltaKinds) {
-    k.adadelta[kF32][F] = adadelta<F32, F>;
-    k.adadelta[kF64][F] = adadelta<F64, F>;
-    k.adamax[kF32][F] = adamax<F32, F>;
-    k.adamax[kF64][F] = adamax<F64, F>;
-  }
-  k.blend[kF32][F] = blend<F32, F>;
-  k.blend[kF64][F] = blend<F64, F>;
-  if constexpr (F > 0) fill_others<F - 1>(k);
-}
-
 }  // namespace
 
 void fill_update(Kernels& k) {
@@ -291,7 +202,6 @@ void fill_update(Kernels& k) {
   fill_adam<kAdamKinds - 1>(k.update);
   fill_rmsprop<kRmsKinds - 1>(k.update);
   fill_adagrad<kAdagradKinds - 1>(k.update);
-  fill_others<kBlendKinds - 1>(k.update);
 }
 
 }  // namespace lamina::LAMINA_ISA

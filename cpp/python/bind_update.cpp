@@ -3,9 +3,8 @@
 
 namespace lamina {
 static const Methods methods{
-    def<set_numbers>("set_numbers"),       def<sgd_step>("sgd_step"),
-    def<adam_step>("adam_step"),           def<rmsprop_step>("rmsprop_step"),
-    def<adagrad_step>("adagrad_step"),     def<clear_grads>("clear_grads"),
-    def<two_state_step>("two_state_step"),
+    def<set_numbers>("set_numbers"),   def<sgd_step>("sgd_step"),
+    def<adam_step>("adam_step"),       def<rmsprop_step>("rmsprop_step"),
+    def<adagrad_step>("adagrad_step"), def<clear_grads>("clear_grads"),
 };
 }  // namespace lamina

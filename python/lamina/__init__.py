@@ -55,12 +55,13 @@ __version__ = "0.1.0"
 
 _LAZY_MODULES = (
     "nn", "optim", "utils", "vision", "trainer", "metrics", "serialization", "cli", "accelerator",
-    "amp", "backends", "cpu", "cuda", "distributed", "distributions", "fft", "func", "hub", "jit",
-    "linalg", "mps", "multiprocessing", "nested", "onnx", "profiler", "sparse", "special",
-    "testing", "version", "xpu",
+    "amp", "backends", "cpu", "cuda", "distributed", "func", "hub", "jit", "mps",
+    "multiprocessing", "nested", "onnx", "profiler", "sparse", "special", "testing", "version",
+    "xpu",
 )  # fmt: skip
 _LAZY_NAMES = {
     "save": "serialization", "load": "serialization", "Trainer": "trainer", "autocast": "amp",
+    "sparse_coo_tensor": "sparse", "spmm": "sparse",
 }  # fmt: skip
 
 

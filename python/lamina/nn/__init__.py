@@ -16,6 +16,7 @@ from .dropout import *
 from .flatten import *
 from .fold import *
 from .generation import *
+from .lazy import *
 from .linear import *
 from .loss import *
 from .module import Module
@@ -32,7 +33,7 @@ from .upsampling import *
 
 def __getattr__(name: str):
     """``nn.utils`` and others are imported when first used."""
-    if name in ("attention", "modules", "parallel", "utils"):
+    if name in ("modules", "parallel", "utils"):
         import importlib
 
         return importlib.import_module(f".{name}", __name__)

@@ -5,7 +5,7 @@ import importlib as _importlib
 _STEMS = (
     "creation", "convert", "elementwise", "activation", "view", "reduce", "softmax", "loss", "norm",
     "matmul", "einsum", "conv", "pool", "join", "index", "scan", "sort", "dropout",
-    "attention", "attributes", "resize",
+    "attention", "attributes", "numeric", "resize",
 )  # fmt: skip
 
 __all__: list[str] = []

@@ -116,6 +116,20 @@ def is_set_to(self: Tensor, tensor: Tensor) -> bool:
     )
 
 
+@method
+def to_sparse(self: Tensor, sparse_dim=None):
+    """The nonzero elements as a `lamina.sparse.SparseTensor`."""
+    from ..sparse import to_sparse
+
+    return to_sparse(self, sparse_dim)
+
+
+@method
+def to_dense(self: Tensor, dtype=None, *, masked_grad=None) -> Tensor:
+    """The tensor itself (as `dtype`): it is dense."""
+    return self if dtype is None else self.to(dtype)
+
+
 # ---- in place ----------------------------------------------------------------------------------
 def _reshaped(name: str, self: Tensor, value: Tensor) -> Tensor:
     """`self` with the memory, sizes and strides of `value`."""

@@ -9,19 +9,11 @@ tensor([0.8000, 1.6000])
 """
 
 from . import lr_scheduler
-from .adadelta import Adadelta
 from .adagrad import Adagrad
 from .adam import Adam
-from .adamax import Adamax
 from .adamw import AdamW
-from .lbfgs import LBFGS
-from .nadam import NAdam
 from .optimizer import Optimizer
-from .radam import RAdam
 from .rmsprop import RMSprop
 from .sgd import SGD
 
-__all__ = [
-    "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "NAdam", "Optimizer", "RAdam",
-    "RMSprop", "lr_scheduler",
-]  # fmt: skip
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "lr_scheduler"]

@@ -39,8 +39,9 @@ def save(obj, f, *_, **__) -> None:
     (keys: str, int, float, bool, None; their order is kept, and that of an OrderedDict), lists,
     tuples, tensors of every dtype and shape, int, float, bool, str, bytes, None and lamina dtypes,
     NumPy arrays, and whole modules (the names of their classes and their attributes, no code or
-    hooks; the classes must be there when they are loaded). Views are written as tensors of their own, a Parameter as a tensor with ``requires_grad``. A
-    path is replaced in one step, see the top of this file; the ending of its name is free.
+    hooks; the classes must be there when they are loaded). Views are written as tensors of their
+    own, a Parameter as a tensor with ``requires_grad``. A path is replaced in one step,
+    see the top of this file; the ending of its name is free.
 
     Raises TypeError for anything else, with the path of keys to it; ValueError for an object that
     contains itself; OSError when the file cannot be written (the old file then stays).

@@ -156,12 +156,13 @@ class _Making:
 
     def whole_object(self, content: list):
         """An object of the named class."""
-        cls = objects.find(*content[:2], self.everything)
+        module, name, state = content
+        cls = objects.find(module, name, self.everything)
         if not isinstance(cls, type):
-            raise ValueError(f"{content[0]}.{content[1]} is not a class")
+            raise ValueError(f"{module}.{name} is not a class")
         place = len(self.whole)
         self.whole.append(None)
-        made = objects.make(cls, self.build(content[2]))
+        made = objects.make(cls, self.build(state))
         self.whole[place] = made
         return made
 
@@ -200,7 +201,7 @@ class _Making:
         if kind == "again" and isinstance(content, int) and content < len(self.whole):
             return self.whole[content]
         if kind == "global" and isinstance(content, list) and len(content) == 2:
-            return objects.find(*content, self.everything)
+            return objects.find(content[0], content[1], self.everything)
         raise ValueError(f"its tree has an entry that this version does not know: {node!r:.60}")
 
 
