@@ -44,6 +44,7 @@ CHAINS = {
     "colours": [T.ColorJitter(0.4, 0.4, 0.4, 0.1), T.RandomInvert(), T.RandomPosterize(3),
                 T.RandomSolarize(128), T.RandomAutocontrast(), T.RandomEqualize(), T.ToTensor(),
                 T.ColorJitter(saturation=(0.5, 2))],
+    "augmented": [T.RandAugment(3), T.TrivialAugmentWide(), T.ToTensor()],
     "blurred": [T.GaussianBlur(3), T.RandomAdjustSharpness(2), T.ToTensor(),
                 T.GaussianBlur((5, 3), (0.5, 1))],
 }  # fmt: skip

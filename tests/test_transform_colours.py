@@ -158,6 +158,29 @@ def test_color_jitter_takes_every_order():
     assert len(orders) == 24
 
 
+def test_augmentations_have_the_papers_ranges():
+    wide, rand = T.TrivialAugmentWide().space(40, 50), T.RandAugment().space(331, 662)
+    assert len(wide) == len(rand) == 14
+    ends = {name: magnitude(1.0) for name, (magnitude, _) in wide.items() if magnitude}
+    assert ends == {
+        "ShearX": 0.99, "ShearY": 0.99, "TranslateX": 32, "TranslateY": 32, "Rotate": 135,
+        "Brightness": 0.99, "Color": 0.99, "Contrast": 0.99, "Sharpness": 0.99, "Posterize": 2,
+        "Solarize": 0,
+    }  # fmt: skip
+    assert rand["TranslateX"][0](1.0) == pytest.approx(300) and rand["Posterize"][0](1.0) == 4
+    assert rand["Rotate"][0](0.5) == 15 and rand["Solarize"][0](0.0) == 255
+    lamina.manual_seed(0)
+    steps = [T.RandAugment(1, 0).arguments(lamina.rand(2).tolist(), 9, 9)[0] for _ in range(500)]
+    assert {name for name, _ in steps} == set(rand)
+    still = [m for name, m in steps if name in ("Rotate", "ShearX", "Brightness")]
+    assert len(still) > 50 and not any(still)  # strength 0
+    signs = {m for name, m in (T.RandAugment(1, 30).arguments(lamina.rand(2).tolist(), 9, 9)[0]
+                               for _ in range(300)) if name == "Rotate"}  # fmt: skip
+    assert signs == {-30.0, 30.0}
+    with pytest.raises(ValueError, match="magnitude must be 0 to 30, got 31"):
+        T.RandAugment(magnitude=31)
+
+
 def test_linear_transformation():
     matrix, mean = RNG.random((12, 12)), RNG.random(12)
     x = RNG.random((5, 3, 2, 2))

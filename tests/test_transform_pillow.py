@@ -141,6 +141,14 @@ def test_functions():
         F.adjust_hue(img, 2)
 
 
+def test_augmentations_of_pillow_images():
+    lamina.manual_seed(0)
+    for transform in (T.RandAugment(), T.TrivialAugmentWide(fill=128)):
+        for _ in range(30):
+            y = transform(picture(BYTES))
+            assert y.mode == "RGB" and y.size == (30, 24)
+
+
 def test_palettes_stay():
     img = picture(BYTES[0] % 4, "P")
     img.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])

@@ -14,6 +14,7 @@ from . import functional
 from ._base import Compose, Lambda, RandomApply, RandomChoice, RandomOrder, Transform
 from ._chain import can_batch, make_batch
 from ._images import InterpolationMode
+from .augment import RandAugment, TrivialAugmentWide
 from .colours import (
     ColorJitter,
     GaussianBlur,
@@ -55,9 +56,10 @@ from .resampling import (
 __all__ = [
     "CenterCrop", "ColorJitter", "Compose", "ConvertImageDtype", "FiveCrop", "GaussianBlur",
     "Grayscale", "InterpolationMode", "Lambda", "LinearTransformation", "Normalize", "PILToTensor",
-    "Pad", "RandomAdjustSharpness", "RandomAffine", "RandomApply", "RandomAutocontrast",
-    "RandomChoice", "RandomCrop", "RandomEqualize", "RandomErasing", "RandomGrayscale",
-    "RandomHorizontalFlip", "RandomInvert", "RandomOrder", "RandomPerspective", "RandomPosterize",
-    "RandomResizedCrop", "RandomRotation", "RandomSolarize", "RandomVerticalFlip", "Resize",
-    "TenCrop", "ToPILImage", "ToTensor", "Transform", "can_batch", "functional", "make_batch",
+    "Pad", "RandAugment", "RandomAdjustSharpness", "RandomAffine", "RandomApply",
+    "RandomAutocontrast", "RandomChoice", "RandomCrop", "RandomEqualize", "RandomErasing",
+    "RandomGrayscale", "RandomHorizontalFlip", "RandomInvert", "RandomOrder", "RandomPerspective",
+    "RandomPosterize", "RandomResizedCrop", "RandomRotation", "RandomSolarize",
+    "RandomVerticalFlip", "Resize", "TenCrop", "ToPILImage", "ToTensor", "Transform",
+    "TrivialAugmentWide", "can_batch", "functional", "make_batch",
 ]  # fmt: skip
