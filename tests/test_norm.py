@@ -166,3 +166,12 @@ def test_errors():
         F.group_norm(lamina.randn(1, 4), 4)
     with pytest.raises(ValueError, match="expected more than 1 spatial element"):
         F.instance_norm(lamina.randn(2, 3, 1))
+
+
+def test_the_gradients_of_an_empty_batch_are_zero():
+    junk = lamina.full((3,), 7.0)  # what the gradients' memory may hold
+    del junk
+    w, b = (lamina.ones(3, requires_grad=True) for _ in range(2))
+    mean, var = stats(3)
+    F.batch_norm(lamina.zeros(0, 3), mean, var, w, b, training=False).sum().backward()
+    assert w.grad.tolist() == b.grad.tolist() == [0, 0, 0]

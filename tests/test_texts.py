@@ -1,5 +1,5 @@
 """Numbers printed in five teaching texts: linear algebra, probability, numerics, optimisation.
-(Networks, convolution and training: test_texts_networks.py.)
+(Networks: test_texts_networks.py; training: test_texts_training.py.)
 
 Each test names the text and the place. Where a text is wrong, or prints no answer, the right value
 stands here and a comment says so. The texts:

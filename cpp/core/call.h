@@ -6,7 +6,9 @@
 #pragma once
 #include <any>
 #include <cstddef>
+#include <memory>
 #include <new>
+#include <string>
 #include <type_traits>
 
 #include "core/tensor.h"
@@ -76,7 +78,8 @@ struct Call : RefCounted {
   SmallVec<DType, 1> out_dtypes;
   std::any extra;  // state of calls made outside C++ (autograd.Function)
   std::unique_ptr<std::vector<std::pair<int64_t, std::pair<uint32_t, TensorHook>>>> hooks;
-  bool freed = false;  // backward ran without retain_graph
+  std::unique_ptr<std::string> module;  // anomaly mode: where it was recorded
+  bool freed = false;                   // backward ran without retain_graph
   int arg_size = 0;
   alignas(16) unsigned char arg_bytes[kArgBytes];
 

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "core/threads.h"
+#include "ops/anomaly.h"
 #include "ops/ops.h"
 
 namespace lamina {
@@ -108,6 +109,7 @@ bool overlaps(const Tensor& a, const Tensor& b) {
 void note_outputs(const CallRef& call, const Outputs& outputs) {
   Call& c = *call;
   c.sequence = g_sequence.fetch_add(1, std::memory_order_relaxed);
+  if (anomaly_mode()) c.module.reset(new std::string(running_module()));
   const uint32_t keep = c.saves().outputs;
   for (int i = 0; i < outputs.size(); ++i) {
     const Tensor& t = outputs[i];
@@ -134,9 +136,11 @@ Outputs run(const CallRef& call) {
   if (recording) check_rule(c);
   c.op->infer(c);
   for (Tensor& t : c.out)
-    if (!t->storage) t->storage = allocate(size_t(t.numel()) * item_size(t.dtype()), t.device());
+    if (!t->storage) give_storage(t);
   if (call_observer) call_observer(call);
+  const OutputCheck look(c);
   launch(c);
+  for (const Tensor& t : c.out) look(t);
   if (c.op->writes || c.op->written)
     for (int i = 0; i < c.in.size(); ++i)
       if (c.in[i].defined() && c.writes(i)) ++c.in[i]->storage->version;
@@ -191,8 +195,9 @@ Tensor run_into(const CallRef& call, const Tensor& into) {
   if (recording) note_sources(c, &into);
   std::swap(c.in, inputs);
   if (call_observer) call_observer(call);
+  const OutputCheck look(c);
   if (via_copy) {
-    made->storage = allocate(size_t(made.numel()) * item_size(from));
+    give_storage(made);
     launch(c);
     GradMode off(false);
     copy_(into, made);
@@ -201,6 +206,7 @@ Tensor run_into(const CallRef& call, const Tensor& into) {
     launch(c);
     ++into->storage->version;
   }
+  look(into);
   if (recording) {
     std::swap(c.in, inputs);
     record_in_place(call, into);

@@ -2,6 +2,8 @@
 // same formula is written in differentiable ops, the statistics as functions of x.
 #include "ops/norm.h"
 
+#include <cstring>
+
 #include "core/threads.h"
 #include "ops/ops.h"
 
@@ -82,7 +84,11 @@ void grad_launch(Call& c) {
   k.gx = a.gx ? c.out[0].data() : nullptr;
   k.gweight = a.gweight ? c.out[1].data() : nullptr;
   k.gbias = a.gbias ? c.out[2].data() : nullptr;
-  if (x.numel() == 0) return;
+  if (x.numel() == 0) {
+    for (Tensor& t : c.out)
+      if (t.numel()) std::memset(t.data(), 0, size_t(t.numel() * item_size(t.dtype())));
+    return;
+  }
   const BatchNormFn run = cpu_kernels().norm.batch_norm_grad[compute_type(x.dtype())];
   over_channels(k, 0.35, [&](int64_t b, int64_t e) { run(k, b, e); });
 }

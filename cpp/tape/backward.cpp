@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "ops/anomaly.h"
 #include "ops/ops.h"
 #include "tape/tape.h"
 
@@ -186,7 +187,11 @@ class Engine {
     {
       Restore restore{c, hidden};
       Vjp vjp(c, p.g.begin(), gins.begin());
-      c.op->vjp(vjp);
+      {
+        const AnomalyPause pause;  // the gradients are searched instead
+        c.op->vjp(vjp);
+      }
+      if (anomaly_mode()) check_gradients(c, p.g.begin(), p.g.size(), gins.begin());
     }
     if (!options_.retain_graph) {
       const Saves saves = c.saves();

@@ -10,6 +10,7 @@ import os
 
 from .. import _core
 from .._core import Tensor
+from ..autograd import anomaly_mode
 from ._convert import Convert
 from ._hooks import BackwardHooks, HookDict, RemovableHandle
 from ._state import State
@@ -344,3 +345,26 @@ class Module(Tree, State, Convert):
             return f"{self._get_name()}({extra})"
         inside = "\n  " + "\n  ".join(lines) + "\n" if lines else ""
         return f"{self._get_name()}({inside})"
+
+
+# ---- anomaly mode: every module says when it runs ------------------------------------------------
+def _child_name(parent: Module, module: Module) -> str:
+    return next((n for n, m in parent._modules.items() if m is module), type(module).__name__)
+
+
+def _tracked_call(self, *args, **kwargs):
+    anomaly_mode.entered(self, _child_name)
+    try:
+        return _plain_call(self, *args, **kwargs)
+    finally:
+        anomaly_mode.left()
+
+
+_plain_call = Module.__call__
+
+
+def _track(on: bool) -> None:
+    Module.__call__ = _tracked_call if on else _plain_call  # type: ignore[method-assign]
+
+
+anomaly_mode.on_change(_track)

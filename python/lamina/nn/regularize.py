@@ -125,8 +125,8 @@ class StochasticDepth(Module):
     """Drops the branch of a residual block as a whole: ``y = x + StochasticDepth(p, mode)(F(x))``
     (Huang et al., "Deep networks with stochastic depth", ECCV 2016).
 
-    mode: "batch", one draw for all samples, or "row", one for each. The arguments are torchvision's;
-    `stochastic_depth_rates` gives the rates of a network's blocks.
+    mode: "batch", one draw for all samples, or "row", one for each. The arguments are
+    torchvision's; `stochastic_depth_rates` gives the rates of a network's blocks.
     """
 
     def __init__(self, p: float, mode: str):

@@ -19,7 +19,8 @@ def decay_groups(named_parameters: Iterable[tuple[str, Tensor]], weight_decay: f
 
     >>> optimizer = optim.AdamW(optim.decay_groups(model.named_parameters(), 0.01), lr=1e-3)
     """
-    decayed, kept = [], []
+    decayed: list[Tensor] = []
+    kept: list[Tensor] = []
     for name, p in named_parameters:
         if p.requires_grad:
             plain = p.dim() >= 2 and not any(s in name for s in skip)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib as _importlib
 
-_LAZY = ("attacks", "data", "mixing")
+_LAZY = (
+    "attacks", "checkpoint", "data", "dlpack", "mixing", "model_zoo", "tensorboard", "_pytree",
+)  # fmt: skip
 
 
 def __getattr__(name: str):

@@ -1,6 +1,7 @@
-"""Helpers around parameters: clipping gradients, parameters as one vector, computed weights."""
+"""Helpers: clipping gradients, parameters as one vector, computed weights, sequences of different
+lengths."""
 
-from . import parametrizations, parametrize
+from . import parametrizations, parametrize, rnn
 from .clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
