@@ -1,6 +1,6 @@
-"""Numbers printed in five teaching texts: networks and convolution. (The texts' names: test_texts.py;
-regularisation and training: test_texts_training.py.) Where a text is wrong, the right value stands
-here and a comment says so; answers that no text prints are marked."""
+"""Numbers printed in five teaching texts: networks and convolution. (The texts' names:
+test_texts.py; regularisation and training: test_texts_training.py.) Where a text is wrong, the
+right value stands here and a comment says so; answers that no text prints are marked."""
 
 from __future__ import annotations
 
