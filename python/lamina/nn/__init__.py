@@ -27,8 +27,8 @@ from .padding import *
 from .parameter import Buffer, Parameter
 from .parameter_list import *
 from .pooling import *
-from .recurrent import *
 from .positions import *
+from .recurrent import *
 from .regularize import *
 from .sparse import *
 from .transformer import *

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib as _importlib
 
 _LAZY = (
-    "attacks", "checkpoint", "data", "dlpack", "mixing", "model_zoo", "tensorboard", "_pytree",
+    "attacks", "checkpoint", "data", "decomposition", "dlpack", "mixing", "model_zoo",
+    "tensorboard", "_pytree",
 )  # fmt: skip
 
 

@@ -9,8 +9,6 @@ transforms).
 
 from __future__ import annotations
 
-import random as _random
-
 from .._core import Tensor
 from ..random import randint, randperm
 
@@ -22,7 +20,9 @@ def beta(a: float, b: float) -> float:
     both are positive."""
     if not (a > 0 and b > 0):
         raise ValueError(f"beta: parameters must be positive, got {a} and {b}")
-    return _random.Random(int(randint(0, 1 << 62, ()))).betavariate(a, b)
+    from ..distributions import Beta
+
+    return Beta(float(a), float(b)).sample().item()
 
 
 def mixup(x: Tensor, y: Tensor, alpha: float = 0.4):

@@ -119,7 +119,8 @@ def generalized_box_iou_loss(boxes1, boxes2, reduction: str = "none", eps: float
         return loss
     if reduction not in ("mean", "sum"):
         raise ValueError(
-            f"generalized_box_iou_loss: reduction must be 'none', 'mean' or 'sum', got {reduction!r}"
+            "generalized_box_iou_loss: reduction must be 'none', 'mean' or 'sum', got "
+            f"{reduction!r}"
         )
     if reduction == "sum":
         return loss.sum()
