@@ -131,17 +131,24 @@ void add_machine(py::module_& m) {
   m.def("set_default_dtype", [](py::object d) { set_default_dtype(dtype_from_python(d.ptr())); });
 }
 
+// The bytes of a dense tensor, writable, in place; a memoryview of them keeps the tensor alive.
+struct Bytes {
+  Tensor t;
+};
+
 void add_conversion(py::module_& m) {
   m.def("tensor", [](py::object data, py::object dtype) {
     return tensor_from_python(
         data.ptr(), dtype.is_none() ? std::nullopt : std::optional(dtype_from_python(dtype.ptr())));
   });
-  // The bytes of a dense tensor, writable, in place. Valid while the tensor lives.
+  py::class_<Bytes>(m, "_Bytes", py::buffer_protocol()).def_buffer([](Bytes& b) {
+    static unsigned char none;
+    const py::ssize_t n = b.t.numel() * item_size(b.t.dtype());
+    return py::buffer_info(n ? b.t.data<unsigned char>() : &none, n);
+  });
   m.def("bytes_of", [](const Tensor& t) {
     check(t.is_contiguous(), ErrorKind::runtime, "bytes_of: the tensor must be contiguous");
-    const int64_t bytes = t.numel() * item_size(t.dtype());
-    static char none;
-    return py::memoryview::from_memory(bytes ? t.data() : &none, py::ssize_t(bytes));
+    return py::memoryview(py::cast(Bytes{t}));
   });
   m.def("from_buffer", [](py::object array) { return from_buffer(array.ptr()); });
   m.def("to_dlpack",

@@ -88,6 +88,7 @@ for _name, _doc in {
     "erfc": "1 - erf(x), exact for large x.",
     "erfinv": "Inverse of erf on (-1, 1).",
     "lgamma": "log |Gamma(x)|.",
+    "digamma": "The derivative of log |Gamma(x)|.",
     "sigmoid": "1 / (1 + e^-x).",
     "relu": "max(x, 0); its derivative at 0 is 0.",
     "floor": "Largest integer not above x.",
