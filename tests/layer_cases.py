@@ -163,6 +163,37 @@ def learned() -> list[Case]:
     ]  # fmt: skip
 
 
+def upwards() -> list[Case]:
+    """Transposed convolutions, and layers that resize images."""
+    one = [
+        ((3, 4, 3), {}, 5), ((4, 6, 3), {"groups": 2, "stride": 2}, 4),
+        ((3, 2, 4), {"padding": 2, "dilation": 2, "bias": False}, 6),
+        ((4, 4, 3), {"groups": 4, "stride": 3, "padding": 1, "output_padding": 2}, 4),
+        ((3, 2, 3), {"stride": 2, "output_padding": 1, "dilation": 2}, 4),
+    ]  # fmt: skip
+    cases = [case("ConvTranspose1d", *a, shape=(a[0], n), **k) for a, k, n in one]
+    cases += [case("ConvTranspose2d", *a, shape=(a[0], n, n + 1), **k) for a, k, n in one]
+    # several dimensions, and (below) sizes that are not whole multiples
+    few = {"unbatched": False, "batches": FEW}
+    for mode in ("linear", "nearest", "nearest-exact"):
+        cases.append(case("Upsample", scale_factor=1.7, mode=mode, shape=(2, 5), **few))
+    for mode in ("bilinear", "bicubic"):
+        for align in (False, True):
+            cases.append(case("Upsample", size=(7, 3), mode=mode, align_corners=align,
+                              shape=(2, 4, 5), **few))  # fmt: skip
+    return cases + [
+        case("ConvTranspose2d", 2, 3, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 3),
+             shape=(2, 4, 5)),
+        case("Upsample", scale_factor=(2.0, 0.5), shape=(2, 4, 5), **few),
+        case("Upsample", size=5, mode="trilinear", shape=(2, 3, 4, 2), **few),
+        case("UpsamplingNearest2d", scale_factor=2, shape=(2, 3, 4), **few),
+        case("UpsamplingBilinear2d", size=(5, 2), shape=(2, 3, 4), **few),
+        case("PixelShuffle", 2, shape=(8, 2, 3), batches=FEW),
+        case("PixelUnshuffle", 2, shape=(2, 4, 6), batches=FEW),
+        case("ChannelShuffle", 2, shape=(4, 2, 3), unbatched=False, batches=FEW),
+    ]  # fmt: skip
+
+
 def norms() -> list[Case]:
     """Normalisation and dropout."""
     cases = []
@@ -309,4 +340,6 @@ def attention() -> list[Case]:
     ]  # fmt: skip
 
 
-CASES = [*activations(), *learned(), *norms(), *windows(), *losses(), *attention()]
+CASES = [
+    *activations(), *learned(), *upwards(), *norms(), *windows(), *losses(), *attention(),
+]  # fmt: skip
