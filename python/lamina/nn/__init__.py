@@ -25,8 +25,8 @@ from .padding import *
 from .parameter import Buffer, Parameter
 from .parameter_list import *
 from .pooling import *
-from .recurrent import *
 from .positions import *
+from .recurrent import *
 from .sparse import *
 from .transformer import *
 from .upsampling import *
