@@ -8,12 +8,14 @@
 
 from . import functional, init
 from .activation import *
+from .attention import *
 from .container import *
 from .conv import *
 from .distance import *
 from .dropout import *
 from .flatten import *
 from .fold import *
+from .generation import *
 from .lazy import *
 from .linear import *
 from .loss import *
@@ -23,7 +25,10 @@ from .padding import *
 from .parameter import Buffer, Parameter
 from .parameter_list import *
 from .pooling import *
+from .recurrent import *
+from .positions import *
 from .sparse import *
+from .transformer import *
 from .upsampling import *
 
 
