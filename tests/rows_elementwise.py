@@ -18,16 +18,6 @@ def sigmoid(x):
     return np.where(x >= 0, 1, e) / (1 + e)
 
 
-def polygamma(n, x):
-    """The n-th derivative of digamma: 1000 terms of its series, then Euler and Maclaurin's sum."""
-    terms = np.asarray(x)[..., None] + np.arange(1000.0)
-    far = x + 1000.0
-    if n == 0:
-        return np.log(far) - 1 / (2 * far) - 1 / (12 * far**2) - (1 / terms).sum(-1)
-    tail = 1 / (n * far**n) + 1 / (2 * far ** (n + 1)) + (n + 1) / (12 * far ** (n + 2))
-    return (-1) ** (n + 1) * math.factorial(n) * ((terms ** -(n + 1.0)).sum(-1) + tail)
-
-
 def softplus(x):
     return np.logaddexp(x, 0)
 
@@ -100,10 +90,6 @@ ROWS = [
     one("erfc", _erfc),
     Row("erfinv", lambda m, x: m.erf(m.erfinv(x)), lambda x: x, lambda n: [(3, n)], (-0.95, 0.95)),
     one("lgamma", _lgamma, (0.2, 9), tol=5e-6),
-    one("digamma", lambda x: polygamma(0, x), (0.2, 9), tol=5e-6),
-    one("trigamma", lambda x: polygamma(1, x), (0.2, 9), fn=lambda m, x: m.polygamma(1, x),
-        torch=False),  # whose series stops at 5e-10
-    one("polygamma_3", lambda x: polygamma(3, x), (0.2, 9), fn=lambda m, x: m.polygamma(3, x)),
     one("sigmoid", sigmoid, (-9, 9)),
     one("relu", lambda x: np.maximum(x, 0), away(-3, 3, 0)),
     one("floor", np.floor, away(-3, 3, -2, -1, 0, 1, 2), **flat),

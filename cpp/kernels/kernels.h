@@ -45,9 +45,14 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 #include "kernels/args_norm.h"
 #include "kernels/args_random.h"
 #include "kernels/args_softmax.h"
+// ---- attention ---------------------------------------------------------------------------------
+#include "kernels/args_attention.h"
 // ---- convolution and pooling -------------------------------------------------------------------
 #include "kernels/args_conv.h"
 #include "kernels/args_pool.h"
+// ---- recurrent networks ------------------------------------------------------------------------
+#include "kernels/args_recurrent.h"
+#include "kernels/args_resample.h"
 // ---- indexing, sorting, gathering batches ------------------------------------------------------
 #include "kernels/args_batch.h"
 #include "kernels/args_index.h"
@@ -70,11 +75,14 @@ struct Kernels {
   GammaKernels gamma;
   ConvKernels conv;
   PoolKernels pool;
+  RecurrentKernels recurrent;
+  ResampleKernels resample;
   IndexKernels index;
   ScanKernels scan;
   SortKernels sort;
   UpdateKernels update;
   BatchKernels batch;
+  AttentionKernels attention;
 };
 
 // The kernels of the best instruction set this CPU has, or of the one LAMINA_ISA names.

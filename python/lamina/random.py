@@ -197,7 +197,7 @@ def _bounds(name, low, high):
     return low, width - (1 << 64) if width >> 63 else width
 
 
-def randint(low, high=None, size=None, *, generator=None, out=None, dtype=None, device=None,
+def randint(low=0, high=None, size=None, *, generator=None, out=None, dtype=None, device=None,
             requires_grad=False, **named):  # fmt: skip
     """Integers uniform on [low, high): ``randint(high, size)`` or ``randint(low, high, size)``.
 
@@ -205,6 +205,8 @@ def randint(low, high=None, size=None, *, generator=None, out=None, dtype=None, 
     """
     if size is None:
         low, high, size = (0, low, high) if high is not None else (0, low, None)
+    elif high is None:
+        low, high = 0, low
     if size is None:
         raise TypeError("randint: size is missing; call randint(high, size)")
     y = _core.random_integers(

@@ -5,7 +5,7 @@ import importlib as _importlib
 _STEMS = (
     "creation", "convert", "elementwise", "special", "activation", "view", "reduce", "softmax",
     "loss", "norm", "matmul", "linalg", "einsum", "conv", "pool", "join", "index", "scan", "sort",
-    "dropout",
+    "dropout", "recurrent", "attention", "arithmetic", "attributes", "numeric", "resize",
 )  # fmt: skip
 
 __all__: list[str] = []

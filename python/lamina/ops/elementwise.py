@@ -49,7 +49,7 @@ def _unary(name: str, doc: str, *, core: str | None = None, aliases: tuple = ())
         __all__.append(n)
         call = getattr(_core, (core or name) + "_")
 
-        def in_place(self: Tensor, _call=call) -> Tensor:
+        def in_place(self: Tensor, *, _call=call) -> Tensor:
             return _call(self)
 
         in_place.__name__ = n + "_"
@@ -151,7 +151,7 @@ def _binary(name: str, doc: str, *, core: str | None = None, aliases: tuple = ()
         setattr(Tensor, n, function)
         __all__.append(n)
 
-        def in_place(self: Tensor, other, _call=call) -> Tensor:
+        def in_place(self: Tensor, other, *, _call=call) -> Tensor:
             return _call(self, other)
 
         in_place.__name__ = n + "_"

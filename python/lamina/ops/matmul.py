@@ -44,6 +44,15 @@ if os.environ.get("LAMINA_BLAS", "own") == "openblas":
     locate_blas()
 
 
+def _sparse(error: TypeError, input, other) -> Tensor:
+    """The product when an operand is sparse; otherwise the error stays."""
+    if getattr(input, "is_sparse", False) or getattr(other, "is_sparse", False):
+        from ..sparse import mm
+
+        return mm(input, other)
+    raise error
+
+
 # ---- products of two tensors --------------------------------------------------------------------
 @method
 def matmul(input: Tensor, other: Tensor, *, out=None) -> Tensor:
@@ -57,13 +66,19 @@ def matmul(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     >>> lamina.tensor([[1.0, 2.0], [3.0, 4.0]]) @ lamina.tensor([1.0, 1.0])
     tensor([3., 7.])
     """
-    return _write(out, _core.matmul(input, other))
+    try:
+        return _write(out, _core.matmul(input, other))
+    except TypeError as error:
+        return _sparse(error, input, other)
 
 
 @method
 def mm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
     """The product of two matrices: (M, K) and (K, N) give (M, N). See `matmul`."""
-    return _write(out, _core.mm(input, mat2))
+    try:
+        return _write(out, _core.mm(input, mat2))
+    except TypeError as error:
+        return _sparse(error, input, mat2)
 
 
 @method

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib as _importlib
 
+_LAZY = ("checkpoint", "data", "dlpack", "model_zoo", "tensorboard", "_pytree")
+
 
 def __getattr__(name: str):
-    if name == "data":
-        return _importlib.import_module(".data", __name__)
+    if name in _LAZY:
+        return _importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module 'lamina.utils' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""What values pixels have: conversion, normalisation, erasing, grey."""
+"""What values pixels have: conversion, normalisation, erasing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import lamina
 
 from . import functional
-from ._base import Transform, need_probability, pick
+from ._base import Transform, need_probability
 
 
 class ToTensor(Transform):
@@ -31,8 +31,67 @@ class ToTensor(Transform):
         return True
 
 
+class PILToTensor:
+    """A Pillow image as a tensor (C, H, W) with its values as they are; see
+    `functional.pil_to_tensor`."""
+
+    def __call__(self, pic):
+        return functional.pil_to_tensor(pic)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class ToPILImage:
+    """A tensor (C, H, W) or NumPy array (H, W, C) as a Pillow image; see
+    `functional.to_pil_image`."""
+
+    def __init__(self, mode=None):
+        self.mode = mode
+
+    def __call__(self, pic):
+        return functional.to_pil_image(pic, self.mode)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({'' if self.mode is None else f'mode={self.mode}'})"
+
+
+class LinearTransformation(Transform):
+    """y = (x - mean) M, the image x as a row of C * H * W numbers: whitening, for example.
+
+    Args:
+        transformation_matrix: float (D, D), D = C * H * W.
+        mean_vector: float (D).
+
+    Raises ValueError for other shapes, or images of another size.
+    """
+
+    pictures = False
+
+    def __init__(self, transformation_matrix, mean_vector):
+        shape = tuple(transformation_matrix.shape)
+        if len(shape) != 2 or shape[0] != shape[1] or tuple(mean_vector.shape) != shape[:1]:
+            raise ValueError(
+                f"LinearTransformation: expected a matrix (D, D) and a mean (D), got {shape} and "
+                f"{tuple(mean_vector.shape)}"
+            )
+        self.transformation_matrix, self.mean_vector = transformation_matrix, mean_vector
+
+    def apply(self, x, draws):
+        count = x[0].numel() if len(x) else len(self.mean_vector)
+        if count != len(self.mean_vector):
+            raise ValueError(
+                f"LinearTransformation: made for {len(self.mean_vector)} numbers, got images "
+                f"{tuple(x.shape[1:])}"
+            )
+        flat = x.reshape(-1, count) - self.mean_vector
+        return (flat @ self.transformation_matrix).reshape(tuple(x.shape))
+
+
 class ConvertImageDtype(Transform):
     """Another dtype with scaled values; see `functional.convert_image_dtype`."""
+
+    pictures = False
 
     def __init__(self, dtype=lamina.float32):
         self.dtype = dtype
@@ -57,6 +116,8 @@ class Normalize(Transform):
     Raises ValueError for a zero in std or numbers that do not fit the channels, TypeError for
     integer images.
     """
+
+    pictures = False
 
     def __init__(self, mean, std, inplace: bool = False):
         self.mean, self.std, self.inplace = mean, std, inplace
@@ -93,33 +154,6 @@ def _is_list(value) -> bool:
     return isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) == 1
 
 
-class Grayscale(Transform):
-    """Grey images of 1 or 3 equal channels; see `functional.rgb_to_grayscale`."""
-
-    def __init__(self, num_output_channels: int = 1):
-        self.num_output_channels = num_output_channels
-
-    def apply(self, x, draws):
-        return functional.rgb_to_grayscale(x, self.num_output_channels)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(num_output_channels={self.num_output_channels})"
-
-
-class RandomGrayscale(Transform):
-    """Takes the colours of each image away with probability p; the channels stay."""
-
-    def __init__(self, p: float = 0.1):
-        self.p = need_probability("RandomGrayscale", p)
-
-    def apply(self, x, draws):
-        chosen = draws.uniform(1)[:, 0] < self.p
-        return pick(chosen, functional.rgb_to_grayscale(x, int(x.shape[1])), x)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(p={self.p})"
-
-
 class RandomErasing(Transform):
     """Erases a random rectangle of each image with probability p (Zhong et al., AAAI 2020).
 
@@ -133,6 +167,8 @@ class RandomErasing(Transform):
     A rectangle that does not fit is drawn again, up to ten times. Raises TypeError or ValueError
     for arguments of another kind or out of order.
     """
+
+    pictures = False
 
     def __init__(self, p=0.5, scale=(0.02, 0.33), ratio=(0.3, 3.3), value=0, inplace=False):
         self.p = need_probability("RandomErasing", p)
