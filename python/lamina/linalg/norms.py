@@ -92,7 +92,7 @@ def cond(A, p=None, *, out=None) -> Tensor:
     return write(out, _core.where(info != 0, math.inf, value))
 
 
-def matrix_rank(A, *, atol=None, rtol=None, hermitian=False, tol=None, out=None) -> Tensor:
+def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None, out=None) -> Tensor:
     """How many singular values (|eigenvalues| with `hermitian`) exceed max(atol, rtol s_max).
 
     A: (..., m, n); int64 (...). atol (or `tol`) is 0 and, unless atol is given, rtol is

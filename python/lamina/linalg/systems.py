@@ -133,15 +133,16 @@ def _eps(A) -> float:
     return 2.0**-52 if A.dtype is _core.float64 else 2.0**-23
 
 
-def pinv(A, *, atol=None, rtol=None, hermitian=False, out=None) -> Tensor:
+def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None) -> Tensor:
     """The Moore-Penrose inverse (..., n, m) of A (..., m, n).
 
     Singular values <= max(atol, rtol s_max) count as 0; atol 0 and, unless atol is given,
-    rtol = eps max(m, n) by default (numbers). With `hermitian` only the lower triangle is read.
-    The gradient holds while the rank does not change (Golub and Pereyra, 1973).
+    rtol = eps max(m, n) by default (numbers; `rcond` is rtol's old name). With `hermitian`
+    only the lower triangle is read. The gradient holds while the rank does not change (Golub and Pereyra, 1973).
     """
     if hermitian:
         A = A.tril() + A.tril(-1).mT
+    rtol = rcond if rtol is None else rtol
     if rtol is None:
         rtol = 0.0 if atol is not None and float(atol) > 0 else _eps(A) * max(A.shape[-2:])
     value, info = call("linalg_pinv", A, float(atol or 0.0), float(rtol))
