@@ -138,7 +138,8 @@ def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None) -> T
 
     Singular values <= max(atol, rtol s_max) count as 0; atol 0 and, unless atol is given,
     rtol = eps max(m, n) by default (numbers; `rcond` is rtol's old name). With `hermitian`
-    only the lower triangle is read. The gradient holds while the rank does not change (Golub and Pereyra, 1973).
+    only the lower triangle is read. The gradient holds while the rank does not change (Golub and
+    Pereyra, 1973).
     """
     if hermitian:
         A = A.tril() + A.tril(-1).mT
