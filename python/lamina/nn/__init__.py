@@ -9,6 +9,7 @@
 from . import functional, init
 from .activation import *
 from .attention import *
+from .batch_statistics import *
 from .container import *
 from .conv import *
 from .distance import *
@@ -19,6 +20,7 @@ from .generation import *
 from .lazy import *
 from .linear import *
 from .loss import *
+from .loss_extra import *
 from .module import Module
 from .normalization import *
 from .padding import *
@@ -27,6 +29,7 @@ from .parameter_list import *
 from .pooling import *
 from .positions import *
 from .recurrent import *
+from .regularize import *
 from .sparse import *
 from .transformer import *
 from .upsampling import *
