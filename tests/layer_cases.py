@@ -15,7 +15,8 @@ class Case:
     inputs: (kind, shape without the batch) of each input; kinds as in `draw`.
     unbatched: the inputs without a batch dimension are valid too. batches: sizes of the batch.
     random: training draws random numbers, so only evaluation can be compared.
-    tol: of float64; PyTorch works out some constants in float32."""
+    tol: of float64; PyTorch works out some constants in float32. spread: standard deviation of the
+    parameters; at 1 the scores of attention leave one key and rounding errors grow."""
 
     layer: str
     args: tuple = ()
@@ -25,6 +26,7 @@ class Case:
     batches: tuple = (0, 1, 3)
     random: bool = False
     tol: float = 1e-12
+    spread: float = 1.0
 
     def make(self, m):
         """The layer of `m` (lamina or torch), which is in float64."""
@@ -69,11 +71,12 @@ FEW = (1, 3)  # sizes of the batch where PyTorch returns uninitialised memory, o
 
 
 def case(layer, *args, shape=(4,), inputs=None, unbatched=True, batches=(0, 1, 3), random=False,
-         tol=1e-12, **kwargs) -> Case:  # fmt: skip
+         tol=1e-12, spread=1.0, **kwargs) -> Case:  # fmt: skip
     """Case with one input of normal numbers unless `inputs` says otherwise."""
     return Case(
-        layer, args, kwargs, inputs or (("normal", shape),), unbatched, batches, random, tol
-    )
+        layer, args, kwargs, inputs or (("normal", shape),), unbatched, batches, random, tol,
+        spread,
+    )  # fmt: skip
 
 
 def loss(layer, *inputs, **kwargs) -> list[Case]:
@@ -309,4 +312,34 @@ def losses() -> list[Case]:
     return cases + [case("MSELoss", inputs=(v, v), **kwargs) for kwargs in old]
 
 
-CASES = [*activations(), *learned(), *upwards(), *norms(), *windows(), *losses()]
+def attention() -> list[Case]:
+    """Attention and Transformer layers, the batch first, so that it may be absent."""
+    three = (("normal", (5, 6)), ("normal", (3, 6)), ("normal", (3, 6)))
+    other = (("normal", (5, 6)), ("normal", (3, 4)), ("normal", (3, 7)))
+    pair = (("normal", (5, 6)), ("normal", (3, 6)))
+    size = (6, 2, 7, 0.0)  # features, heads, hidden features, dropout
+    first = {"batch_first": True, "batches": FEW, "spread": 0.4}
+    return [
+        case("MultiheadAttention", 6, 2, inputs=three, **first),
+        case("MultiheadAttention", 6, 3, bias=False, inputs=three, **first),
+        case("MultiheadAttention", 6, 1, kdim=4, vdim=7, inputs=other, **first),
+        case("MultiheadAttention", 6, 2, add_bias_kv=True, inputs=three, **first),
+        case("MultiheadAttention", 6, 2, add_zero_attn=True, inputs=three, **first),
+        case("MultiheadAttention", 6, 2, add_bias_kv=True, add_zero_attn=True, kdim=4, vdim=7,
+             inputs=other, **first),
+        case("MultiheadAttention", 6, 2, 0.3, inputs=three, random=True, **first),
+        case("TransformerEncoderLayer", *size, shape=(5, 6), **first),
+        case("TransformerEncoderLayer", *size, "gelu", 1e-3, norm_first=True, bias=False,
+             shape=(5, 6), **first),
+        case("TransformerEncoderLayer", *size[:3], 0.3, random=True, shape=(5, 6), **first),
+        case("TransformerDecoderLayer", *size, inputs=pair, **first),
+        case("TransformerDecoderLayer", *size, "gelu", 1e-3, norm_first=True, bias=False,
+             inputs=pair, **first),
+        case("Transformer", 6, 2, 2, 1, *size[2:], inputs=pair, **first),
+        case("Transformer", 6, 2, 1, 2, *size[2:], norm_first=True, inputs=pair, **first),
+    ]  # fmt: skip
+
+
+CASES = [
+    *activations(), *learned(), *upwards(), *norms(), *windows(), *losses(), *attention(),
+]  # fmt: skip

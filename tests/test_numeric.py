@@ -86,3 +86,97 @@ def test_gumbel_softmax():
     near(hard.mean(0), np.exp(logits[0].detach().numpy()), 0.015)
     hard.square().sum().backward()
     assert logits.grad.abs().sum() > 0
+
+
+# ---- arithmetic ----------------------------------------------------------------------------------
+def test_whole_numbers():
+    a, b = np.array([12, 0, -9, 7, 0]), np.array([18, 5, 6, 0, 0])
+    near(lamina.gcd(lamina.tensor(a), lamina.tensor(b)), np.gcd(a, b))
+    near(lamina.lcm(lamina.tensor(a), lamina.tensor(b)), np.lcm(a, b))
+    near(lamina.gcd(lamina.tensor(a), lamina.tensor(4)), np.gcd(a, 4))
+    with pytest.raises(lamina.DTypeError, match="gcd: expected integers"):
+        lamina.gcd(lamina.ones(1), lamina.ones(1))
+
+
+def test_elementwise():
+    x = lamina.tensor(X, requires_grad=True)
+    y = lamina.sinc(x)
+    near(y, np.sinc(X))
+    y.sum().backward()
+    want = (np.cos(np.pi * X) - np.sinc(X)) / X
+    near(x.grad, want, 1e-12)
+    zero = lamina.zeros(1, requires_grad=True)
+    lamina.sinc(zero).backward()
+    assert lamina.sinc(zero).item() == 1 and zero.grad.item() == 0
+    t = lamina.tensor([-1.0, 0.0, 2.0])
+    assert lamina.heaviside(t, lamina.tensor(0.5)).tolist() == [0, 0.5, 1]
+    near(lamina.logaddexp2(lamina.tensor(X), lamina.tensor(X[:1])), np.logaddexp2(X, X[:1]))
+    assert lamina.ldexp(t, lamina.tensor([1, 2, 3])).tolist() == [-2, 0, 16]
+    assert lamina.float_power(lamina.tensor([2, 3]), 2).dtype is lamina.float64
+    near(lamina.nextafter(lamina.tensor(X), lamina.tensor(X + 1)), np.nextafter(X, X + 1), 0)
+    assert lamina.exp_(lamina.zeros(2)).tolist() == [1, 1]
+
+
+def test_statistics():
+    near(lamina.cov(lamina.tensor(X)), np.cov(X))
+    near(lamina.cov(lamina.tensor(X[0]), correction=0), np.cov(X[0], ddof=0))
+    counts, weights = np.array([1, 3, 2]), np.array([0.5, 1.0, 2.0])
+    got = lamina.cov(lamina.tensor(X), fweights=lamina.tensor(counts),
+                     aweights=lamina.tensor(weights))  # fmt: skip
+    near(got, np.cov(X, fweights=counts, aweights=weights))
+    near(lamina.corrcoef(lamina.tensor(X)), np.corrcoef(X))
+    for edge in (1, 2):
+        got = lamina.gradient(lamina.tensor(Y), spacing=(0.5, 2.0), edge_order=edge)
+        for a, b in zip(got, np.gradient(Y, 0.5, 2.0, edge_order=edge)):
+            near(a, b)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 8])
+def test_windows(n):
+    for name, periodic in ((k, p) for k in ("hanning", "hamming", "blackman", "bartlett")
+                           for p in (True, False)):  # fmt: skip
+        want = getattr(np, name)(n + 1)[:-1] if periodic else getattr(np, name)(n)
+        ours = getattr(lamina, name.replace("hanning", "hann") + "_window")
+        near(ours(n, periodic, dtype=lamina.float64), want)
+    near(lamina.kaiser_window(n, False, 5.0, dtype=lamina.float64), np.kaiser(n, 5.0))
+
+
+def test_parts():
+    x = lamina.zeros(3, 3, requires_grad=True)
+    y = lamina.select_scatter(x, lamina.ones(3), 1, 2)
+    assert y.tolist() == [[0, 0, 1]] * 3
+    y.sum().backward()
+    assert x.grad.tolist() == [[1, 1, 0]] * 3
+    assert lamina.slice_scatter(lamina.zeros(4), lamina.ones(2), 0, 0, 4, 2).tolist() == [
+        1,
+        0,
+        1,
+        0,
+    ]
+    assert lamina.diagonal_scatter(lamina.zeros(2, 3), lamina.ones(2), 1).sum(0).tolist() == [
+        0,
+        1,
+        1,
+    ]
+    assert lamina.ones(2, 3).sum_to_size(2, 1).tolist() == [[3], [3]]
+    with pytest.raises(RuntimeError, match="does not expand"):
+        lamina.ones(2, 3).sum_to_size(2, 2)
+    near(lamina.renorm(lamina.tensor(X), 2, 0, 0.5).norm(dim=1).clamp(max=0.5),
+         np.minimum(np.linalg.norm(X, axis=1), 0.5), 1e-6)  # fmt: skip
+    tall = lamina.zeros(5, 2)
+    tall.fill_diagonal_(1, wrap=True)
+    wanted = np.zeros((5, 2))
+    np.fill_diagonal(wanted, 1, wrap=True)
+    near(tall, wanted)
+    assert lamina.frombuffer(b"\x01\x00\x02\x00", dtype=lamina.int16).tolist() == [1, 2]
+
+
+def test_dtype_questions():
+    f, i = lamina.float32, lamina.int64
+    assert (
+        lamina.can_cast(i, f) and not lamina.can_cast(f, i) and lamina.can_cast(f, lamina.float16)
+    )
+    ones = lamina.ones(2, dtype=lamina.int32)
+    assert lamina.result_type(ones, 1.5) is f and lamina.result_type(ones, 1) is lamina.int32
+    assert lamina.result_type(ones, lamina.tensor(1)) is lamina.int32
+    assert lamina.result_type(ones, lamina.ones(1, dtype=lamina.float16)) is lamina.float16

@@ -356,3 +356,10 @@ def test_kill_during_a_save_leaves_a_whole_file(tmp_path):
         worker.stdout.close()
         back = lamina.load(path)
         assert (back["t"] == back["n"]).all()
+
+
+def test_bytes_keep_their_tensor_alive():
+    data = lamina._core.bytes_of(lamina.arange(1000))[8:]
+    others = [lamina.zeros(1000, dtype=lamina.int64) for _ in range(3)]
+    assert bytes(data[:8]) == (1).to_bytes(8, "little") and len(data) == 7992 and len(others) == 3
+    assert len(lamina._core.bytes_of(lamina.zeros(0))) == 0

@@ -41,6 +41,7 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 // ---- reduce ------------------------------------------------------------------------------------
 #include "kernels/args_reduce.h"
 // ---- softmax, losses, norms, dropout, random ---------------------------------------------------
+#include "kernels/args_gamma.h"
 #include "kernels/args_norm.h"
 #include "kernels/args_random.h"
 #include "kernels/args_softmax.h"
@@ -49,6 +50,8 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 // ---- convolution and pooling -------------------------------------------------------------------
 #include "kernels/args_conv.h"
 #include "kernels/args_pool.h"
+// ---- recurrent networks ------------------------------------------------------------------------
+#include "kernels/args_recurrent.h"
 #include "kernels/args_resample.h"
 // ---- indexing, sorting, gathering batches ------------------------------------------------------
 #include "kernels/args_batch.h"
@@ -69,8 +72,10 @@ struct Kernels {
   SoftmaxKernels softmax;
   NormKernels norm;
   RandomKernels random;
+  GammaKernels gamma;
   ConvKernels conv;
   PoolKernels pool;
+  RecurrentKernels recurrent;
   ResampleKernels resample;
   IndexKernels index;
   ScanKernels scan;

@@ -15,12 +15,28 @@ namespace {
 template <class V>
 constexpr double kScoreUnit = sizeof(Scalar<V>) == 4 ? 1.44269504088896340736 : 1.0;
 
-// 2^x for x at most a little above 0; 0 where it would be below 2^-126; NaN stays.
+// 2^x for x at most a little above 0, to 0.7 ulp; 0 where it would be below 2^-126; NaN stays.
+// 2^n (1 + f q(f)) with n = round(x), f = x - n, q the minimax polynomial on |f| <= 1/2.
 inline F32 exp_unit(F32 x) {
+#if defined(LAMINA_ISA_AVX512)
+  const F32 f = F32(_mm512_reduce_ps(__m512(x), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  const F32 n = x - f;
+#else
   x = max(set1<F32>(-127.0f), x);
-  const F32 n = round(x);
-  const F32 y = expm1_core((x - n) * set1<F32>(0.69314718056f)) + set1<F32>(1.0f);
+  const F32 n = round(x), f = x - n;
+#endif
+  F32 q = set1<F32>(1.5353361843e-4f);
+  q = fma(q, f, set1<F32>(1.3398874438e-3f));
+  q = fma(q, f, set1<F32>(9.6184373581e-3f));
+  q = fma(q, f, set1<F32>(5.5503324710e-2f));
+  q = fma(q, f, set1<F32>(2.4022647914e-1f));
+  q = fma(q, f, set1<F32>(6.9314720286e-1f));
+  const F32 y = fma(q, f, set1<F32>(1.0f));
+#if defined(LAMINA_ISA_AVX512)
+  return F32(_mm512_scalef_ps(__m512(y), __m512(n)));
+#else
   return y * from_bits((to_int(n) + 127) << 23);
+#endif
 }
 inline F64 exp_unit(F64 x) { return exp(x); }
 inline F32 log_unit(F32 x) { return log2(x); }
@@ -28,6 +44,26 @@ inline F64 log_unit(F64 x) { return log(x); }
 
 template <class V>
 constexpr Scalar<V> kMinusInfinity = -Scalar<V>(__builtin_inf());
+
+// f of all lanes, in every lane, by a fixed tree.
+template <int s, class V, class F>
+inline V across(V v, F f) {
+  if constexpr (s == 0) {
+    return v;
+  } else {
+    V a = v, b = v;
+    exchange<s>(a, b, typename LanesOf<kLanes<V>>::type{});  // a, b: lanes without and with bit s
+    return across<s / 2>(f(a, b), f);
+  }
+}
+template <class V>
+inline V max_across(V v) {
+  return across<kLanes<V> / 2>(v, [](V a, V b) { return max(a, b); });
+}
+template <class V>
+inline V sum_across(V v) {
+  return across<kLanes<V> / 2>(v, [](V a, V b) { return a + b; });
+}
 
 template <class V>
 inline Mask<V> first_lanes(int64_t n) {  // lane < n

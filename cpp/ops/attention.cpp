@@ -314,7 +314,9 @@ Tensor full_mask(const Tensor& mask, const Dims& lead, int64_t L, int64_t S) {
   Dims want = lead;
   want.push(L);
   want.push(S);
-  const bool fits = mask.dim() <= want.n && broadcast_shapes(kName, mask.shape(), want) == want;
+  bool fits = mask.dim() <= want.n;
+  for (int i = 1; fits && i <= mask.dim(); ++i)
+    fits = mask.size(-i) == 1 || mask.size(-i) == want[-i];
   check(fits, ErrorKind::shape, kName, ": attn_mask ", mask, " does not broadcast to ", want);
   Tensor m = mask;
   if (m.dim() == 0) m = reshape(m, {1});

@@ -31,28 +31,34 @@ static bool softmax_tile(const AttentionArgs& a, const RoundKeys& keys, const Ro
                          Scalar<V>* tile, int64_t j0, int64_t n) {
   using T = Scalar<V>;
   constexpr int L = kLanes<V>;
-  const V scale = set1<V>(T(a.scale * kScoreUnit<V>));
-  const T none = kMinusInfinity<V>;
+  const T none = kMinusInfinity<V>, unit = T(a.scale * kScoreUnit<V>);
   const T* bias = nullptr;
+  // Scores are multiplied by `scale` on the way: after the maximum, unless they change before it.
+  const bool ahead = a.mask_kind != kNoMask || !(unit > 0);
+  const V scale = set1<V>(ahead ? T(1) : unit);
   bool grown = false;
   for (int64_t row = 0; row < r.rows; ++row) {
     T* s = tile + row * kAttentionKeys;
-    const int64_t i = r.i0 + row, valid = seen(a, i, j0, n);
+    const int64_t i = r.i0 + row, valid = seen(a, i, j0, n), full = valid / L * L;
     if (row == 0 || a.mask.row) bias = mask_row<V>(a, r.b, r.h, i, j0, n, r.bias);
+    if (ahead)
+      for (int64_t j = 0; j < valid; j += L) {
+        const V x = load<V>(s + j) * set1<V>(unit);
+        store(s + j, bias ? x + load<V>(bias + j) : x);
+      }
     V top = set1<V>(none);
-    for (int64_t j = 0; j < valid; j += L) {
-      V x = load<V>(s + j) * scale;
-      if (bias) x = x + load<V>(bias + j);
-      if (valid - j < L) x = select(first_lanes<V>(valid - j), x, set1<V>(none));
+    for (int64_t j = 0; j < full; j += L) top = max(top, load<V>(s + j));
+    if (full < valid) {  // lanes past the last key count as -inf from here on
+      const V x = select(first_lanes<V>(valid - full), load<V>(s + full), set1<V>(none));
+      store(s + full, x);
       top = max(top, x);
-      store(s + j, x);
     }
-    const T before = r.m[row], highest = hmax(top), m = highest > before ? highest : before;
-    const T base = m == none ? 0 : m;
+    const T before = r.m[row], highest = (max_across(top) * scale)[0];
+    const T m = highest > before ? highest : before, base = m == none ? 0 : m;
     V sum{};
     if (a.threshold) keep_row<V>(a, keys, (r.b * a.H + r.h) * a.L + i, j0, valid, r.kept);
     for (int64_t j = 0; j < valid; j += L) {
-      V p = exp_unit(load<V>(s + j) - set1<V>(base));
+      V p = exp_unit(fma(load<V>(s + j), scale, set1<V>(-base)));
       sum = sum + p;
       if (a.threshold) p = p * load<V>(r.kept + j);
       store(s + j, p);
@@ -61,7 +67,7 @@ static bool softmax_tile(const AttentionArgs& a, const RoundKeys& keys, const Ro
     r.m[row] = m;
     r.alpha[row] = before - base;
     grown |= m != before;
-    r.kept[kAttentionKeys + row] = hsum(sum);
+    r.kept[kAttentionKeys + row] = sum_across(sum)[0];
   }
   if (!grown && j0) {
     for (int64_t row = 0; row < r.rows; ++row) r.l[row] += r.kept[kAttentionKeys + row];

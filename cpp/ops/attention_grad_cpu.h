@@ -59,11 +59,11 @@ struct Tiles {
       const int64_t valid = seen(a, i0 + row, j0, n);
       if (row == 0 || a.mask.row) added = mask_row<V>(a, b, h, i0 + row, j0, n, bias);
       if (a.threshold) keep_row<V>(a, keys, first + row, j0, valid, kept);
-      const V base = set1<V>(lse[row]), mean = set1<V>(delta[row]);
+      const V base = set1<V>(-lse[row]), mean = set1<V>(delta[row]);
       for (int64_t j = 0; j < valid; j += L) {
-        V s = load<V>(x + j) * scale;
+        V s = fma(load<V>(x + j), scale, base);
         if (added) s = s + load<V>(added + j);
-        V probability = exp_unit(s - base);
+        V probability = exp_unit(s);
         if (valid - j < L) probability = select(first_lanes<V>(valid - j), probability, V{});
         V gz = load<V>(d + j), pz = probability;
         if (a.threshold) {

@@ -94,6 +94,15 @@ def requires_grad_(self: Tensor, requires_grad=True) -> Tensor:
 def retain_grad(self: Tensor) -> None:
     """Makes backward keep ``.grad`` of a tensor that is not a leaf."""
     _core.retain_grad(self)
+    if not self.is_leaf:
+        self.__dict__["_retains_grad"] = True
+
+
+def _retains_grad(self: Tensor) -> bool:
+    return "_retains_grad" in self.__dict__
+
+
+Tensor.retains_grad = property(_retains_grad, doc="Whether `retain_grad` was called.")
 
 
 class RemovableHandle:

@@ -25,6 +25,7 @@ from .padding import *
 from .parameter import Buffer, Parameter
 from .parameter_list import *
 from .pooling import *
+from .recurrent import *
 from .positions import *
 from .sparse import *
 from .transformer import *

@@ -133,16 +133,19 @@ class MultiheadAttention(Module):
         return (y.transpose(1, 0) if turned else y), weights
 
     def merge_masks(self, attn_mask, key_padding_mask, query: Tensor):
-        """Both masks of bools (True is left out) as one (N, H, L, S), and its kind: 2; one alone as
-        it is, with 0 for attn_mask and 1 for key_padding_mask; or (None, None)."""
-        if key_padding_mask is None:
-            return attn_mask, (None if attn_mask is None else 0)
+        """The masks as one, and its kind: (N, H, L, S) and 2 when attn_mask, (L, S) or (N H, L, S),
+        is given; key_padding_mask (N, S) and 1 when it is alone; (None, None) without any. Bools
+        are joined by or. query (N, L, E) gives N."""
         if attn_mask is None:
-            return key_padding_mask, 1
-        N, S = key_padding_mask.shape
-        shape = (N, -1, *attn_mask.shape[-2:]) if attn_mask.dim() == 3 else (1, 1, *attn_mask.shape)
-        padding = key_padding_mask.view(N, 1, 1, S).expand(-1, self.num_heads, -1, -1)
-        joined = attn_mask.view(shape).expand(N, self.num_heads, -1, -1) + padding
+            return key_padding_mask, (None if key_padding_mask is None else 1)
+        N, shape = query.shape[0], attn_mask.shape
+        if attn_mask.dim() == 3:
+            joined = attn_mask.view(N, -1, *shape[1:])
+        else:
+            joined = attn_mask.view(1, 1, *shape).expand(N, self.num_heads, -1, -1)
+        if key_padding_mask is not None:
+            padding = key_padding_mask.view(N, 1, 1, shape[-1])
+            joined = joined + padding.expand(-1, self.num_heads, -1, -1)
         return joined, 2
 
 

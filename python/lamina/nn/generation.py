@@ -96,7 +96,8 @@ def filter_logits(logits: Tensor, temperature=1.0, top_k=None, top_p=None) -> Te
         p, order = F.softmax(logits, -1).sort(-1, descending=True)
         late = p.cumsum(-1) - p >= top_p  # what comes before already sums to top_p
         late[..., :1] = False
-        logits = logits.masked_fill(_core.zeros_like(late).scatter(-1, order, late), -math.inf)
+        ruled_out = _core.full(tuple(late.shape), False, _core.bool)
+        logits = logits.masked_fill(ruled_out.scatter(-1, order, late), -math.inf)
     return logits
 
 

@@ -3,9 +3,9 @@
 import importlib as _importlib
 
 _STEMS = (
-    "creation", "convert", "elementwise", "activation", "view", "reduce", "softmax", "loss", "norm",
-    "matmul", "einsum", "conv", "pool", "join", "index", "scan", "sort", "dropout",
-    "attention", "attributes", "numeric", "resize",
+    "creation", "convert", "elementwise", "special", "activation", "view", "reduce", "softmax",
+    "loss", "norm", "matmul", "linalg", "einsum", "conv", "pool", "join", "index", "scan", "sort",
+    "dropout", "recurrent", "attention", "arithmetic", "attributes", "numeric", "resize",
 )  # fmt: skip
 
 __all__: list[str] = []

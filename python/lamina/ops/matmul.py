@@ -9,6 +9,8 @@ threads are. The environment variable LAMINA_BLAS=openblas computes float produc
 
 from __future__ import annotations
 
+import os
+
 from .. import _core
 from .._core import Tensor
 from ._method import method
@@ -25,16 +27,12 @@ def _write(out, value):
     return value if out is None else out.copy_(value)
 
 
-def _locate_blas() -> None:
-    """Tells the compiled core where scipy-openblas32's library lies, if LAMINA_BLAS asks for it."""
-    import os
-
-    if os.environ.get("LAMINA_BLAS", "own") != "openblas":
-        return
+def locate_blas() -> None:
+    """Tells the compiled core where scipy-openblas32's library lies."""
     try:
         import scipy_openblas32  # type: ignore[import-untyped]
     except ImportError:
-        return  # the first product says what is missing
+        return  # whoever needs it says what is missing
     folder = scipy_openblas32.get_lib_dir()
     for name in sorted(os.listdir(folder)):
         if name.startswith("lib") and (".so" in name or name.endswith(".dylib")):
@@ -42,7 +40,8 @@ def _locate_blas() -> None:
             return
 
 
-_locate_blas()
+if os.environ.get("LAMINA_BLAS", "own") == "openblas":
+    locate_blas()
 
 
 def _sparse(error: TypeError, input, other) -> Tensor:

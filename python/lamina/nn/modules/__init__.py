@@ -16,12 +16,14 @@ from .. import (  # noqa: F401
     normalization,
     padding,
     pooling,
+    recurrent,
     sparse,
     transformer,
     upsampling,
 )
 from .. import normalization as batchnorm
 from .. import normalization as instancenorm
+from .. import recurrent as rnn
 from .. import upsampling as pixelshuffle
 from ..activation import *
 from ..attention import MultiheadAttention
@@ -38,12 +40,13 @@ from ..normalization import *
 from ..padding import *
 from ..parameter_list import *
 from ..pooling import *
+from ..recurrent import *
 from ..sparse import *
 from ..transformer import *
 from ..upsampling import *
 
 for _name in ("activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten",
               "fold", "instancenorm", "linear", "loss", "module", "normalization", "padding",
-              "pixelshuffle", "pooling", "sparse", "transformer", "upsampling"):  # fmt: skip
+              "pixelshuffle", "pooling", "rnn", "sparse", "transformer", "upsampling"):  # fmt: skip
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
 activation.MultiheadAttention = MultiheadAttention  # type: ignore[attr-defined]
