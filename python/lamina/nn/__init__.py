@@ -45,4 +45,8 @@ def __getattr__(name: str):
         from .parallel import DataParallel
 
         return DataParallel
+    if name == "NLLLoss2d":  # the name it had for images
+        from .loss import NLLLoss
+
+        return NLLLoss
     raise AttributeError(f"module 'lamina.nn' has no attribute {name!r}")
