@@ -17,12 +17,13 @@ class LRRange:
 
     @property
     def suggestion(self) -> float:
-        """The rate where the loss falls fastest per factor of the rate: a good largest rate of a
-        one-cycle schedule, or a third to a tenth of it for a constant one. NaN for fewer than
-        three steps."""
+        """The rate where the loss falls fastest, over a fifth of the rates tried: a good largest
+        rate of a one-cycle schedule, or a third to a tenth of it for a constant one. NaN for fewer
+        than three steps."""
         best, slope = math.nan, math.inf
-        for i in range(1, len(self.losses) - 1):
-            d = self.losses[i + 1] - self.losses[i - 1]
+        reach = max(1, len(self.losses) // 10)
+        for i in range(reach, len(self.losses) - reach):
+            d = self.losses[i + reach] - self.losses[i - reach]
             if d < slope:
                 best, slope = self.rates[i], d
         return best
