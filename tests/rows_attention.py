@@ -39,6 +39,12 @@ def holes(rng, shape):
     return mask
 
 
+def band(rng, shape):
+    """A window of 40 keys around each query; the last queries see nothing."""
+    i, j = np.arange(shape[-2])[:, None], np.arange(shape[-1])
+    return np.broadcast_to((np.abs(i - j) < 20) & (i < 350), shape)
+
+
 SIZES = (0, 1, 15, 16, 17, 33, 130)
 HALF = [(-2, 2)] * 3
 ROWS = [
@@ -63,6 +69,8 @@ ROWS = [
         lambda n: [(2, 2, n, 8)] * 3 + [(n, n)], [*HALF, some], sizes=SIZES[1:], large=200),
     Row("attention_blind_rows", lambda m, q, k, v, b: attend(m, q, k, v, b), np_attention,
         lambda n: [(2, 2, n, 8)] * 3 + [(2, 1, n, n)], [*HALF, holes], sizes=SIZES[1:], large=200),
+    Row("attention_window", lambda m, q, k, v, b: attend(m, q, k, v, b), np_attention,
+        lambda n: [(1, 2, n, 4)] * 3 + [(n, n)], [*HALF, band], sizes=(1, 130, 400), large=500),
     Row("attention_padding", lambda m, q, k, v, b: attend(m, q, k, v, b), np_attention,
         lambda n: [(3, 2, n, 8)] * 3 + [(3, 1, 1, n)], [*HALF, some], sizes=SIZES[1:], large=200),
     Row("attention_float_mask", lambda m, q, k, v, b: attend(m, q, k, v, b.detach()),

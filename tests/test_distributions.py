@@ -110,6 +110,16 @@ def test_samples_follow_the_distribution(name):
                 assert (np.abs(steps - one.cdf(k)) / error).max() < 4.5
 
 
+def test_binomial_function():
+    lamina.manual_seed(2)
+    n, p = lamina.full((30_000,), 50.0), lamina.full((30_000,), 0.3)
+    x = lamina.binomial(n, p)
+    assert x.dtype is lamina.float32 and abs(float(x.mean()) - 15) < 4.5 * (10.5 / 30_000) ** 0.5
+    assert lamina.binomial(lamina.tensor([-1.0]), lamina.tensor([0.5])).isnan().all()
+    with pytest.raises(lamina.ShapeError, match="must agree"):
+        lamina.binomial(n, p[:2])
+
+
 def test_same_seed_same_samples():
     for make, _ in BOTH.values():
         lamina.manual_seed(5)

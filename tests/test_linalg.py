@@ -217,6 +217,8 @@ def test_names_of_torch():
     assert lamina.logdet(-lamina.eye(3)).isnan() and lamina.logdet(lamina.zeros(2, 2)) == -np.inf
     out = lamina.empty(3, 3, dtype=lamina.float64)
     assert L.inv(a, out=out) is out and (out == a.inverse()).all()
+    U, S, Vh = (lamina.empty(*n, dtype=lamina.float64) for n in ((3, 3), (3,), (3, 3)))
+    assert L.svd(a, out=(U, S, Vh)).S is S and S.allclose(L.svdvals(a))
     assert L.svd(a)._fields == ("U", "S", "Vh") and L.qr(a)._fields == ("Q", "R")
     assert L.eigh(s)._fields == ("eigenvalues", "eigenvectors")
     assert L.slogdet(a)._fields == ("sign", "logabsdet")

@@ -203,3 +203,36 @@ def test_assert_close():
     with pytest.raises(AssertionError, match="dtypes"):
         lamina.testing.assert_close(lamina.ones(2), lamina.ones(2, dtype=lamina.float64))
     lamina.testing.assert_close({"a": [1.0]}, {"a": [1.0]})
+
+
+def test_distributed_sampler():
+    from lamina.utils.data import DistributedSampler
+
+    assert list(DistributedSampler(range(7), 3, 1, shuffle=False)) == [1, 4, 0]
+    assert list(DistributedSampler(range(7), 3, 2, shuffle=False, drop_last=True)) == [2, 5]
+    shares = [DistributedSampler(range(6), 3, r, seed=1) for r in range(3)]
+    first = [list(s) for s in shares]
+    assert sorted(sum(first, [])) == list(range(6)) and len(shares[0]) == 2
+    assert [list(s) for s in shares] == first
+    shares[0].set_epoch(1), shares[1].set_epoch(1), shares[2].set_epoch(1)
+    assert [list(s) for s in shares] != first
+    with pytest.raises(RuntimeError, match="no process group"):
+        DistributedSampler(range(7))
+    with pytest.raises(ValueError, match="Invalid rank 3"):
+        DistributedSampler(range(7), 3, 3)
+
+
+def test_unscaling_a_list():
+    grads, found = [lamina.ones(2) * 4, lamina.tensor([8.0])], lamina.zeros(1)
+    lamina._amp_foreach_non_finite_check_and_unscale_(grads, found, lamina.tensor([0.25]))
+    assert grads[0].tolist() == [1, 1] and found.item() == 0
+    grads[1][0] = float("inf")
+    lamina._amp_foreach_non_finite_check_and_unscale_(grads, found, lamina.tensor([0.25]))
+    assert found.item() == 1
+
+
+def test_removed_names_say_what_to_use():
+    for name in ("storage", "untyped_storage", "reinforce"):
+        with pytest.raises(NotImplementedError, match="; (use|PyTorch)"):
+            getattr(lamina.ones(1), name)()
+    assert lamina._six.inf == float("inf") and nn.NLLLoss2d is nn.NLLLoss

@@ -2,8 +2,12 @@
 // lamina).
 #pragma once
 
-// Queries and keys of a tile. The keys are a multiple of the 64 elements dropout draws at a time.
+// The most queries of a tile, and its keys: a multiple of the 64 elements dropout draws at a time.
 constexpr int64_t kAttentionQueries = 64, kAttentionKeys = 128;
+// Queries of a tile. Short causal sequences follow the diagonal more closely with lower tiles.
+inline int64_t attention_queries(int64_t L, bool causal) {
+  return causal && L <= 128 ? 32 : kAttentionQueries;
+}
 
 // Element (b, h, i, c) at p[b * batch + h * head + i * row + c].
 struct AttentionRows {
@@ -16,6 +20,7 @@ enum AttentionMask { kNoMask, kBoolMask, kFloatMask };
 // Sizes: q (B, H, L, D), k (B, H / group, S, D), v (B, H / group, S, E), y and g (B, H, L, E).
 struct AttentionArgs {
   int64_t B, H, group, L, S, D, E;
+  int64_t queries;  // of a tile
   double scale;
   bool causal;  // query i sees keys 0 ... i
   AttentionRows q, k, v, y;
@@ -34,7 +39,7 @@ struct AttentionArgs {
 // One range of tasks on the calling thread; `scratch` holds attention_scratch() elements.
 using AttentionFn = void (*)(const AttentionArgs& a, int64_t begin, int64_t end, void* scratch);
 struct AttentionKernels {
-  // Tasks: forward and grad_queries: B H ceil(L / kAttentionQueries); grad_keys: B (H / group)
+  // Tasks: forward and grad_queries: B H ceil(L / queries); grad_keys: B (H / group)
   // ceil(S / kAttentionKeys), writes gk, gv; grad: B H / group, writes all three; delta and keep:
   // B H L rows. By Compute.
   AttentionFn forward[2] = {}, delta[2] = {}, grad[2] = {}, grad_queries[2] = {}, grad_keys[2] = {};

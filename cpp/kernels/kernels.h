@@ -59,6 +59,7 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 #include "kernels/args_scan.h"
 #include "kernels/args_sort.h"
 // ---- optimizer steps ---------------------------------------------------------------------------
+#include "kernels/args_ctc.h"
 #include "kernels/args_update.h"
 
 struct Kernels {
@@ -81,6 +82,7 @@ struct Kernels {
   ScanKernels scan;
   SortKernels sort;
   UpdateKernels update;
+  CtcKernels ctc;
   BatchKernels batch;
   AttentionKernels attention;
 };

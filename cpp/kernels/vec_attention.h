@@ -87,6 +87,19 @@ inline int64_t seen(const AttentionArgs& a, int64_t i, int64_t j0, int64_t n) {
   return m < 0 ? 0 : least(m, n);
 }
 
+// Whether a bool mask leaves anything of a tile; tiles of which nothing is left are passed over.
+inline bool tile_seen(const AttentionArgs& a, int64_t b, int64_t h, int64_t i0, int64_t rows,
+                      int64_t j0, int64_t n) {
+  if (a.mask_kind != kBoolMask) return true;
+  for (int64_t i = 0; i < (a.mask.row ? rows : 1); ++i) {
+    const uint8_t* m = rows_at<const uint8_t>(a.mask, b, h, i0 + i) + j0;
+    uint8_t seen_here = 0;
+    for (int64_t j = 0; j < n; ++j) seen_here |= m[j];
+    if (seen_here) return true;
+  }
+  return false;
+}
+
 // What is added to the scores of query i and keys [j0, j0 + n), in units: null without a mask.
 template <class V>
 inline const Scalar<V>* mask_row(const AttentionArgs& a, int64_t b, int64_t h, int64_t i,

@@ -45,6 +45,7 @@ AttentionArgs kernel_args(const Tensor& q, const Tensor& k, const Tensor& v, con
   a.B = q.size(0), a.H = q.size(1), a.L = q.size(2), a.D = q.size(3);
   a.group = k.size(1) ? a.H / k.size(1) : 1;
   a.S = k.size(2), a.E = v.size(3);
+  a.queries = attention_queries(a.L, op.causal);
   a.scale = op.scale;
   a.causal = op.causal;
   a.q = rows(q), a.k = rows(k), a.v = rows(v);
@@ -84,7 +85,7 @@ void launch(Call& c) {
   AttentionArgs a = kernel_args(q, c.in[1], c.in[2], c.in[3], c.args<AttentionOpArgs>());
   a.y = stored_rows(q, c.out[0]);
   a.lse = c.out[1].data();
-  const int64_t per_head = blocks(a.L, kAttentionQueries);
+  const int64_t per_head = blocks(a.L, a.queries);
   run_tasks(cpu_kernels().attention.forward[compute_type(q.dtype())], a, q.dtype(),
             a.B * a.H * per_head, head_ns(a) / double(per_head ? per_head : 1));
 }
@@ -136,7 +137,7 @@ void grad_launch(Call& c) {
               ns * double(a.group) / double(n));
   }
   if (op.gq) {
-    const int64_t n = blocks(a.L, kAttentionQueries);
+    const int64_t n = blocks(a.L, a.queries);
     run_tasks(kernels.grad_queries[type], a, q.dtype(), a.B * a.H * n, ns / double(n));
   }
 }

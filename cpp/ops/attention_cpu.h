@@ -1,14 +1,16 @@
 // Attention forward: y_i = sum_j p_ij z_ij v_j,  p_ij = exp(s_ij) / sum_j exp(s_ij),
 // s_ij = scale <q_i, k_j> + mask_ij, z dropout's factors (0 or 1 / (1 - p)).
 //
-// Tiles of kAttentionQueries x kAttentionKeys scores (Dao et al., "FlashAttention", NeurIPS 2022;
+// Tiles of scores, a.queries x kAttentionKeys (Dao et al., "FlashAttention", NeurIPS 2022;
 // Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018): along the keys, each
 // row keeps m = max s, l = sum exp(s - m) and o = sum exp(s - m) z v; when m grows, l and o are
 // multiplied by exp(m_old - m). Then y = o / l. Scores are never stored; m + log l is, for
-// backward. A query that sees no key gets y = 0. Causal tiles above the diagonal are not made,
-// those on it only as wide as their last row. Cost: 2 L S (D + E) operations and L S exponentials
-// per head, half of it when causal; scratch: one tile and the keys, transposed once per range of
-// tasks. With up to three queries keys are read where they lie.
+// backward. A query that sees no key gets y = 0. Tiles that a bool mask empties and causal ones
+// above the diagonal are not made, those on the diagonal only as wide as their last row.
+//
+// Cost: 2 L S (D + E) operations and L S exponentials per head, half of it when causal; scratch:
+// one tile and the keys, transposed once per range of tasks. With up to three queries keys are
+// read where they lie.
 #pragma once
 #include "kernels/vec_attention.h"
 
@@ -28,7 +30,7 @@ struct Rows {
 // r.m, r.l are brought up to date, r.alpha = exp(m_old - m). Whether some alpha is not 1.
 template <class V>
 static bool softmax_tile(const AttentionArgs& a, const RoundKeys& keys, const Rows<V>& r,
-                         Scalar<V>* tile, int64_t j0, int64_t n) {
+                         Scalar<V>* tile, int64_t j0, int64_t n, bool more) {
   using T = Scalar<V>;
   constexpr int L = kLanes<V>;
   const T none = kMinusInfinity<V>, unit = T(a.scale * kScoreUnit<V>);
@@ -69,7 +71,7 @@ static bool softmax_tile(const AttentionArgs& a, const RoundKeys& keys, const Ro
     grown |= m != before;
     r.kept[kAttentionKeys + row] = sum_across(sum)[0];
   }
-  if (!grown && j0) {
+  if (!grown && more) {
     for (int64_t row = 0; row < r.rows; ++row) r.l[row] += r.kept[kAttentionKeys + row];
     return false;
   }
@@ -124,7 +126,7 @@ static void finish(const AttentionArgs& a, const Rows<V>& r) {
 template <class V>
 static void attention(const AttentionArgs& a, int64_t begin, int64_t end, void* scratch) {
   using T = Scalar<V>;
-  const int64_t blocks = (a.L + kAttentionQueries - 1) / kAttentionQueries;
+  const int64_t blocks = (a.L + a.queries - 1) / a.queries;
   const RoundKeys keys(a.seed);
   T* room = static_cast<T*>(scratch);
   const auto take = [&](int64_t n) {
@@ -145,8 +147,8 @@ static void attention(const AttentionArgs& a, int64_t begin, int64_t end, void* 
   for (int64_t task = begin; task < end; ++task) {
     r.b = task / blocks / a.H;
     r.h = task / blocks % a.H;
-    r.i0 = task % blocks * kAttentionQueries;
-    r.rows = least(kAttentionQueries, a.L - r.i0);
+    r.i0 = task % blocks * a.queries;
+    r.rows = least(a.queries, a.L - r.i0);
     for (int i = 0; i < kAttentionQueries; ++i) {
       r.m[i] = kMinusInfinity<V>;
       r.l[i] = r.alpha[i] = 0;
@@ -155,8 +157,10 @@ static void attention(const AttentionArgs& a, int64_t begin, int64_t end, void* 
     const int64_t head = r.h / a.group;
     const int64_t limit = a.causal ? least(a.S, r.i0 + r.rows) : a.S;
     const Matrix<T> q{rows_at<T>(a.q, r.b, r.h, r.i0), a.q.row, 1};
+    bool more = false;  // than the first tile
     for (int64_t j0 = 0; j0 < limit; j0 += kAttentionKeys) {
       const int64_t n = least(kAttentionKeys, limit - j0);
+      if (!tile_seen(a, r.b, r.h, r.i0, r.rows, j0, n)) continue;
       if (few) {
         product<T>(a, r.rows, n, a.D, q, {rows_at<T>(a.k, r.b, head, j0), 1, a.k.row}, tile,
                    kAttentionKeys, false, room);
@@ -166,9 +170,10 @@ static void attention(const AttentionArgs& a, int64_t begin, int64_t end, void* 
                    {kt.block(r.b, head, j0 / kAttentionKeys), width, 1}, tile, kAttentionKeys,
                    false, room);
       }
-      if (softmax_tile<V>(a, keys, r, tile, j0, n) && j0) scale_rows<V>(r, a.E);
+      if (softmax_tile<V>(a, keys, r, tile, j0, n, more) && more) scale_rows<V>(r, a.E);
       product<T>(a, r.rows, a.E, n, {tile, kAttentionKeys, 1},
-                 {rows_at<T>(a.v, r.b, head, j0), a.v.row, 1}, r.o, a.E, j0 > 0, room);
+                 {rows_at<T>(a.v, r.b, head, j0), a.v.row, 1}, r.o, a.E, more, room);
+      more = true;
     }
     finish<V>(a, r);
   }

@@ -110,12 +110,13 @@ static void key_block(Tiles<V>& t, Scalar<V>* sums, int64_t b, int64_t head, int
   t.kt.h = t.vt.h = head;
   t.kt.pack(j0 / kAttentionKeys, t.kt.made);
   if (scores) t.vt.pack(j0 / kAttentionKeys, t.vt.made);
-  const int64_t start = a.causal ? j0 / kAttentionQueries * kAttentionQueries : 0;
+  const int64_t start = a.causal ? j0 / a.queries * a.queries : 0;
   for (int64_t member = 0; member < a.group; ++member) {
     const int64_t h = head * a.group + member;
-    for (int64_t i0 = start; i0 < a.L; i0 += kAttentionQueries) {
-      const int64_t rows = least(kAttentionQueries, a.L - i0);
+    for (int64_t i0 = start; i0 < a.L; i0 += a.queries) {
+      const int64_t rows = least(a.queries, a.L - i0);
       const int64_t n = a.causal ? least(keys, i0 + rows - j0) : keys;
+      if (!tile_seen(a, b, h, i0, rows, j0, n)) continue;
       t.make(t.kt.made, t.vt.made, width, b, h, i0, rows, j0, n, scores);
       if (a.gv.p)
         product<T>(a, n, a.E, rows, {t.p, 1, kAttentionKeys},
@@ -126,7 +127,7 @@ static void key_block(Tiles<V>& t, Scalar<V>* sums, int64_t b, int64_t head, int
       if (gq)
         product<T>(a, rows, a.D, n, {t.ds, kAttentionKeys, 1},
                    {rows_at<T>(a.k, b, head, j0), a.k.row, 1}, gq + (member * a.L + i0) * a.D, a.D,
-                   j0 > 0, t.room);
+                   true, t.room);
     }
   }
   if (a.gk.p) put_rows<V>(rows_at<T>(a.gk, b, head, j0), a.gk.row, gk, keys, a.D, a.scale);
@@ -152,6 +153,7 @@ static void grad(const AttentionArgs& a, int64_t begin, int64_t end, void* scrat
   const int64_t heads = a.H / a.group;
   for (int64_t task = begin; task < end; ++task) {
     const int64_t b = task / heads, head = task % heads;
+    for (int64_t i = 0; i < a.group * a.L * a.D; ++i) gq[i] = 0;
     for (int64_t j0 = 0; j0 < a.S; j0 += kAttentionKeys) key_block<V>(t, sums, b, head, j0, gq);
     for (int64_t m = 0; m < a.group; ++m)
       put_rows<V>(rows_at<T>(a.gq, b, head * a.group + m, 0), a.gq.row, gq + m * a.L * a.D, a.L,
@@ -164,18 +166,20 @@ static void grad_queries(const AttentionArgs& a, int64_t begin, int64_t end, voi
   using T = Scalar<V>;
   Tiles<V> t(a, scratch, (a.S + kAttentionKeys - 1) / kAttentionKeys);
   T* const gq = t.take(kAttentionQueries * a.D);
-  const int64_t blocks = (a.L + kAttentionQueries - 1) / kAttentionQueries;
+  const int64_t blocks = (a.L + a.queries - 1) / a.queries;
   for (int64_t task = begin; task < end; ++task) {
     const int64_t b = task / blocks / a.H, h = task / blocks % a.H, head = h / a.group;
-    const int64_t i0 = task % blocks * kAttentionQueries;
-    const int64_t rows = least(kAttentionQueries, a.L - i0);
+    const int64_t i0 = task % blocks * a.queries;
+    const int64_t rows = least(a.queries, a.L - i0);
     const int64_t limit = a.causal ? least(a.S, i0 + rows) : a.S;
+    for (int64_t i = 0; i < rows * a.D; ++i) gq[i] = 0;
     for (int64_t j0 = 0; j0 < limit; j0 += kAttentionKeys) {
       const int64_t n = least(kAttentionKeys, limit - j0), block = j0 / kAttentionKeys;
+      if (!tile_seen(a, b, h, i0, rows, j0, n)) continue;
       t.make(t.kt.block(b, head, block), t.vt.block(b, head, block),
              whole(least(kAttentionKeys, a.S - j0), kKeyStep), b, h, i0, rows, j0, n, true);
       product<T>(a, rows, a.D, n, {t.ds, kAttentionKeys, 1},
-                 {rows_at<T>(a.k, b, head, j0), a.k.row, 1}, gq, a.D, j0 > 0, t.room);
+                 {rows_at<T>(a.k, b, head, j0), a.k.row, 1}, gq, a.D, true, t.room);
     }
     put_rows<V>(rows_at<T>(a.gq, b, h, i0), a.gq.row, gq, rows, a.D, a.scale);
   }

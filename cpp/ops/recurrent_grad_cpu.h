@@ -9,7 +9,7 @@
 //         reset before: g = ( , dz, dn), then from d(r h): g_r = d(r h) h r (1 - r), gh += d(r h) r
 // Cost: one pass over memory.
 #pragma once
-#include "kernels/vec_math.h"
+#include "kernels/vec_gates.h"
 #include "kernels/vec_moments.h"
 
 namespace lamina::LAMINA_ISA {
@@ -44,7 +44,7 @@ static void recurrent_grad(const RecurrentStepGrad& s) {
         const V in = load_some<V>(a + j, n), f = load_some<V>(a + H + j, n),
                 m = load_some<V>(a + 2 * H + j, n);
         const V o = load_some<V>(a + 3 * H + j, n);
-        const V t = tanh(load_some<V>(static_cast<const T*>(s.c_new) + i * H + j, n));
+        const V t = gate_tanh(load_some<V>(static_cast<const T*>(s.c_new) + i * H + j, n));
         T* const gc = static_cast<T*>(s.gc) + i * H + j;
         const V dc = load_some<V>(gc, n) + through_tanh(dh * o, t);
         const V c = load_some<V>(static_cast<const T*>(s.c) + i * H + j, n);

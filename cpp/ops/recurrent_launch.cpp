@@ -75,7 +75,7 @@ void recurrent_forward(const RecurrentSizes& s, const RecurrentLayer& l) {
   const double ns = double(G * P + (s.project ? H * P : 0)) / kMultiplyAddsPerNs + double(G);
   steps.share(ns, [&](int64_t b, int64_t end) {
     const int64_t m = end - b;
-    const int64_t made = once ? m * G : 0;
+    const int64_t made = ((once ? m * G : l.h0 ? 0 : G) + 15) / 16 * 16;
     const Scratch scratch(size_t(recurrent_scratch_elements(m, H > P ? H : P) + made) * sizeof(T));
     T* const product = scratch.as<T>();
     steps.each(b, end, false, [&](int64_t t, int64_t at, int64_t n) {
@@ -97,13 +97,14 @@ void recurrent_forward(const RecurrentSizes& s, const RecurrentLayer& l) {
         p.product = product;
         const auto times_state = [&](int64_t gate, int64_t gates) {
           p.product_row = gates * H;
-          if (!once)
+          p.panels = nullptr;
+          if (row < 0 && !l.h0)
+            std::memset(product, 0, size_t(gates * H) * sizeof(T)), p.product_row = 0;
+          else if (!once)
             p.panels = state.at(gate * blocks, 0);
-          else if (l.h0)
+          else
             gemm_serial<T>(false, true, count, gates * H, P, static_cast<const T*>(p.a), p.a_row,
                            row_of<T>(l.w_hh, gate * H, P), P, product, p.product_row);
-          else
-            std::memset(product, 0, size_t(gates * H) * sizeof(T)), p.product_row = 0;
         };
         times_state(0, s.cell == kGruBefore ? 2 : s.gates());
         kernels.step[s.cell][type](p, 0, blocks);

@@ -10,7 +10,7 @@ from ._core import Tensor, dtype
 __all__ = [
     "are_deterministic_algorithms_enabled", "channels_last", "channels_last_3d", "compile",
     "contiguous_format", "e", "finfo", "get_default_device", "get_float32_matmul_precision",
-    "get_num_interop_threads", "iinfo", "inf", "is_autocast_enabled",
+    "get_num_interop_threads", "iinfo", "inf", "jagged", "is_autocast_enabled",
     "is_deterministic_algorithms_warn_only_enabled", "is_inference_mode_enabled", "is_nonzero",
     "is_storage", "layout", "memory_format", "nan", "newaxis", "pi",
     "preserve_format", "set_default_device", "set_default_tensor_type", "set_deterministic",
@@ -47,6 +47,7 @@ contiguous_format = memory_format("contiguous_format")
 channels_last = memory_format("channels_last")
 channels_last_3d = memory_format("channels_last_3d")
 strided = layout("strided")
+jagged = layout("jagged")
 sparse_coo = layout("sparse_coo")
 sparse_csr = layout("sparse_csr")
 

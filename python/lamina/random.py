@@ -18,7 +18,7 @@ from .ops._method import method
 __all__ = [
     "Generator", "default_generator", "manual_seed", "seed", "initial_seed", "get_rng_state",
     "set_rng_state", "fork_rng", "rand", "randn", "randint", "randperm", "rand_like", "randn_like",
-    "randint_like", "normal", "bernoulli", "multinomial", "poisson",
+    "randint_like", "normal", "bernoulli", "multinomial", "poisson", "binomial",
 ]  # fmt: skip
 
 _DEFAULT_SEED = 67280421310721  # of a new Generator, as in PyTorch
@@ -308,6 +308,13 @@ def multinomial(input: Tensor, num_samples, replacement=False, *, generator=None
 def poisson(input: Tensor, generator=None) -> Tensor:
     """Poisson draws with the rates in `input`, in its dtype (Hormann, 1993). No gradient flows."""
     return _core.random_poisson(input, generator)
+
+
+def binomial(count: Tensor, prob: Tensor, generator=None) -> Tensor:
+    """Successes in `count` trials of probability `prob`: floating tensors of one shape, which is
+    that of the result. NaN for a negative count or a probability outside [0, 1]. No gradient flows
+    (geometric gaps; Hormann, 1993)."""
+    return _core.random_binomial(count, prob, generator)
 
 
 # ---- in place ----------------------------------------------------------------------------------

@@ -37,8 +37,12 @@ def check(name, a, info, failure) -> None:
         at, index = divmod(at, size)
         place.insert(0, index)
     where = f" (batch element {tuple(place)})" if place else ""
-    reason = failure.format(info=code) if code > 0 else "it holds NaN or infinity"
-    raise LinAlgError(f"linalg.{name}: the matrix of shape {tuple(a.shape)}{where}: {reason}")
+    reason = (
+        failure.format(info=code)
+        if code > 0
+        else "it holds NaN or infinity; see where they come from"
+    )
+    raise LinAlgError(f"{name}: the matrix of shape {tuple(a.shape)}{where}: {reason}")
 
 
 def broadcast_batches(*matrices):
@@ -50,3 +54,12 @@ def broadcast_batches(*matrices):
         m if m.shape[:-2] == batch else m.expand(tuple(batch) + tuple(m.shape[-2:]))
         for m in matrices
     )
+
+
+def write(out, value):
+    """`value`, copied into `out` when given: a tensor, or as many as `value` has."""
+    if out is None:
+        return value
+    if isinstance(value, tuple):
+        return type(value)(*(o.copy_(v) for o, v in zip(out, value)))
+    return out.copy_(value)

@@ -10,7 +10,7 @@ from .._core import Tensor
 from ..autograd import is_grad_enabled
 from ..ops._method import results
 from ..ops.creation import empty, eye
-from .errors import broadcast_batches, call, check
+from .errors import broadcast_batches, call, check, write
 
 __all__ = [
     "cholesky", "cholesky_ex", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "qr", "svd",
@@ -25,8 +25,11 @@ _Qr = results("linalg_qr", "Q", "R")
 _Svd = results("linalg_svd", "U", "S", "Vh")
 _Eigh = results("linalg_eigh", "eigenvalues", "eigenvectors")
 _Eig = results("linalg_eig", "eigenvalues", "eigenvectors")
-_NOT_POSITIVE = "not positive definite: its leading minor of order {info} is not"
-_SINGULAR = "singular: element {info} of the diagonal of U is zero"
+_NOT_POSITIVE = (
+    "not positive definite: its leading minor of order {info} is not; add a multiple of the "
+    "identity, or use eigh"
+)
+_SINGULAR = "singular: element {info} of the diagonal of U is zero; use pinv or lstsq"
 _NO_CONVERGENCE = "the iteration did not converge ({info} values are missing)"
 
 
@@ -42,7 +45,7 @@ def cholesky(A, *, upper=False, out=None) -> Tensor:
     """
     L, info = call("linalg_cholesky", A, upper)
     check("cholesky", A, info, _NOT_POSITIVE)
-    return L if out is None else out.copy_(L)
+    return write(out, L)
 
 
 def cholesky_ex(A, *, upper=False, check_errors=False):
@@ -112,8 +115,8 @@ def qr(A, mode="reduced", *, out=None):
         raise RuntimeError(f"qr: mode must be 'reduced', 'complete' or 'r', got {mode!r}")
     if mode == "r":
         R = call("linalg_qr", A.detach(), False)[1]
-        return _Qr(empty(0, dtype=A.dtype), R)
-    return _Qr(*call("linalg_qr", A, mode == "complete"))
+        return write(out, _Qr(empty(0, dtype=A.dtype), R))
+    return write(out, _Qr(*call("linalg_qr", A, mode == "complete")))
 
 
 def svd(A, full_matrices=True, *, driver=None, out=None):
@@ -125,16 +128,16 @@ def svd(A, full_matrices=True, *, driver=None, out=None):
     """
     U, S, Vh, info = call("linalg_svd", A, full_matrices)
     check("svd", A, info, _NO_CONVERGENCE)
-    return _Svd(U, S, Vh)
+    return write(out, _Svd(U, S, Vh))
 
 
 def svdvals(A, *, driver=None, out=None) -> Tensor:
     """The singular values (..., min(m, n)) of A (..., m, n), descending."""
     if _wants_gradient(A):
-        return svd(A, full_matrices=False).S
+        return write(out, svd(A, full_matrices=False).S)
     S, info = call("linalg_svdvals", A)
     check("svdvals", A, info, _NO_CONVERGENCE)
-    return S
+    return write(out, S)
 
 
 def _upper(name, UPLO) -> bool:
@@ -151,16 +154,16 @@ def eigh(A, UPLO="L", *, out=None):
     """
     w, V, info = call("linalg_eigh", A, _upper("eigh", UPLO))
     check("eigh", A, info, _NO_CONVERGENCE)
-    return _Eigh(w, V)
+    return write(out, _Eigh(w, V))
 
 
 def eigvalsh(A, UPLO="L", *, out=None) -> Tensor:
     """The eigenvalues (..., n), ascending, of a symmetric A (..., n, n)."""
     if _wants_gradient(A):
-        return eigh(A, UPLO).eigenvalues
+        return write(out, eigh(A, UPLO).eigenvalues)
     w, info = call("linalg_eigvalsh", A, _upper("eigvalsh", UPLO))
     check("eigvalsh", A, info, _NO_CONVERGENCE)
-    return w
+    return write(out, w)
 
 
 def eig(A, *, out=None):
@@ -171,13 +174,13 @@ def eig(A, *, out=None):
     """
     w, V, info = call("linalg_eig", A)
     check("eig", A, info, _NO_CONVERGENCE)
-    return _Eig(w, V)
+    return write(out, _Eig(w, V))
 
 
 def eigvals(A, *, out=None) -> Tensor:
     """The eigenvalues (..., n, 2) of a general real A (..., n, n): real and imaginary part last."""
     if _wants_gradient(A):
-        return eig(A).eigenvalues
+        return write(out, eig(A).eigenvalues)
     w, info = call("linalg_eigvals", A)
     check("eigvals", A, info, _NO_CONVERGENCE)
-    return w
+    return write(out, w)

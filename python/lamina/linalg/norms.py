@@ -7,6 +7,7 @@ import math
 from .. import _core
 from .._core import Tensor
 from ..ops.creation import zeros
+from .errors import write
 from .factor import eigvalsh, svdvals
 from .systems import inv_ex
 
@@ -24,7 +25,7 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None) -> T
     if not x.dtype.is_floating_point:
         raise _core.DTypeError(f"vector_norm: expected a floating tensor, got {x.dtype}")
     value = _core.norm(x, float(ord), _dims(dim), keepdim)
-    return value if out is None else out.copy_(value)
+    return write(out, value)
 
 
 def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None) -> Tensor:
@@ -60,7 +61,7 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
         raise ValueError(
             f"matrix_norm: ord must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, got {ord!r}"
         )
-    return value if out is None else out.copy_(value)
+    return write(out, value)
 
 
 def norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None) -> Tensor:
@@ -84,14 +85,14 @@ def cond(A, p=None, *, out=None) -> Tensor:
     if p in (None, 2, -2):
         s = svdvals(A)
         if s.shape[-1] == 0:
-            return zeros(A.shape[:-2], dtype=A.dtype)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+            return write(out, zeros(A.shape[:-2], dtype=A.dtype))
+        return write(out, s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1])
     inverse, info = inv_ex(A)
     value = matrix_norm(A, p) * matrix_norm(inverse, p)
-    return _core.where(info != 0, math.inf, value)
+    return write(out, _core.where(info != 0, math.inf, value))
 
 
-def matrix_rank(A, *, atol=None, rtol=None, hermitian=False, tol=None, out=None) -> Tensor:
+def matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None, out=None) -> Tensor:
     """How many singular values (|eigenvalues| with `hermitian`) exceed max(atol, rtol s_max).
 
     A: (..., m, n); int64 (...). atol (or `tol`) is 0 and, unless atol is given, rtol is
@@ -100,10 +101,10 @@ def matrix_rank(A, *, atol=None, rtol=None, hermitian=False, tol=None, out=None)
     atol = tol if atol is None else atol
     values = eigvalsh(A.detach()).abs() if hermitian else svdvals(A.detach())
     if values.shape[-1] == 0:
-        return zeros(A.shape[:-2], dtype=_core.int64)
+        return write(out, zeros(A.shape[:-2], dtype=_core.int64))
     if rtol is None:
         eps = 2.0**-52 if A.dtype is _core.float64 else 2.0**-23
         rtol = 0.0 if atol is not None else eps * max(A.shape[-2:])
     limit = values.amax(-1) * rtol
     limit = _core.maximum(limit, limit * 0 + (0.0 if atol is None else atol))
-    return (values > limit.unsqueeze(-1)).sum(-1)
+    return write(out, (values > limit.unsqueeze(-1)).sum(-1))

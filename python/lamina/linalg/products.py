@@ -7,6 +7,7 @@ import math
 from .. import _core
 from .._core import Tensor
 from ..ops.creation import eye
+from .errors import write
 from .systems import inv, solve
 
 __all__ = [
@@ -17,13 +18,13 @@ __all__ = [
 def matmul(input, other, *, out=None) -> Tensor:
     """The matrix product (..., m, k) @ (..., k, n)."""
     value = _core.matmul(input, other)
-    return value if out is None else out.copy_(value)
+    return write(out, value)
 
 
 def vecdot(x, y, *, dim=-1, out=None) -> Tensor:
     """sum x y over one dimension; the others broadcast."""
     value = (x * y).sum(dim)
-    return value if out is None else out.copy_(value)
+    return write(out, value)
 
 
 def multi_dot(tensors, *, out=None) -> Tensor:
@@ -68,7 +69,7 @@ def multi_dot(tensors, *, out=None) -> Tensor:
         value = value.squeeze(0)
     if column:
         value = value.squeeze(-1)
-    return value if out is None else out.copy_(value)
+    return write(out, value)
 
 
 def matrix_power(A, n, *, out=None) -> Tensor:
@@ -88,7 +89,7 @@ def matrix_power(A, n, *, out=None) -> Tensor:
             power = power @ power
     if value is None:
         value = eye(A.shape[-1], dtype=A.dtype).expand(A.shape).clone()
-    return value if out is None else out.copy_(value)
+    return write(out, value)
 
 
 # Coefficients of the diagonal Pade approximant of degree 13, and the norm up to which it is exact
@@ -140,7 +141,7 @@ def cross(input, other, *, dim=-1, out=None) -> Tensor:
         [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]],
         dim % input.dim(),
     )
-    return value if out is None else out.copy_(value)
+    return write(out, value)
 
 
 def diagonal(A, *, offset=0, dim1=-2, dim2=-1) -> Tensor:

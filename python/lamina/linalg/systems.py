@@ -11,7 +11,7 @@ import math
 from .. import _core
 from .._core import Tensor
 from ..ops._method import results
-from .errors import broadcast_batches, call, check
+from .errors import broadcast_batches, call, check, write
 
 __all__ = [
     "solve", "solve_ex", "inv", "inv_ex", "det", "slogdet", "solve_triangular", "lstsq", "pinv",
@@ -22,7 +22,7 @@ _SolveEx = results("linalg_solve_ex", "result", "info")
 _InvEx = results("linalg_inv_ex", "inverse", "info")
 _Slogdet = results("linalg_slogdet", "sign", "logabsdet")
 _Lstsq = results("linalg_lstsq", "solution", "residuals", "rank", "singular_values")
-_SINGULAR = "singular: element {info} of the diagonal of U is zero"
+_SINGULAR = "singular: element {info} of the diagonal of U is zero; use pinv or lstsq"
 
 
 def solve(A, B, *, left=True, out=None) -> Tensor:
@@ -33,7 +33,7 @@ def solve(A, B, *, left=True, out=None) -> Tensor:
     """
     X, info = solve_ex(A, B, left=left)
     check("solve", A, info, _SINGULAR)
-    return X if out is None else out.copy_(X)
+    return write(out, X)
 
 
 def solve_ex(A, B, *, left=True, check_errors=False, out=None):
@@ -51,14 +51,14 @@ def solve_ex(A, B, *, left=True, check_errors=False, out=None):
     if check_errors:
         check("solve_ex", A, info, _SINGULAR)
     X = X.squeeze(-1) if vector else X if left else X.mT
-    return _SolveEx(X, info)
+    return write(out, _SolveEx(X, info))
 
 
 def inv(A, *, out=None) -> Tensor:
     """A^-1 of A (..., n, n). Raises LinAlgError for a singular matrix."""
     inverse, info = call("linalg_inv", A)
     check("inv", A, info, _SINGULAR)
-    return inverse if out is None else out.copy_(inverse)
+    return write(out, inverse)
 
 
 def inv_ex(A, *, check_errors=False, out=None):
@@ -67,20 +67,20 @@ def inv_ex(A, *, check_errors=False, out=None):
     inverse, info = call("linalg_inv", A)
     if check_errors:
         check("inv_ex", A, info, _SINGULAR)
-    return _InvEx(inverse, info)
+    return write(out, _InvEx(inverse, info))
 
 
 def det(A, *, out=None) -> Tensor:
     """The determinants (...) of A (..., n, n), from its LU factorisation. The gradient of a
     singular matrix is that of its cofactors."""
     value = call("linalg_det", A)
-    return value if out is None else out.copy_(value)
+    return write(out, value)
 
 
 def slogdet(A, *, out=None):
     """(sign, logabsdet), both (...), of the determinants of A (..., n, n); (0, -inf) for a singular
     matrix."""
-    return _Slogdet(*call("linalg_slogdet", A))
+    return write(out, _Slogdet(*call("linalg_slogdet", A)))
 
 
 def solve_triangular(A, B, *, upper, left=True, unitriangular=False, out=None) -> Tensor:
@@ -94,7 +94,7 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False, out=None) -
     else:
         A, B = broadcast_batches(A, B)
         X = call("linalg_solve_triangular", A, B, upper, unitriangular)
-    return X if out is None else out.copy_(X)
+    return write(out, X)
 
 
 def lstsq(A, B, rcond=None, *, driver=None):
@@ -133,20 +133,22 @@ def _eps(A) -> float:
     return 2.0**-52 if A.dtype is _core.float64 else 2.0**-23
 
 
-def pinv(A, *, atol=None, rtol=None, hermitian=False, out=None) -> Tensor:
+def pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None) -> Tensor:
     """The Moore-Penrose inverse (..., n, m) of A (..., m, n).
 
     Singular values <= max(atol, rtol s_max) count as 0; atol 0 and, unless atol is given,
-    rtol = eps max(m, n) by default (numbers). With `hermitian` only the lower triangle is read.
-    The gradient holds while the rank does not change (Golub and Pereyra, 1973).
+    rtol = eps max(m, n) by default (numbers; `rcond` is rtol's old name). With `hermitian`
+    only the lower triangle is read. The gradient holds while the rank does not change (Golub and
+    Pereyra, 1973).
     """
     if hermitian:
         A = A.tril() + A.tril(-1).mT
+    rtol = rcond if rtol is None else rtol
     if rtol is None:
         rtol = 0.0 if atol is not None and float(atol) > 0 else _eps(A) * max(A.shape[-2:])
     value, info = call("linalg_pinv", A, float(atol or 0.0), float(rtol))
     check("pinv", A, info, "the iteration did not converge ({info} values are missing)")
-    return value if out is None else out.copy_(value)
+    return write(out, value)
 
 
 def tensorsolve(A, B, dims=None, *, out=None) -> Tensor:
@@ -162,7 +164,8 @@ def tensorsolve(A, B, dims=None, *, out=None) -> Tensor:
         raise _core.ShapeError(
             f"tensorsolve: A of shape {tuple(A.shape)} is not square beside B of {tuple(B.shape)}"
         )
-    return solve(A.reshape(B.numel(), B.numel()), B.reshape(-1)).reshape(rest)
+    X = solve(A.reshape(B.numel(), B.numel()), B.reshape(-1)).reshape(rest)
+    return write(out, X)
 
 
 def tensorinv(A, ind=2, *, out=None) -> Tensor:
@@ -175,4 +178,5 @@ def tensorinv(A, ind=2, *, out=None) -> Tensor:
         raise _core.ShapeError(
             f"tensorinv: A of shape {tuple(A.shape)} is not square with ind {ind}"
         )
-    return inv(A.reshape(math.prod(first), -1)).reshape(tuple(rest) + tuple(first))
+    value = inv(A.reshape(math.prod(first), -1)).reshape(tuple(rest) + tuple(first))
+    return write(out, value)

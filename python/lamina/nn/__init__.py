@@ -9,6 +9,7 @@
 from . import functional, init
 from .activation import *
 from .attention import *
+from .batch_statistics import *
 from .container import *
 from .conv import *
 from .distance import *
@@ -19,14 +20,16 @@ from .generation import *
 from .lazy import *
 from .linear import *
 from .loss import *
+from .loss_extra import *
 from .module import Module
 from .normalization import *
 from .padding import *
 from .parameter import Buffer, Parameter
 from .parameter_list import *
 from .pooling import *
-from .recurrent import *
 from .positions import *
+from .recurrent import *
+from .regularize import *
 from .sparse import *
 from .transformer import *
 from .upsampling import *
@@ -42,4 +45,8 @@ def __getattr__(name: str):
         from .parallel import DataParallel
 
         return DataParallel
+    if name == "NLLLoss2d":  # the name it had for images
+        from .loss import NLLLoss
+
+        return NLLLoss
     raise AttributeError(f"module 'lamina.nn' has no attribute {name!r}")

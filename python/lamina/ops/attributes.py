@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
+from .._refuse import refused
 from ._method import method
 
 __all__ = ["is_complex", "is_same_size", "is_signed"]
@@ -128,6 +129,14 @@ def to_sparse(self: Tensor, sparse_dim=None):
 def to_dense(self: Tensor, dtype=None, *, masked_grad=None) -> Tensor:
     """The tensor itself (as `dtype`): it is dense."""
     return self if dtype is None else self.to(dtype)
+
+
+# ---- what there is not -------------------------------------------------------------------------
+method("storage")(refused("Tensor.storage", "use data_ptr(), nbytes or numpy()"))
+method("untyped_storage")(refused("Tensor.untyped_storage", "use data_ptr(), nbytes or numpy()"))
+method("reinforce")(
+    refused("Tensor.reinforce", "PyTorch removed it too; use -distribution.log_prob(x) * reward")
+)
 
 
 # ---- in place ----------------------------------------------------------------------------------

@@ -26,6 +26,12 @@ def _linalg():
     return linalg
 
 
+def _write(out, value):
+    from ..linalg.errors import write
+
+    return write(out, value)
+
+
 @method
 def inverse(input: Tensor, *, out=None) -> Tensor:
     """A^-1 of A (..., n, n); LinAlgError for a singular matrix."""
@@ -63,7 +69,7 @@ def cholesky_solve(input: Tensor, L: Tensor, upper=False, *, out=None) -> Tensor
     solve = _linalg().solve_triangular
     L = L.mT if upper else L
     value = solve(L.mT, solve(L, input, upper=False), upper=True)
-    return value if out is None else out.copy_(value)
+    return _write(out, value)
 
 
 @method
@@ -75,7 +81,7 @@ def cholesky_inverse(L: Tensor, upper=False, *, out=None) -> Tensor:
 @method
 def qr(input: Tensor, some=True, *, out=None):
     """(Q, R) of (..., m, n); `some`: with min(m, n) columns of Q, else m."""
-    return _Qr(*_linalg().qr(input, "reduced" if some else "complete"))
+    return _Qr(*_linalg().qr(input, "reduced" if some else "complete", out=out))
 
 
 @method
@@ -88,9 +94,9 @@ def svd(input: Tensor, some=True, compute_uv=True, *, out=None):
         m, n = input.shape[-2:]
         batch = tuple(input.shape[:-2])
         U, V = (zeros(batch + (k, k), dtype=input.dtype) for k in (m, n))
-        return _Svd(U, _linalg().svdvals(input), V)
+        return _write(out, _Svd(U, _linalg().svdvals(input), V))
     U, S, Vh = _linalg().svd(input, full_matrices=not some)
-    return _Svd(U, S, Vh.mT)
+    return _write(out, _Svd(U, S, Vh.mT))
 
 
 @method
@@ -137,4 +143,4 @@ def _lu_solve_method(self: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor
 
 def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out=None) -> Tensor:
     """X with A X = b (..., n, k), A given by its LU factorisation (`linalg.lu_factor`)."""
-    return _linalg().lu_solve(LU_data, LU_pivots, b)
+    return _write(out, _linalg().lu_solve(LU_data, LU_pivots, b))

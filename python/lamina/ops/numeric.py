@@ -9,6 +9,7 @@ from ._method import method, results
 from .creation import as_tensor, linspace, zeros
 
 __all__ = [
+    "_amp_foreach_non_finite_check_and_unscale_",
     "cdist", "cumulative_trapezoid", "fill", "frobenius_norm", "histogram", "is_neg",
     "polar", "real", "resolve_conj", "resolve_neg", "symeig", "trace", "trapezoid",
     "trapz", "vander", "view_as_complex", "view_as_real",
@@ -160,6 +161,15 @@ def gumbel_softmax(logits: Tensor, tau=1, hard=False, eps=1e-10, dim=-1) -> Tens
     index = soft.detach().argmax(dim, keepdim=True)
     one_hot = zeros(*soft.shape, dtype=soft.dtype).scatter(dim, index, 1.0)
     return one_hot - soft.detach() + soft
+
+
+def _amp_foreach_non_finite_check_and_unscale_(grads, found_inf: Tensor, inv_scale: Tensor) -> None:
+    """Multiplies gradients by `inv_scale` in place; `found_inf` becomes 1 when one is not
+    finite."""
+    for g in grads:
+        if not bool(g.isfinite().all()):
+            found_inf.fill_(1.0)
+        g.mul_(inv_scale.item())
 
 
 _REAL = "there are no complex tensors: keep the real and imaginary parts in a last dimension of 2"

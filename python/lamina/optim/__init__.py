@@ -15,6 +15,7 @@ from .adam import Adam
 from .adamax import Adamax
 from .adamw import AdamW
 from .asgd import ASGD
+from .groups import decay_groups
 from .kfac import KFAC
 from .lbfgs import LBFGS
 from .lion import Lion
@@ -37,8 +38,8 @@ from .sgd import SGD
 __all__ = [
     "ASGD", "KFAC", "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lion",
     "NAdam", "NaturalGradient", "Newton", "Optimizer", "ProjectedGradient", "RAdam", "RMSprop",
-    "Rprop", "lr_scheduler", "project_ball", "project_box", "project_simplex", "project_sphere",
-    "swa_utils",
+    "Rprop", "decay_groups", "lr_scheduler", "project_ball", "project_box", "project_simplex",
+    "project_sphere", "swa_utils",
 ]  # fmt: skip
 
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from .._core import Tensor
 from ..autograd import grad
-from ..ops.creation import from_numpy, zeros_like
+from ..ops.creation import zeros_like
 from ..ops.join import cat
-
-if TYPE_CHECKING:  # imported when first used
-    import numpy as np
 
 
 def flat_gradient(loss: Tensor, params: Sequence[Tensor], create_graph: bool = False) -> Tensor:
@@ -25,30 +21,27 @@ def flat_gradient(loss: Tensor, params: Sequence[Tensor], create_graph: bool = F
     return cat(rows, 0)
 
 
-def array(x: Tensor) -> np.ndarray:
-    """The values as a float64 array."""
-    return x.detach().double().numpy()
+def plain(x: Tensor) -> Tensor:
+    """The values in float64, without gradient."""
+    return x.detach().double()
 
 
-def move(params: Sequence[Tensor], direction: np.ndarray, lr: float) -> None:
+def move(params: Sequence[Tensor], direction: Tensor, lr: float) -> None:
     """p = p - lr * (its part of direction), in place. To be called without gradients."""
-    import numpy as np
-
     start = 0
     for p in params:
         n = math.prod(p.shape)
-        part = np.ascontiguousarray(direction[start : start + n]).reshape(tuple(p.shape))
-        p.sub_(from_numpy(part).to(p.dtype), alpha=lr)
+        p.sub_(direction[start : start + n].reshape(p.shape).to(p.dtype), alpha=lr)
         start += n
 
 
-def solve(name: str, matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """matrix^-1 vector by LU (no inverse is formed); ValueError when the matrix is singular."""
-    import numpy as np
+def solve(name: str, matrix: Tensor, right: Tensor) -> Tensor:
+    """matrix^-1 right by LU (no inverse is formed); ValueError when the matrix is singular."""
+    from ..linalg import LinAlgError
+    from ..linalg import solve as lu_solve
 
     try:
-        return np.linalg.solve(matrix, vector)
-    except np.linalg.LinAlgError:
-        raise ValueError(
-            f"{name}: the {len(vector)} x {len(vector)} matrix is singular; use damping > 0"
-        ) from None
+        return lu_solve(matrix, right)
+    except LinAlgError:
+        n = matrix.shape[0]
+        raise ValueError(f"{name}: the {n} x {n} matrix is singular; use damping > 0") from None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .._core import float64
 from ..autograd import enable_grad, no_grad
-from ..ops.creation import from_numpy
+from ..ops.creation import eye, ones
+from ..ops.join import cat
 from ._fused import check_not_negative
-from ._vectors import array
+from ._vectors import plain, solve
 from .optimizer import Optimizer
 
 
@@ -64,16 +66,15 @@ class KFAC(Optimizer):
         """Notes a layer's inputs, and its gradients when they come."""
         if not (layer.training and output.requires_grad):
             return
-        import numpy as np
-
-        a = array(inputs[0]).reshape(-1, layer.in_features)
+        a = plain(inputs[0]).reshape(-1, layer.in_features)
         if layer.bias is not None:
-            a = np.concatenate([a, np.ones((len(a), 1))], 1)
+            a = cat([a, ones(a.shape[0], 1, dtype=float64)], 1)
+        count = a.shape[0]
 
         def gradients(g) -> None:
-            g = array(g).reshape(len(a), -1) * len(a)  # of a sample's loss, not of the mean
-            count, aa, gg = self._sums.get(id(layer), (0, 0.0, 0.0))
-            self._sums[id(layer)] = (count + len(a), aa + a.T @ a, gg + g.T @ g)
+            g = plain(g).reshape(count, -1) * count  # of a sample's loss, not of the mean
+            n, aa, gg = self._sums.get(id(layer), (0, 0.0, 0.0))
+            self._sums[id(layer)] = (n + count, aa + a.t() @ a, gg + g.t() @ g)
 
         output.register_hook(gradients)
 
@@ -105,27 +106,22 @@ class KFAC(Optimizer):
         for name, total in zip("AG", sums):
             mean = total / max(count, 1)
             if name in state:
-                mean = decay * array(state[name]) + (1 - decay) * mean
-            state[name] = from_numpy(mean)
+                mean = decay * plain(state[name]) + (1 - decay) * mean
+            state[name] = mean
 
     def _move(self, layer, lr: float, damping: float) -> None:
-        import numpy as np
-
         state = self.state[layer.weight]
-        a, g = array(state["A"]), array(state["G"])
-        gradient = array(layer.weight.grad)
+        a, g = plain(state["A"]), plain(state["G"])
+        gradient = plain(layer.weight.grad)
         if layer.bias is not None:
-            gradient = np.concatenate([gradient, array(layer.bias.grad)[:, None]], 1)
-        ratio = (np.trace(a) / len(a)) / max(np.trace(g) / len(g), 1e-30)
+            gradient = cat([gradient, plain(layer.bias.grad).unsqueeze(1)], 1)
+        sizes = [m.diagonal().mean().item() for m in (a, g)]
+        ratio = sizes[0] / max(sizes[1], 1e-30)
         pi = math.sqrt(ratio) if ratio > 0 else 1.0
-        a = a + math.sqrt(damping) * pi * np.eye(len(a))
-        g = g + math.sqrt(damping) / pi * np.eye(len(g))
-        try:
-            change = np.linalg.solve(a, np.linalg.solve(g, gradient).T).T
-        except np.linalg.LinAlgError:
-            raise ValueError("KFAC: a factor is singular; use damping > 0") from None
+        a = a + math.sqrt(damping) * pi * eye(a.shape[0], dtype=float64)
+        g = g + math.sqrt(damping) / pi * eye(g.shape[0], dtype=float64)
+        change = solve("KFAC", a, solve("KFAC", g, gradient).t()).t()
         n = layer.in_features
         for p, part in ((layer.weight, change[:, :n]), (layer.bias, change[:, n:])):
             if p is not None:
-                part = np.ascontiguousarray(part).reshape(tuple(p.shape))
-                p.sub_(from_numpy(part).to(p.dtype), alpha=lr)
+                p.sub_(part.reshape(p.shape).to(p.dtype), alpha=lr)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core import ShapeError, Tensor
+from .._core import ShapeError, Tensor, float64
 from ..autograd import enable_grad, no_grad
+from ..ops.creation import eye
+from ..ops.join import stack
 from ._fused import check_not_negative
-from ._vectors import array, flat_gradient, move, solve
+from ._vectors import flat_gradient, move, plain, solve
 from .optimizer import Optimizer
 
 
@@ -44,8 +46,6 @@ class NaturalGradient(Optimizer):
         """One step; returns the mean loss."""
         if closure is None:
             raise ValueError("NaturalGradient: step(closure) needs a closure, see its class")
-        import numpy as np
-
         with enable_grad():
             result = closure()
             losses, drawn = result if isinstance(result, (tuple, list)) else (result, result)
@@ -59,11 +59,12 @@ class NaturalGradient(Optimizer):
             moves = []
             for group in self.param_groups:
                 params = group["params"]
-                gradient = array(flat_gradient(mean, params))
-                rows = [array(flat_gradient(drawn[i], params)) for i in range(drawn.shape[0])]
-                scores = np.stack(rows) if rows else np.zeros((0, len(gradient)))
-                fisher = scores.T @ scores / max(len(rows), 1)
-                fisher += group["damping"] * np.eye(len(gradient))
+                gradient = plain(flat_gradient(mean, params))
+                fisher = group["damping"] * eye(gradient.shape[0], dtype=float64)
+                rows = [plain(flat_gradient(drawn[i], params)) for i in range(drawn.shape[0])]
+                if rows:
+                    scores = stack(rows)
+                    fisher = fisher + scores.t() @ scores / len(rows)
                 moves.append((group, solve("NaturalGradient", fisher, gradient)))
         with no_grad():
             for group, direction in moves:

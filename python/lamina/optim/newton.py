@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._core import float64
 from ..autograd import enable_grad, no_grad
+from ..ops.creation import eye
+from ..ops.join import stack
 from ._fused import check_not_negative
-from ._vectors import array, flat_gradient, move, solve
+from ._vectors import flat_gradient, move, plain, solve
 from .optimizer import Optimizer
 
 
@@ -38,8 +41,6 @@ class Newton(Optimizer):
         """One step; returns the closure's loss."""
         if closure is None:
             raise ValueError("Newton: step(closure) needs a closure that returns the loss")
-        import numpy as np
-
         with enable_grad():
             loss = closure()
             moves = []
@@ -47,12 +48,11 @@ class Newton(Optimizer):
                 params = group["params"]
                 gradient = flat_gradient(loss, params, create_graph=True)
                 n = gradient.numel()
-                hessian = np.zeros((n, n))
+                hessian = group["damping"] * eye(n, dtype=float64)
                 if gradient.requires_grad:  # else the loss is linear
-                    for i in range(n):
-                        hessian[i] = array(flat_gradient(gradient[i], params))
-                hessian += group["damping"] * np.eye(n)
-                moves.append((group, solve("Newton", hessian, array(gradient))))
+                    rows = [plain(flat_gradient(gradient[i], params)) for i in range(n)]
+                    hessian = hessian + stack(rows)
+                moves.append((group, solve("Newton", hessian, plain(gradient))))
         with no_grad():
             for group, direction in moves:
                 move(group["params"], direction, float(group["lr"]))

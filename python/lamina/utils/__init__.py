@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib as _importlib
 
-_LAZY = ("checkpoint", "data", "dlpack", "model_zoo", "tensorboard", "_pytree")
+_LAZY = (
+    "attacks", "checkpoint", "data", "decomposition", "dlpack", "mixing", "model_zoo",
+    "tensorboard", "_pytree",
+)  # fmt: skip
 
 
 def __getattr__(name: str):

@@ -1,11 +1,16 @@
-"""Blocks of networks for images, with torchvision's names."""
+"""Blocks of networks for images, boxes and their losses, with torchvision's names."""
 
 from __future__ import annotations
 
 import lamina
 from lamina import nn
+from lamina.nn import StochasticDepth
+from lamina.nn.functional import sigmoid_focal_loss, stochastic_depth
 
-__all__ = ["Conv2dNormActivation", "SqueezeExcitation", "StochasticDepth", "stochastic_depth"]
+__all__ = [
+    "Conv2dNormActivation", "SqueezeExcitation", "StochasticDepth", "box_area", "box_iou",
+    "generalized_box_iou_loss", "sigmoid_focal_loss", "stochastic_depth",
+]  # fmt: skip
 
 
 class Conv2dNormActivation(nn.Sequential):
@@ -69,36 +74,54 @@ class SqueezeExcitation(nn.Module):
         return self.scale_activation(scale) * input
 
 
-def stochastic_depth(input, p: float, mode: str, training: bool = True):
-    """`input` times a Bernoulli(1 - p) draw, divided by 1 - p; unchanged when not training
-    (Huang et al., "Deep Networks with Stochastic Depth", ECCV 2016).
+def _boxes(name: str, boxes) -> None:
+    if boxes.dim() != 2 or boxes.shape[1] != 4:
+        raise lamina.ShapeError(
+            f"{name}: expected boxes (N, 4) of x1, y1, x2, y2, got shape {tuple(boxes.shape)}"
+        )
 
-    Args:
-        mode: "batch": one draw for all; "row": one for each image (dimension 0).
 
-    Raises ValueError for p outside [0, 1] or another mode.
+def box_area(boxes):
+    """(x2 - x1) (y2 - y1) of boxes (N, 4): (N)."""
+    _boxes("box_area", boxes)
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def _overlaps(a, b):
+    """Areas of the intersections of boxes (..., 4), broadcast."""
+    width = lamina.minimum(a[..., 2], b[..., 2]) - lamina.maximum(a[..., 0], b[..., 0])
+    height = lamina.minimum(a[..., 3], b[..., 3]) - lamina.maximum(a[..., 1], b[..., 1])
+    return width.clamp(min=0) * height.clamp(min=0)
+
+
+def box_iou(boxes1, boxes2):
+    """Intersection over union of every pair of boxes (N, 4) and (M, 4), as x1, y1, x2, y2:
+    (N, M) (Jaccard, 1901)."""
+    _boxes("box_iou", boxes1)
+    _boxes("box_iou", boxes2)
+    both = _overlaps(boxes1.unsqueeze(1), boxes2.unsqueeze(0))
+    return both / (box_area(boxes1).unsqueeze(1) + box_area(boxes2) - both)
+
+
+def generalized_box_iou_loss(boxes1, boxes2, reduction: str = "none", eps: float = 1e-7):
+    """1 - IoU + (area of the smallest box around both - union) / that area, of boxes pair by pair,
+    (N, 4) and (N, 4) to (N) (Rezatofighi et al., CVPR 2019). reduction: "none", "mean" or "sum".
     """
-    if not 0 <= p <= 1:
-        raise ValueError(f"stochastic_depth: p must be in [0, 1], got {p}")
-    if mode not in ("batch", "row"):
-        raise ValueError(f"stochastic_depth: mode must be 'batch' or 'row', got {mode!r}")
-    if not training or p == 0:
-        return input
-    count = input.shape[0] if mode == "row" else 1
-    kept = lamina.empty((count,) + (1,) * (input.ndim - 1), dtype=input.dtype).bernoulli_(1 - p)
-    return input * (kept / (1 - p) if p < 1 else kept)
-
-
-class StochasticDepth(nn.Module):
-    """`stochastic_depth` as a layer: drops whole residual branches while training."""
-
-    def __init__(self, p: float, mode: str):
-        super().__init__()
-        self.p, self.mode = p, mode
-
-    def forward(self, input):
-        """The kept and scaled, or dropped, input."""
-        return stochastic_depth(input, self.p, self.mode, self.training)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(p={self.p}, mode={self.mode})"
+    _boxes("generalized_box_iou_loss", boxes1)
+    _boxes("generalized_box_iou_loss", boxes2)
+    both = _overlaps(boxes1, boxes2)
+    union = box_area(boxes1) + box_area(boxes2) - both
+    low = lamina.minimum(boxes1[:, :2], boxes2[:, :2])
+    size = lamina.maximum(boxes1[:, 2:], boxes2[:, 2:]) - low
+    around = size[:, 0] * size[:, 1]
+    loss = 1 - both / (union + eps) + (around - union) / (around + eps)
+    if reduction == "none":
+        return loss
+    if reduction not in ("mean", "sum"):
+        raise ValueError(
+            "generalized_box_iou_loss: reduction must be 'none', 'mean' or 'sum', got "
+            f"{reduction!r}"
+        )
+    if reduction == "sum":
+        return loss.sum()
+    return loss.mean() if loss.numel() else 0.0 * loss.sum()
