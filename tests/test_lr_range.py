@@ -28,7 +28,8 @@ def test_range_and_that_nothing_changed():
     factors = np.array(found.rates[1:]) / np.array(found.rates[:-1])
     np.testing.assert_allclose(factors, 1e5 ** (1 / 59), rtol=1e-9)
     assert found.rates[0] == pytest.approx(1e-4) and len(found.rates) < 60  # it ran away
-    assert min(found.losses) < 0.2 * found.losses[0] < found.losses[-1]
+    assert min(found.losses) < 0.2 * found.losses[0]
+    assert found.losses[-1] > 4 * min(found.losses)  # the default of `stop`
     assert 1e-3 < found.suggestion < 1
     for k, v in model.state_dict().items():
         np.testing.assert_array_equal(v.numpy(), before[k])

@@ -79,7 +79,7 @@ def _alternate(x: Tensor, rank: int, iterations: int, tolerance: float):
     names, n = _letters(x.dim()), x.dim()
     factors = [randn(size, rank, dtype=x.dtype) for size in x.shape]
     norm = max(x.norm().item(), 1e-300)
-    weights, error = None, float("inf")
+    weights, error = x.new_ones(rank), float("inf")
     for _ in range(iterations):
         for i in range(n):
             others = [j for j in range(n) if j != i]
