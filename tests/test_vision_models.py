@@ -42,6 +42,9 @@ def in_torch(tmp_path_factory):
     for path in [*source.glob("*.py"), source.parent / "ops.py"]:
         text = path.read_text().replace("import lamina\n", "import torch as lamina\n")
         text = text.replace("from lamina.nn import StochasticDepth", STOCHASTIC_DEPTH)
+        text = text.replace(
+            "from lamina.nn.functional import sigmoid_focal_loss, stochastic_depth\n", ""
+        )
         text = text.replace("from lamina", "from torch")
         (folder / path.relative_to(source.parent)).write_text(text)
     sys.path.insert(0, str(folder.parent))
