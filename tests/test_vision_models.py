@@ -27,7 +27,12 @@ def undrawn(monkeypatch):
 # PyTorch has no such layer; in eval mode it is the identity.
 STOCHASTIC_DEPTH = """
 class StochasticDepth(nn.Identity):
-    pass
+    def __init__(self, p, mode):
+        super().__init__()
+        self.p, self.mode = p, mode
+
+    def __repr__(self):
+        return f"StochasticDepth(p={self.p}, mode={self.mode})"
 """
 
 
