@@ -216,6 +216,7 @@ ONE_EACH = {c.layer: c for c in reversed(CASES) if not c.random}
 @pytest.mark.parametrize("name", ONE_EACH)
 def test_half_precision_is_close_to_double(name, dtype, eps):
     c, rng = ONE_EACH[name], np.random.default_rng(3)
+    lamina.manual_seed(3)
     layer = c.make(lamina).to(getattr(lamina, dtype))
     exact = c.make(lamina)
     exact.load_state_dict(layer.state_dict())
@@ -228,7 +229,9 @@ def test_half_precision_is_close_to_double(name, dtype, eps):
     found, wanted = (
         run(lamina, m, arrays, kinds, d, 5) for m, d in ((layer, dtype), (exact, "float64"))
     )
-    compare(found, wanted, 8 * eps, dtype)
+    # Each attention or feed-forward part rounds anew: the errors of a stack add up.
+    parts = {"TransformerEncoderLayer": 2, "TransformerDecoderLayer": 3, "Transformer": 7}
+    compare(found, wanted, 8 * eps * parts.get(name, 1), dtype)
     assert flat(layer(*[tensor(lamina, a, k, dtype) for a, k in zip(arrays, kinds)]))[0].dtype in (
         getattr(lamina, dtype), lamina.int64)  # fmt: skip
 
