@@ -14,7 +14,7 @@ def problem():
     lamina.manual_seed(0)
     x = lamina.randn(64, 5)
     y = (x @ lamina.tensor([1.0, -2.0, 0.5, 0.0, 3.0])).unsqueeze(1)
-    return nn.Linear(5, 1), [(x[i : i + 16], y[i : i + 16]) for i in range(0, 64, 16)]
+    return nn.Linear(5, 1), [(x, y)]  # one batch: the losses differ by the rate alone
 
 
 def test_range_and_that_nothing_changed():
@@ -29,7 +29,7 @@ def test_range_and_that_nothing_changed():
     np.testing.assert_allclose(factors, 1e5 ** (1 / 59), rtol=1e-9)
     assert found.rates[0] == pytest.approx(1e-4) and len(found.rates) < 60  # it ran away
     assert min(found.losses) < 0.2 * found.losses[0]
-    assert found.losses[-1] > 4 * min(found.losses)
+    assert found.losses[-1] > 4 * min(found.losses)  # the default of `stop`
     assert 1e-3 < found.suggestion < 1
     for k, v in model.state_dict().items():
         np.testing.assert_array_equal(v.numpy(), before[k])

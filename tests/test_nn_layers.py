@@ -30,7 +30,7 @@ LAYERS = sorted(
 def test_every_layer_has_a_case():
     lazy = {name for name in LAYERS if name.startswith("Lazy")}  # see test_lazy.py
     elsewhere = {"CTCLoss"}  # see test_loss_extra.py
-    assert {c.layer for c in CASES} == set(LAYERS) - CONTAINERS - lazy - elsewhere
+    assert {c.layer for c in CASES} == set(LAYERS) - CONTAINERS - RECURRENT - lazy - elsewhere
 
 
 def signature(function) -> list:
@@ -45,7 +45,12 @@ def signature(function) -> list:
     ]
 
 
-@pytest.mark.parametrize("name", LAYERS)
+# PyTorch's take (*args, **kwargs) and have internal methods without an underscore: their settings
+# are compared in test_recurrent.py.
+RECURRENT = {"RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell", "RNNBase", "RNNCellBase"}
+
+
+@pytest.mark.parametrize("name", sorted(set(LAYERS) - RECURRENT))
 def test_constructor_and_forward_are_pytorchs(name):
     torch = pytest.importorskip("torch")
     ours, theirs = getattr(nn, name), getattr(torch.nn, name)
@@ -208,9 +213,11 @@ ONE_EACH = {c.layer: c for c in reversed(CASES) if not c.random}
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("dtype, eps", [("float16", 2.0**-10), ("bfloat16", 2.0**-7)])
-@pytest.mark.parametrize("name", ONE_EACH)
+# Not the Transformer: rounding moves a ReLU inside it across its kink. Its parts are here.
+@pytest.mark.parametrize("name", [n for n in ONE_EACH if not n.startswith("Transformer")])
 def test_half_precision_is_close_to_double(name, dtype, eps):
     c, rng = ONE_EACH[name], np.random.default_rng(3)
+    lamina.manual_seed(3)
     layer = c.make(lamina).to(getattr(lamina, dtype))
     exact = c.make(lamina)
     exact.load_state_dict(layer.state_dict())

@@ -203,6 +203,23 @@ def test_errors_of_maps():
             call()
 
 
+def test_elastic_transform():
+    still = lamina.zeros(1, 9, 12, 2)
+    np.testing.assert_array_equal(F.elastic_transform(tensor(BYTES), still).numpy(), BYTES)
+    moved = still + tensor(np.array([2 * 3 / 12, 2 * -1 / 9], np.float32))  # 3 right, 1 up
+    y = F.elastic_transform(tensor(BYTES), moved, "nearest", fill=7).numpy()
+    np.testing.assert_array_equal(y[..., 1:, :-3], BYTES[..., :-1, 3:])
+    assert (y[..., :1, :] == 7).all() and (y[..., -3:] == 7).all()
+    lamina.manual_seed(0)
+    d = T.ElasticTransform.get_params([50.0, 50.0], [3.0, 3.0], [40, 60]).numpy()
+    assert d.shape == (1, 40, 60, 2) and 0.01 < d[..., 0].std() * 40 / 50 < 0.2
+    assert np.abs(np.diff(d, axis=2)).max() < 0.3 * np.abs(d).max()  # smooth
+    with pytest.raises(ValueError, match=r"displacement must be \(1, 9, 12, 2\)"):
+        F.elastic_transform(tensor(BYTES), lamina.zeros(1, 9, 9, 2))
+    with pytest.raises(ValueError, match="alpha must be a pair"):
+        T.ElasticTransform([1.0, 2.0, 3.0])
+
+
 # ---- random ones ---------------------------------------------------------------------------------
 def test_random_resized_crop_has_the_shares_and_shapes_asked_for():
     lamina.manual_seed(0)

@@ -24,6 +24,18 @@ def undrawn(monkeypatch):
         monkeypatch.setattr(nn.init, name, lambda tensor, *args, **kwargs: tensor)
 
 
+# PyTorch has no such layer; in eval mode it is the identity.
+STOCHASTIC_DEPTH = """
+class StochasticDepth(nn.Identity):
+    def __init__(self, p, mode):
+        super().__init__()
+        self.p, self.mode = p, mode
+
+    def __repr__(self):
+        return f"StochasticDepth(p={self.p}, mode={self.mode})"
+"""
+
+
 @pytest.fixture(scope="module")
 def in_torch(tmp_path_factory):
     """The package `models`, the same source with PyTorch in lamina's place."""
@@ -34,6 +46,10 @@ def in_torch(tmp_path_factory):
     (folder / "__init__.py").touch()
     for path in [*source.glob("*.py"), source.parent / "ops.py"]:
         text = path.read_text().replace("import lamina\n", "import torch as lamina\n")
+        text = text.replace("from lamina.nn import StochasticDepth", STOCHASTIC_DEPTH)
+        text = text.replace(
+            "from lamina.nn.functional import sigmoid_focal_loss, stochastic_depth\n", ""
+        )
         text = text.replace("from lamina", "from torch")
         (folder / path.relative_to(source.parent)).write_text(text)
     sys.path.insert(0, str(folder.parent))

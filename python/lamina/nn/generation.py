@@ -9,7 +9,6 @@ machine translation system", 2016 (length normalisation).
 
 from __future__ import annotations
 
-import inspect
 import math
 
 from .. import _core
@@ -109,6 +108,8 @@ class _Steps:
         forward = model.forward if isinstance(model, Module) else model
         if use_cache is None:
             try:
+                import inspect  # slow to import
+
                 use_cache = "cache" in inspect.signature(forward).parameters
             except (TypeError, ValueError):
                 use_cache = False

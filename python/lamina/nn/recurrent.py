@@ -12,7 +12,6 @@ from ..ops import recurrent as _ops
 from . import init
 from .linear import _new
 from .module import Module
-from .utils.rnn import PackedSequence
 
 __all__ = ["RNNBase", "RNN", "LSTM", "GRU", "RNNCellBase", "RNNCell", "LSTMCell", "GRUCell"]
 
@@ -152,6 +151,8 @@ class RNNBase(Module):
     def _run(self, input, states):
         """(output, last states): states a tuple of initial ones, or None for zeros."""
         order = None
+        from .utils.rnn import PackedSequence  # nn.utils is large
+
         packed = isinstance(input, PackedSequence)
         if packed:
             x, batch_sizes, order, back = input

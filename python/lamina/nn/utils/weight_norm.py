@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...autograd import no_grad
 from ..module import Module
 from ..parameter import Parameter
@@ -27,7 +25,7 @@ class WeightNorm:
         setattr(module, self.name, self.compute_weight(module))
 
 
-def find_hook(module: Module, kind: Any, name: str):
+def find_hook(module: Module, kind, name: str):
     """(key, hook) of the module's forward pre-hook of a kind for a parameter, or None."""
     for key, (hook, _) in module._forward_pre_hooks.items():
         if isinstance(hook, kind) and hook.name == name:

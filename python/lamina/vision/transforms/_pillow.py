@@ -94,6 +94,11 @@ def perspective(img, startpoints, endpoints, interpolation=InterpolationMode.BIL
     )  # fmt: skip
 
 
+def elastic_transform(img, displacement, interpolation=InterpolationMode.BILINEAR, fill=None):
+    """With every pixel from a place of its own."""
+    return by_tensor(_resampling.elastic_transform, img, displacement, interpolation, fill)
+
+
 def rgb_to_grayscale(img, num_output_channels=1):
     """In grey, of mode "L", or "RGB" with three channels."""
     if num_output_channels not in (1, 3):

@@ -11,7 +11,7 @@ from lamina.nn import functional as F
 from ._images import InterpolationMode, get_dimensions, need_image, need_mode, pillow_too
 from ._moves import crop
 
-__all__ = ["affine", "perspective", "resize", "resized_crop", "rotate"]
+__all__ = ["affine", "elastic_transform", "perspective", "resize", "resized_crop", "rotate"]
 
 _RESIZE = (InterpolationMode.NEAREST, InterpolationMode.NEAREST_EXACT, InterpolationMode.BILINEAR,
            InterpolationMode.BICUBIC)  # fmt: skip
@@ -292,3 +292,30 @@ def perspective(img, startpoints, endpoints, interpolation=InterpolationMode.BIL
     u, v = (a * x + b * y + c) / below - w / 2, (d * x + e * y + f) / below - h / 2
     points = lamina.stack([u, v], -1).to(lamina.float32)
     return sample("perspective", img, points, interpolation, fill)
+
+
+@pillow_too
+def elastic_transform(img, displacement, interpolation=InterpolationMode.BILINEAR, fill=None):
+    """The image with every pixel taken from a place of its own (P. Simard, D. Steinkraus, J. Platt,
+    "Best Practices for Convolutional Neural Networks", ICDAR 2003).
+
+    Args:
+        img: (..., H, W).
+        displacement: (1, H, W, 2) or, for a batch, (N, H, W, 2): how far from each pixel, (x, y),
+            the image being 2 wide and 2 high.
+        interpolation: NEAREST or BILINEAR.
+        fill: value outside: a number, one for each channel, or None (0).
+
+    Raises ValueError for displacements of another shape.
+    """
+    need_image("elastic_transform", img)
+    _, h, w = get_dimensions(img)
+    count = len(img) if img.ndim == 4 else 1
+    if displacement.ndim != 4 or tuple(displacement.shape) not in ((1, h, w, 2), (count, h, w, 2)):
+        raise ValueError(
+            f"elastic_transform: displacement must be (1, {h}, {w}, 2) for images of {h} x {w}, "
+            f"got {tuple(displacement.shape)}"
+        )
+    still = lamina.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+    points = mapped_points(still, h, w) + displacement * lamina.tensor([w / 2, h / 2])
+    return sample("elastic_transform", img, points, interpolation, fill)

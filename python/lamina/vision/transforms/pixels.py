@@ -202,7 +202,8 @@ class RandomErasing(Transform):
         out = x if self.inplace else x.clone()
         for b in [b for b, c in enumerate(chosen) if c]:
             row = u[b].tolist()
-            box = self._box(row[3:], int(x.shape[-2]), int(x.shape[-1]))
+            h, w = (int(n) for n in x.shape[-2:])
+            box = self._box(row[3:], h, w, self.scale, self.ratio)
             if box is None:
                 continue
             top, left, h, w = box
@@ -214,13 +215,26 @@ class RandomErasing(Transform):
             out[b, :, top : top + h, left : left + w] = value
         return out
 
-    def _box(self, row, height: int, width: int):
+    @staticmethod
+    def get_params(img, scale, ratio, value=None):
+        """(top, left, height, width, what to put there) of a random rectangle; the whole image and
+        itself when none fits. value: a list of one number or one for each channel; None: noise."""
+        c, h, w = functional.get_dimensions(img)
+        box = RandomErasing._box(lamina.rand(40).tolist(), h, w, scale, ratio)
+        if box is None:
+            return 0, 0, h, w, img
+        if value is None:
+            return (*box, lamina.randn(c, *box[2:]))
+        return (*box, lamina.tensor([float(v) for v in value]).reshape(-1, 1, 1))
+
+    @staticmethod
+    def _box(row, height: int, width: int, scale, ratio):
         """(top, left, height, width) of a rectangle inside the image, or None."""
-        low, high = math.log(self.ratio[0]), math.log(self.ratio[1])
+        low, high = math.log(ratio[0]), math.log(ratio[1])
         for k in range(0, 40, 4):
-            area = height * width * (self.scale[0] + (self.scale[1] - self.scale[0]) * row[k])
-            ratio = math.exp(low + (high - low) * row[k + 1])
-            h, w = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            area = height * width * (scale[0] + (scale[1] - scale[0]) * row[k])
+            shape = math.exp(low + (high - low) * row[k + 1])
+            h, w = round(math.sqrt(area * shape)), round(math.sqrt(area / shape))
             if h < height and w < width:
                 return int(row[k + 2] * (height - h + 1)), int(row[k + 3] * (width - w + 1)), h, w
         return None

@@ -298,3 +298,57 @@ class RandomPerspective(PerImage):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(p={self.p})"
+
+
+class ElasticTransform(Transform):
+    """Seen through wavy glass: every pixel moves by smooth noise; see
+    `functional.elastic_transform`.
+
+    Args:
+        alpha: strength in pixels, a number or (x, y).
+        sigma: smoothness, the standard deviation of the Gaussian that blurs uniform noise, a number
+            or (x, y); its window, 8 sigma wide, must not exceed twice the image.
+        interpolation, fill: as `functional.elastic_transform`.
+
+    Raises ValueError for other lengths.
+    """
+
+    def __init__(self, alpha=50.0, sigma=5.0, interpolation=InterpolationMode.BILINEAR, fill=0):
+        pairs = []
+        for what, value in (("alpha", alpha), ("sigma", sigma)):
+            pair = [value] * 2 if isinstance(value, (int, float)) else list(value)
+            pair = pair * 2 if len(pair) == 1 else pair
+            pairs.append([float(v) for v in need_range("ElasticTransform", what, pair)])
+        self.alpha, self.sigma = pairs
+        self.interpolation, self.fill = need_mode("ElasticTransform", interpolation), fill
+
+    @staticmethod
+    def _smooth(u, alpha, sigma):
+        """Displacements (B, H, W, 2) of draws u (B, 2, H, W) in [0, 1)."""
+        moves = []
+        for i, size in enumerate(u.shape[-2:]):
+            noise = u[:, i : i + 1] * 2 - 1
+            if sigma[i] > 0:
+                window = int(8 * sigma[i] + 1) | 1
+                noise = functional.gaussian_blur(noise, [window] * 2, list(sigma))
+            moves.append(noise * (alpha[i] / int(size)))
+        return lamina.cat(moves, 1).permute(0, 2, 3, 1)
+
+    @staticmethod
+    def get_params(alpha, sigma, size):
+        """A random displacement (1, H, W, 2) for images of size (H, W)."""
+        return ElasticTransform._smooth(lamina.rand(1, 2, *size), alpha, sigma)
+
+    def apply(self, x, draws):
+        h, w = (int(n) for n in x.shape[-2:])
+        if not len(x):
+            return x
+        u = draws.uniform(2 * h * w).reshape(-1, 2, h, w)
+        moves = self._smooth(u, self.alpha, self.sigma)
+        return functional.elastic_transform(x, moves, self.interpolation, self.fill)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(alpha={self.alpha}, sigma={self.sigma}, "
+            f"interpolation={self.interpolation}, fill={self.fill})"
+        )
