@@ -6,7 +6,6 @@ from __future__ import annotations
 from .. import linalg
 from .._core import ShapeError, Tensor
 from ..autograd import no_grad
-from ..ops.creation import ones
 from ..ops.einsum import einsum
 from ..random import randn
 
@@ -80,11 +79,7 @@ def _alternate(x: Tensor, rank: int, iterations: int, tolerance: float):
     names, n = _letters(x.dim()), x.dim()
     factors = [randn(size, rank, dtype=x.dtype) for size in x.shape]
     norm = max(x.norm().item(), 1e-300)
-<<<<<<< HEAD
-    weights, error = ones(rank, dtype=x.dtype), float("inf")
-=======
     weights, error = x.new_ones(rank), float("inf")
->>>>>>> main
     for _ in range(iterations):
         for i in range(n):
             others = [j for j in range(n) if j != i]
