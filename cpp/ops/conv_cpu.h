@@ -14,17 +14,6 @@
 namespace lamina::LAMINA_ISA {
 namespace {
 
-template <class T>
-struct VecOf;
-template <>
-struct VecOf<float> {
-  using V = F32;
-};
-template <>
-struct VecOf<double> {
-  using V = F64;
-};
-
 #if defined(LAMINA_ISA_AVX512) || defined(LAMINA_ISA_NEON)  // 32 registers
 constexpr int kTileRows = 8, kOuterVecs = 3;
 constexpr int kOuterTaps[3] = {12, 10, 8};

@@ -9,6 +9,7 @@ from .._core import Tensor
 from ..ops.creation import empty
 from . import constraints
 from .distribution import Distribution
+from .folded import Folded
 from .utils import broadcast_all
 
 __all__ = ["Cauchy", "HalfCauchy"]
@@ -71,20 +72,12 @@ class Cauchy(Distribution):
         return math.log(4 * math.pi) + self.scale.log()
 
 
-class HalfCauchy(Distribution):
+class HalfCauchy(Folded):
     """|x| of a Cauchy variable around 0: density 2 / (pi scale (1 + (x / scale)^2)), x >= 0.
 
     Args:
         scale: > 0.
     """
-
-    arg_constraints = {"scale": constraints.positive}
-    support = constraints.nonnegative
-    has_rsample = True
-
-    def __init__(self, scale, validate_args=None):
-        (self.scale,) = broadcast_all(scale)
-        super().__init__(self.scale.shape, validate_args=validate_args)
 
     @property
     def _base(self):
@@ -96,36 +89,6 @@ class HalfCauchy(Distribution):
         return _core.full(self.scale.shape, math.inf, self.scale.dtype)
 
     @property
-    def mode(self) -> Tensor:
-        """0."""
-        return self.scale * 0
-
-    @property
     def variance(self) -> Tensor:
         """Infinite."""
         return self._base.variance
-
-    def rsample(self, sample_shape=()) -> Tensor:
-        """The absolute value of a Cauchy draw."""
-        return self._base.rsample(sample_shape).abs()
-
-    def log_prob(self, value) -> Tensor:
-        """log 2 + the Cauchy density's logarithm; -inf below 0."""
-        if self._validate_args:
-            self._validate_sample(value)
-        inside = self._base.log_prob(value) + math.log(2)
-        return _core.where(value >= 0, inside, -math.inf)
-
-    def cdf(self, value) -> Tensor:
-        """2 atan(x / scale) / pi."""
-        if self._validate_args:
-            self._validate_sample(value)
-        return 2 * self._base.cdf(value) - 1
-
-    def icdf(self, value) -> Tensor:
-        """scale tan(pi p / 2)."""
-        return self._base.icdf((value + 1) / 2)
-
-    def entropy(self) -> Tensor:
-        """log(2 pi scale)."""
-        return self._base.entropy() - math.log(2)
