@@ -15,7 +15,8 @@ class Case:
     inputs: (kind, shape without the batch) of each input; kinds as in `draw`.
     unbatched: the inputs without a batch dimension are valid too. batches: sizes of the batch.
     random: training draws random numbers, so only evaluation can be compared.
-    tol: of float64; PyTorch works out some constants in float32."""
+    tol: of float64; PyTorch works out some constants in float32. spread: standard deviation of the
+    parameters; at 1 the scores of attention leave one key and rounding errors grow."""
 
     layer: str
     args: tuple = ()
@@ -25,6 +26,7 @@ class Case:
     batches: tuple = (0, 1, 3)
     random: bool = False
     tol: float = 1e-12
+    spread: float = 1.0
 
     def make(self, m):
         """The layer of `m` (lamina or torch), which is in float64."""
@@ -69,11 +71,12 @@ FEW = (1, 3)  # sizes of the batch where PyTorch returns uninitialised memory, o
 
 
 def case(layer, *args, shape=(4,), inputs=None, unbatched=True, batches=(0, 1, 3), random=False,
-         tol=1e-12, **kwargs) -> Case:  # fmt: skip
+         tol=1e-12, spread=1.0, **kwargs) -> Case:  # fmt: skip
     """Case with one input of normal numbers unless `inputs` says otherwise."""
     return Case(
-        layer, args, kwargs, inputs or (("normal", shape),), unbatched, batches, random, tol
-    )
+        layer, args, kwargs, inputs or (("normal", shape),), unbatched, batches, random, tol,
+        spread,
+    )  # fmt: skip
 
 
 def loss(layer, *inputs, **kwargs) -> list[Case]:
@@ -157,6 +160,37 @@ def learned() -> list[Case]:
         case("Conv2d", 2, 3, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 3),
              shape=(2, 6, 9)),
         case("Conv2d", 2, 3, (1, 3), padding=(0, 1), padding_mode="reflect", shape=(2, 4, 5)),
+    ]  # fmt: skip
+
+
+def upwards() -> list[Case]:
+    """Transposed convolutions, and layers that resize images."""
+    one = [
+        ((3, 4, 3), {}, 5), ((4, 6, 3), {"groups": 2, "stride": 2}, 4),
+        ((3, 2, 4), {"padding": 2, "dilation": 2, "bias": False}, 6),
+        ((4, 4, 3), {"groups": 4, "stride": 3, "padding": 1, "output_padding": 2}, 4),
+        ((3, 2, 3), {"stride": 2, "output_padding": 1, "dilation": 2}, 4),
+    ]  # fmt: skip
+    cases = [case("ConvTranspose1d", *a, shape=(a[0], n), **k) for a, k, n in one]
+    cases += [case("ConvTranspose2d", *a, shape=(a[0], n, n + 1), **k) for a, k, n in one]
+    # several dimensions, and (below) sizes that are not whole multiples
+    few = {"unbatched": False, "batches": FEW}
+    for mode in ("linear", "nearest", "nearest-exact"):
+        cases.append(case("Upsample", scale_factor=1.7, mode=mode, shape=(2, 5), **few))
+    for mode in ("bilinear", "bicubic"):
+        for align in (False, True):
+            cases.append(case("Upsample", size=(7, 3), mode=mode, align_corners=align,
+                              shape=(2, 4, 5), **few))  # fmt: skip
+    return cases + [
+        case("ConvTranspose2d", 2, 3, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 3),
+             shape=(2, 4, 5)),
+        case("Upsample", scale_factor=(2.0, 0.5), shape=(2, 4, 5), **few),
+        case("Upsample", size=5, mode="trilinear", shape=(2, 3, 4, 2), **few),
+        case("UpsamplingNearest2d", scale_factor=2, shape=(2, 3, 4), **few),
+        case("UpsamplingBilinear2d", size=(5, 2), shape=(2, 3, 4), **few),
+        case("PixelShuffle", 2, shape=(8, 2, 3), batches=FEW),
+        case("PixelUnshuffle", 2, shape=(2, 4, 6), batches=FEW),
+        case("ChannelShuffle", 2, shape=(4, 2, 3), unbatched=False, batches=FEW),
     ]  # fmt: skip
 
 
@@ -278,4 +312,34 @@ def losses() -> list[Case]:
     return cases + [case("MSELoss", inputs=(v, v), **kwargs) for kwargs in old]
 
 
-CASES = [*activations(), *learned(), *norms(), *windows(), *losses()]
+def attention() -> list[Case]:
+    """Attention and Transformer layers, the batch first, so that it may be absent."""
+    three = (("normal", (5, 6)), ("normal", (3, 6)), ("normal", (3, 6)))
+    other = (("normal", (5, 6)), ("normal", (3, 4)), ("normal", (3, 7)))
+    pair = (("normal", (5, 6)), ("normal", (3, 6)))
+    size = (6, 2, 7, 0.0)  # features, heads, hidden features, dropout
+    first = {"batch_first": True, "batches": FEW, "spread": 0.4}
+    return [
+        case("MultiheadAttention", 6, 2, inputs=three, **first),
+        case("MultiheadAttention", 6, 3, bias=False, inputs=three, **first),
+        case("MultiheadAttention", 6, 1, kdim=4, vdim=7, inputs=other, **first),
+        case("MultiheadAttention", 6, 2, add_bias_kv=True, inputs=three, **first),
+        case("MultiheadAttention", 6, 2, add_zero_attn=True, inputs=three, **first),
+        case("MultiheadAttention", 6, 2, add_bias_kv=True, add_zero_attn=True, kdim=4, vdim=7,
+             inputs=other, **first),
+        case("MultiheadAttention", 6, 2, 0.3, inputs=three, random=True, **first),
+        case("TransformerEncoderLayer", *size, shape=(5, 6), **first),
+        case("TransformerEncoderLayer", *size, "gelu", 1e-3, norm_first=True, bias=False,
+             shape=(5, 6), **first),
+        case("TransformerEncoderLayer", *size[:3], 0.3, random=True, shape=(5, 6), **first),
+        case("TransformerDecoderLayer", *size, inputs=pair, **first),
+        case("TransformerDecoderLayer", *size, "gelu", 1e-3, norm_first=True, bias=False,
+             inputs=pair, **first),
+        case("Transformer", 6, 2, 2, 1, *size[2:], inputs=pair, **first),
+        case("Transformer", 6, 2, 1, 2, *size[2:], norm_first=True, inputs=pair, **first),
+    ]  # fmt: skip
+
+
+CASES = [
+    *activations(), *learned(), *upwards(), *norms(), *windows(), *losses(), *attention(),
+]  # fmt: skip

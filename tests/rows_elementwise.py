@@ -89,7 +89,7 @@ ROWS = [
     one("erf", _erf),
     one("erfc", _erfc),
     Row("erfinv", lambda m, x: m.erf(m.erfinv(x)), lambda x: x, lambda n: [(3, n)], (-0.95, 0.95)),
-    one("lgamma", _lgamma, (0.2, 9), second=False, tol=5e-6),
+    one("lgamma", _lgamma, (0.2, 9), tol=5e-6),
     one("sigmoid", sigmoid, (-9, 9)),
     one("relu", lambda x: np.maximum(x, 0), away(-3, 3, 0)),
     one("floor", np.floor, away(-3, 3, -2, -1, 0, 1, 2), **flat),

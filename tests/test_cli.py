@@ -312,7 +312,8 @@ def test_damaged_runs(run, capsys):
     assert fails(capsys, "eval", "copy").startswith("copy/config.json: not valid JSON")
     (copy / "config.json").write_text("{}")
     assert fails(capsys, "eval", "copy") == (
-        "copy/config.json: not made by lamina train; it lacks classes, data, model, shape"
+        "copy/config.json: not made by lamina train; it lacks classes, data, mean, model, shape, "
+        "std"
     )
 
 

@@ -55,6 +55,9 @@ def test_arange(args):
 
 def test_linspace_eye_full():
     np.testing.assert_allclose(lamina.linspace(-1, 2, 7).numpy(), np.linspace(-1, 2, 7), rtol=1e-6)
+    assert lamina.linspace(0, 10, 5, dtype=lamina.int64).tolist() == [0, 2, 5, 7, 10]
+    assert lamina.linspace(-5, 5, 4, dtype=lamina.int8).tolist() == [-5, -1, 1, 5]
+    assert lamina.zeros(2, dtype=float).dtype is lamina.float64  # Python's float, as in PyTorch
     np.testing.assert_array_equal(lamina.eye(2, 3).numpy(), np.eye(2, 3))
     assert lamina.full((2, 2), 7).dtype is lamina.int64
     assert lamina.full((2,), True).dtype is lamina.bool
@@ -240,3 +243,23 @@ def test_copies_and_pickles():
 )
 def test_repr_is_pytorchs(make):
     assert repr(make(lamina)) == repr(make(torch)).replace("torch.", "lamina.")
+
+
+def test_repeat_interleave():
+    x = lamina.arange(6).reshape(2, 3)
+    a = x.numpy()
+    np.testing.assert_array_equal(x.repeat_interleave(2).numpy(), a.repeat(2))
+    for dim, repeats in [(1, [1, 0, 2]), (-1, [0, 0, 0]), (0, [3, 1]), (0, [2])]:
+        got = x.repeat_interleave(lamina.tensor(repeats), dim).numpy()
+        np.testing.assert_array_equal(got, a.repeat(repeats, dim))
+    assert lamina.zeros(0).repeat_interleave(3).shape == (0,)
+    with pytest.raises(lamina.OutOfMemoryError):
+        x.repeat_interleave(10**12)
+
+
+def test_in_place_methods_take_their_operands_only():
+    x = lamina.ones(2)
+    for call in (lambda: x.abs_(len), lambda: x.mul_(2, len)):
+        with pytest.raises(TypeError, match="positional argument"):
+            call()
+    assert x.tolist() == [1, 1]

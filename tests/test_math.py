@@ -237,3 +237,28 @@ def test_sets_with_fma_agree():
                 np.testing.assert_array_equal(r, results[0], err_msg=name)
     finally:
         _core.select_isa(before)
+
+
+@each_isa
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_floor_divide_edges(isa, dtype, on):
+    a = np.array([-5, 5, 0, 7, -7, 7, 5, NAN], dtype)
+    b = np.array([INF, -INF, INF, INF, 2, -2, 0, 1], dtype)
+    np.testing.assert_array_equal(call("floor_divide", a, b), [-1, -1, 0, 0, -4, -4, INF, NAN])
+
+
+@each_isa
+def test_polygamma(isa, on):
+    """psi_n(1) = (-1)^(n+1) n! zeta(n + 1); psi_n(x + 1) = psi_n(x) + (-1)^n n! / x^(n+1)."""
+
+    def psi(n, x):
+        return _core.polygamma(lamina.tensor(x, dtype=lamina.float64), n).numpy()
+
+    zeta = {1: math.pi**2 / 6, 2: 1.2020569031595942, 3: math.pi**4 / 90}
+    x = np.concatenate([[-3.7, -2.4, -1.5, -0.3], np.geomspace(0.1, 1e6, 40)])
+    for n, z in zeta.items():
+        sign = -1.0 if n % 2 == 0 else 1.0
+        assert psi(n, [1.0])[0] == pytest.approx(sign * math.factorial(n) * z, rel=1e-14)
+        step = -sign * math.factorial(n) / x ** (n + 1)
+        np.testing.assert_allclose(psi(n, x + 1), psi(n, x) + step, rtol=1e-11)
+        assert np.isnan(psi(n, [0.0, -2.0])).all()

@@ -13,26 +13,44 @@ import lamina
 from lamina import nn
 from layer_cases import CASES, Case, draw
 
-CONTAINERS = {"Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"}
+CONTAINERS = {"Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict",
+              "TransformerEncoder", "TransformerDecoder"}  # fmt: skip
+# Not in PyTorch; see test_transformer.py, test_regularize.py and test_loss_extra.py.
+OURS = {"AdditiveAttention", "BatchRenorm", "BlurPool2d", "CausalSelfAttention", "ConcreteDropout",
+        "DiceLoss", "DropConnect", "FocalLoss", "GhostBatchNorm", "HingeLoss", "JaccardLoss",
+        "Maxout", "MultiplicativeAttention", "QuantileLoss", "RotaryPositions",
+        "SinusoidalPositions", "StochasticDepth", "VariationalDropout"}  # fmt: skip
 LAYERS = sorted(
     name for name, value in vars(nn).items()
     if inspect.isclass(value) and issubclass(value, nn.Module) and not name.startswith("_")
+    and name not in OURS
 )  # fmt: skip
 
 
 def test_every_layer_has_a_case():
-    assert {c.layer for c in CASES} == set(LAYERS) - CONTAINERS
+    lazy = {name for name in LAYERS if name.startswith("Lazy")}  # see test_lazy.py
+    elsewhere = {"CTCLoss"}  # see test_loss_extra.py
+    assert {c.layer for c in CASES} == set(LAYERS) - CONTAINERS - RECURRENT - lazy - elsewhere
 
 
 def signature(function) -> list:
-    """(name, kind, default) of each argument."""
+    """(name, kind, default) of each argument; a function as default by its name."""
     return [
-        (p.name, p.kind, "required" if p.default is p.empty else repr(p.default))
+        (
+            p.name,
+            p.kind,
+            "required" if p.default is p.empty else getattr(p.default, "__name__", repr(p.default)),
+        )
         for p in inspect.signature(function).parameters.values()
     ]
 
 
-@pytest.mark.parametrize("name", LAYERS)
+# PyTorch's take (*args, **kwargs) and have internal methods without an underscore: their settings
+# are compared in test_recurrent.py.
+RECURRENT = {"RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell", "RNNBase", "RNNCellBase"}
+
+
+@pytest.mark.parametrize("name", sorted(set(LAYERS) - RECURRENT))
 def test_constructor_and_forward_are_pytorchs(name):
     torch = pytest.importorskip("torch")
     ours, theirs = getattr(nn, name), getattr(torch.nn, name)
@@ -100,7 +118,7 @@ def pair(c: Case, torch, dtype: str):
     rng = np.random.default_rng(11)
     for (name, p), (other, q) in zip(ours.named_parameters(), theirs.named_parameters()):
         assert name == other
-        value = rng.normal(size=tuple(p.shape))
+        value = rng.normal(size=tuple(p.shape)) * c.spread
         p.data.copy_(lamina.tensor(value.tolist(), dtype=lamina.float64).reshape(p.shape))
         q.data.copy_(torch.tensor(value.tolist(), dtype=torch.float64).reshape(q.shape))
     return ours.to(getattr(lamina, dtype)), theirs.to(getattr(torch, dtype))
@@ -121,7 +139,9 @@ def compare(got: dict, want: dict, tol: float, what: str) -> None:
             np.testing.assert_allclose(g, w, rtol=0, atol=bound, err_msg=f"{what}: {name}")
 
 
-@pytest.mark.filterwarnings("ignore:size_average", "ignore:keyword argument")
+@pytest.mark.filterwarnings(
+    "ignore:size_average", "ignore:keyword argument", "ignore:enable_nested"
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("c", CASES, ids=Case.id)
 def test_values_gradients_and_state_are_pytorchs(c, dtype):
@@ -193,9 +213,11 @@ ONE_EACH = {c.layer: c for c in reversed(CASES) if not c.random}
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("dtype, eps", [("float16", 2.0**-10), ("bfloat16", 2.0**-7)])
-@pytest.mark.parametrize("name", ONE_EACH)
+# Not the Transformer: rounding moves a ReLU inside it across its kink. Its parts are here.
+@pytest.mark.parametrize("name", [n for n in ONE_EACH if not n.startswith("Transformer")])
 def test_half_precision_is_close_to_double(name, dtype, eps):
     c, rng = ONE_EACH[name], np.random.default_rng(3)
+    lamina.manual_seed(3)
     layer = c.make(lamina).to(getattr(lamina, dtype))
     exact = c.make(lamina)
     exact.load_state_dict(layer.state_dict())

@@ -7,7 +7,18 @@ import pytest
 
 import lamina
 from lamina import _core, optim
-from optim_cases import SHAPES, STEPS, each, leaf, reference, same_bits, set_grads, train, values
+from optim_cases import (
+    SHAPES,
+    STEPS,
+    each,
+    each_of_torch,
+    leaf,
+    reference,
+    same_bits,
+    set_grads,
+    train,
+    values,
+)
 
 try:
     import torch
@@ -58,7 +69,7 @@ def test_bits_do_not_depend_on_threads(name, options):
     assert same_bits(runs[0], runs[1]) and same_bits(runs[0], runs[2])
 
 
-@each
+@each_of_torch
 def test_like_torch(name, options):
     pytest.importorskip("torch")
     start, grads = values()
@@ -89,7 +100,7 @@ def test_like_torch(name, options):
                 assert np.all(np.abs(a - b) <= bound), key
 
 
-@each
+@each_of_torch
 def test_load_what_torch_saved(name, options):
     pytest.importorskip("torch")
     start, grads = values()

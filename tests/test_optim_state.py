@@ -239,7 +239,7 @@ def test_own_optimizer():
         optim.Optimizer([p], {}).step()
 
 
-@pytest.mark.parametrize("name", sorted(REFERENCE))
+@pytest.mark.parametrize("name", sorted(set(REFERENCE) - {"Lion"}))
 def test_repr_like_torch(name):
     pytest.importorskip("torch")
     ours = getattr(optim, name)([leaf([1.0])])

@@ -80,9 +80,11 @@ ALLOWED = {
 
 
 def py_part(module: str) -> str:
-    """'nn' for lamina.nn.linear, 'utils.data' for lamina.utils.data.loader."""
+    """'nn' for lamina.nn.linear, 'utils.data' for lamina.utils.data.loader. (optim.swa_utils has a
+    module, AveragedModel, as PyTorch's; lamina.optim imports it when it is first used.)"""
     parts = module.split(".")
-    return "utils.data" if parts[:2] == ["utils", "data"] else parts[0]
+    two = ".".join(parts[:2])
+    return two if two in ("utils.data", "optim.swa_utils") else parts[0]
 
 
 def py_floor(part: str) -> int | None:

@@ -153,8 +153,11 @@ def test_map_location():
         assert lamina.load(file, map_location=place, weights_only=False) == [1]
     with pytest.raises(RuntimeError, match="not available"):
         lamina.load(file, map_location="cuda")
+    for place in (lambda storage, place: storage, {"cuda:0": "cpu"}):
+        file.seek(0)
+        assert lamina.load(file, map_location=place) == [1]
     with pytest.raises(TypeError, match="map_location must be None, 'cpu'"):
-        lamina.load(file, map_location=lambda storage, place: storage)
+        lamina.load(file, map_location=3)
 
 
 def test_random_trees():
@@ -190,8 +193,8 @@ def test_random_trees():
     ({"a": [1, {"b": {1, 2}}]},
      "save: obj['a'][1]['b'] is a set, which cannot be saved; save tensors, numbers, strings and "
      "dicts, lists or tuples of them (here: list(...) of it)"),
-    ({"model": nn.Linear(1, 1)},
-     "save: obj['model'] is a Linear, which cannot be saved; save tensors, numbers, strings and "
+    ({"optimizer": lamina.optim.SGD([lamina.ones(1)])},
+     "save: obj['optimizer'] is a SGD, which cannot be saved; save tensors, numbers, strings and "
      "dicts, lists or tuples of them (here: its state_dict())"),
     (object(), "save: obj is a object, which cannot be saved; save tensors, numbers, strings and "
                "dicts, lists or tuples of them"),
@@ -353,3 +356,10 @@ def test_kill_during_a_save_leaves_a_whole_file(tmp_path):
         worker.stdout.close()
         back = lamina.load(path)
         assert (back["t"] == back["n"]).all()
+
+
+def test_bytes_keep_their_tensor_alive():
+    data = lamina._core.bytes_of(lamina.arange(1000))[8:]
+    others = [lamina.zeros(1000, dtype=lamina.int64) for _ in range(3)]
+    assert bytes(data[:8]) == (1).to_bytes(8, "little") and len(data) == 7992 and len(others) == 3
+    assert len(lamina._core.bytes_of(lamina.zeros(0))) == 0

@@ -37,6 +37,17 @@ CHAINS = {
                T.ToTensor()],
     "types": [T.ConvertImageDtype(lamina.float32), T.ConvertImageDtype(lamina.float64),
               T.RandomCrop(5), T.RandomHorizontalFlip(), T.ConvertImageDtype(lamina.uint8)],
+    "resized": [T.Resize(11), T.RandomResizedCrop((7, 8), interpolation="bicubic"),
+                T.RandomHorizontalFlip(), T.ToTensor(), T.Resize((10, 6), antialias=False)],
+    "wavy": [T.ElasticTransform(20.0, 0.7), T.ToTensor(), T.ElasticTransform((5, 9), 0.5)],
+    "turned": [T.RandomRotation(30, "bilinear", fill=3), T.RandomPerspective(0.4, 0.7),
+               T.RandomAffine(10, (0.1, 0.2), (0.8, 1.2), 5), T.ToTensor(), T.RandomRotation(20)],
+    "colours": [T.ColorJitter(0.4, 0.4, 0.4, 0.1), T.RandomInvert(), T.RandomPosterize(3),
+                T.RandomSolarize(128), T.RandomAutocontrast(), T.RandomEqualize(), T.ToTensor(),
+                T.ColorJitter(saturation=(0.5, 2))],
+    "augmented": [T.RandAugment(3), T.TrivialAugmentWide(), T.ToTensor()],
+    "blurred": [T.GaussianBlur(3), T.RandomAdjustSharpness(2), T.ToTensor(),
+                T.GaussianBlur((5, 3), (0.5, 1))],
 }  # fmt: skip
 
 

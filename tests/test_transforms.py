@@ -298,6 +298,17 @@ def test_random_erasing_with_noise_in_place_and_errors():
         T.RandomErasing(p=1, value=(1, 2))(tensor(BYTES))
 
 
+def test_random_erasing_gives_its_parameters():
+    lamina.manual_seed(6)
+    image = lamina.zeros(3, 20, 30)
+    i, j, h, w, v = T.RandomErasing.get_params(image, (0.1, 0.2), (0.5, 2.0), [1.0, 2.0, 3.0])
+    y = F.erase(image, i, j, h, w, v).numpy()
+    assert (y.reshape(3, -1).sum(1) == h * w * np.array([1, 2, 3])).all()
+    *_, h, w, v = T.RandomErasing.get_params(image, (0.1, 0.2), (0.5, 2.0))
+    assert tuple(v.shape) == (3, h, w)
+    assert T.RandomErasing.get_params(image, (9.0, 9.0), (1.0, 1.0))[:4] == (0, 0, 20, 30)
+
+
 # ---- composition ---------------------------------------------------------------------------------
 def test_compose_lambda_and_representation():
     chain = T.Compose([T.ToTensor(), T.Lambda(lambda t: t * 2), T.Normalize(MEAN, STD)])

@@ -16,7 +16,7 @@ import pytest
 import lamina
 from lamina.utils.data import DataLoader
 from lamina.vision import transforms as T
-from lamina.vision.datasets import CIFAR10, MNIST, DatasetNotFound, Digits, FashionMNIST
+from lamina.vision.datasets import CIFAR10, CIFAR100, MNIST, DatasetNotFound, Digits, FashionMNIST
 from lamina.vision.datasets.mnist import read_idx
 
 REAL = os.environ.get("LAMINA_DATA", "")
@@ -228,6 +228,26 @@ def test_cifar10_reads_the_binary_format(tmp_path):
         np.testing.assert_array_equal(x.numpy(), planes)
         assert y.tolist() == data.targets and y.dtype is lamina.int64
     assert data.classes[3] == "cat" and data.class_to_idx["truck"] == 9
+
+
+def test_cifar100_reads_fine_labels(tmp_path):
+    rng = np.random.default_rng(0)
+    records = rng.integers(0, 256, (5, 3074)).astype(np.uint8)
+    records[:, 0], records[:, 1] = rng.integers(0, 20, 5), [0, 99, 3, 50, 7]
+    folder = tmp_path / "cifar-100-binary"
+    folder.mkdir()
+    (folder / "train.bin").write_bytes(records.tobytes())
+    data = CIFAR100(tmp_path)
+    assert data.targets == [0, 99, 3, 50, 7] and len(data.classes) == 100
+    assert data.classes[99] == "worm" and data.class_to_idx["apple"] == 0
+    np.testing.assert_array_equal(data[1][0].numpy(), records[1, 2:].reshape(3, 32, 32))
+    (folder / "test.bin").write_bytes(records.tobytes()[:-1])
+    with pytest.raises(ValueError, match=r"truncated CIFAR-100 file: 15369 .* 3074 \(2 labels and"):
+        CIFAR100(tmp_path, train=False)
+    records[2, 1] = 100
+    (folder / "test.bin").write_bytes(records.tobytes())
+    with pytest.raises(ValueError, match="label 100 of image 2, but CIFAR100 has the classes 0 to"):
+        CIFAR100(tmp_path, train=False)
 
 
 def test_broken_cifar10_files(tmp_path):

@@ -77,15 +77,21 @@ bool Tensor::is_contiguous() const {
   return true;
 }
 
-Tensor empty(const Dims& shape, DType dtype, Device device) {
+void give_storage(const Tensor& t) {
   int64_t n = 1;
-  for (int64_t d : shape) {
-    check(d >= 0, ErrorKind::shape, "empty: negative size in shape ", shape);
-    check(!__builtin_mul_overflow(n, d, &n) && n < (int64_t(1) << 46), ErrorKind::memory,
-          "memory: shape ", shape, " has too many elements");
-  }
+  for (int64_t d : t.shape())
+    if (d == 0) n = 0;  // the other sizes may be anything
+  if (n)
+    for (int64_t d : t.shape())
+      check(!__builtin_mul_overflow(n, d, &n) && n < (int64_t(1) << 46), ErrorKind::memory,
+            "memory: shape ", t.shape(), " has too many elements");
+  t->storage = allocate(size_t(n) * item_size(t.dtype()), t.device());
+}
+
+Tensor empty(const Dims& shape, DType dtype, Device device) {
+  for (int64_t d : shape) check(d >= 0, ErrorKind::shape, "empty: negative size in shape ", shape);
   Tensor t = Tensor::meta(shape, dtype, device);
-  t->storage = allocate(size_t(n) * item_size(dtype), device);
+  give_storage(t);
   return t;
 }
 

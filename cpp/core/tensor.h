@@ -98,6 +98,9 @@ inline void* Tensor::raw() const {
   return static_cast<char*>(impl_->storage->data) + impl_->offset * item_size(impl_->dtype);
 }
 
+// Uninitialised memory for all elements of a tensor without any; throws for a shape beyond all
+// memory.
+void give_storage(const Tensor& t);
 // Uninitialised dense tensor.
 Tensor empty(const Dims& shape, DType dtype = DType::float32, Device device = {});
 // The same memory without history: shares storage and version counter.

@@ -8,17 +8,6 @@
 namespace lamina::LAMINA_ISA {
 namespace {
 
-template <class T>
-struct VecOf;
-template <>
-struct VecOf<float> {
-  using V = F32;
-};
-template <>
-struct VecOf<double> {
-  using V = F64;
-};
-
 #if defined(LAMINA_ISA_AVX512) || defined(LAMINA_ISA_NEON)  // 32 registers
 constexpr int kTileRows = 8, kOuterVecs = 3;
 constexpr int kOuterTaps[3] = {12, 10, 8};
@@ -28,8 +17,7 @@ constexpr int kOuterTaps[3] = {10, 5, 4};
 #endif
 constexpr int kTileVecs = 3;
 
-// ---- rows
-// -----------------------------------------------------------------------------------------
+// ---- rows ---------------------------------------------------------------------------------------
 template <class T>
 void zero(T* to, int64_t n) {
   using V = typename VecOf<T>::V;

@@ -235,8 +235,14 @@ struct Lgamma {
   F_GRAD1 { return g * digamma(x); }
 };
 struct Digamma {
-  F_HEAD("digamma", 1, floating, false, none);
+  F_HEAD("digamma", 1, floating, false, formula);
   F_VALUE1 { return digamma(x); }
+  F_GRAD1 { return g * polygamma(x, 1); }
+};
+struct Polygamma {  // the a-th derivative of digamma, a >= 1
+  F_HEAD("polygamma", 1, floating, false, formula);
+  F_VALUE1 { return polygamma(x, p.a); }
+  F_GRAD1 { return g * polygamma(x, p.a + 1); }
 };
 // ---- activations -------------------------------------------------------------------------------
 struct Sigmoid {
@@ -757,15 +763,15 @@ struct Addcdiv {
 using AllElementwise =
     List<Add, Sub, Mul, Div, Neg, Where, Abs, Sign, Sqrt, Rsqrt, Reciprocal, Square, PowScalar, Exp,
          Exp2, Expm1, Log, Log2, Log10, Log1p, Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Tanh,
-         Asinh, Acosh, Atanh, Erf, Erfc, Erfinv, Lgamma, Digamma, Sigmoid, LogSigmoid, Relu, Relu6,
-         LeakyRelu, Elu, Celu, Selu, Gelu, GeluTanh, Silu, Softplus, Mish, Hardtanh, Clamp,
-         Hardsigmoid, Hardswish, Softsign, Tanhshrink, Softshrink, Hardshrink, Threshold, Floor,
-         Ceil, Trunc, Round, Frac, IsNan, IsInf, IsFinite, IsPosInf, IsNegInf, Signbit, LogicalNot,
-         BitwiseNot, NanToNum, Pow, Maximum, Minimum, Fmax, Fmin, Remainder, Fmod, FloorDivide,
-         Atan2, Hypot, Copysign, LogAddExp, Xlogy, Eq, Ne, Lt, Le, Gt, Ge, LogicalAnd, LogicalOr,
-         LogicalXor, BitwiseAnd, BitwiseOr, BitwiseXor, LeftShift, RightShift, Mse, L1, Huber,
-         SmoothL1, Bce, BceWithLogits, KlDiv, KlDivLog, SoftMargin, PoissonNll, HingeEmbedding,
-         Lerp, Addcmul, Addcdiv>;
+         Asinh, Acosh, Atanh, Erf, Erfc, Erfinv, Lgamma, Digamma, Polygamma, Sigmoid, LogSigmoid,
+         Relu, Relu6, LeakyRelu, Elu, Celu, Selu, Gelu, GeluTanh, Silu, Softplus, Mish, Hardtanh,
+         Clamp, Hardsigmoid, Hardswish, Softsign, Tanhshrink, Softshrink, Hardshrink, Threshold,
+         Floor, Ceil, Trunc, Round, Frac, IsNan, IsInf, IsFinite, IsPosInf, IsNegInf, Signbit,
+         LogicalNot, BitwiseNot, NanToNum, Pow, Maximum, Minimum, Fmax, Fmin, Remainder, Fmod,
+         FloorDivide, Atan2, Hypot, Copysign, LogAddExp, Xlogy, Eq, Ne, Lt, Le, Gt, Ge, LogicalAnd,
+         LogicalOr, LogicalXor, BitwiseAnd, BitwiseOr, BitwiseXor, LeftShift, RightShift, Mse, L1,
+         Huber, SmoothL1, Bce, BceWithLogits, KlDiv, KlDivLog, SoftMargin, PoissonNll,
+         HingeEmbedding, Lerp, Addcmul, Addcdiv>;
 constexpr int kAdd = 0, kSub = 1, kMul = 2, kDiv = 3, kNeg = 4, kWhere = 5;
 
 }  // namespace lamina::LAMINA_ISA

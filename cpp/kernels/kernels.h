@@ -41,19 +41,26 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 // ---- reduce ------------------------------------------------------------------------------------
 #include "kernels/args_reduce.h"
 // ---- softmax, losses, norms, dropout, random ---------------------------------------------------
+#include "kernels/args_gamma.h"
 #include "kernels/args_norm.h"
 #include "kernels/args_random.h"
 #include "kernels/args_softmax.h"
+// ---- attention ---------------------------------------------------------------------------------
+#include "kernels/args_attention.h"
 // ---- convolution and pooling -------------------------------------------------------------------
 #include "kernels/args_conv.h"
 #include "kernels/args_pool.h"
 #include "kernels/args_winograd.h"
+// ---- recurrent networks ------------------------------------------------------------------------
+#include "kernels/args_recurrent.h"
+#include "kernels/args_resample.h"
 // ---- indexing, sorting, gathering batches ------------------------------------------------------
 #include "kernels/args_batch.h"
 #include "kernels/args_index.h"
 #include "kernels/args_scan.h"
 #include "kernels/args_sort.h"
 // ---- optimizer steps ---------------------------------------------------------------------------
+#include "kernels/args_ctc.h"
 #include "kernels/args_update.h"
 
 struct Kernels {
@@ -67,14 +74,19 @@ struct Kernels {
   SoftmaxKernels softmax;
   NormKernels norm;
   RandomKernels random;
+  GammaKernels gamma;
   ConvKernels conv;
   WinogradKernels winograd;
   PoolKernels pool;
+  RecurrentKernels recurrent;
+  ResampleKernels resample;
   IndexKernels index;
   ScanKernels scan;
   SortKernels sort;
   UpdateKernels update;
+  CtcKernels ctc;
   BatchKernels batch;
+  AttentionKernels attention;
 };
 
 // The kernels of the best instruction set this CPU has, or of the one LAMINA_ISA names.

@@ -49,6 +49,17 @@ template <class V>
 using Mask = typename VecInfo<V>::Mask;
 template <class V>
 constexpr int kLanes = int(sizeof(V) / sizeof(Scalar<V>));
+// The vector of a scalar type: VecOf<float>::V.
+template <class T>
+struct VecOf;
+template <>
+struct VecOf<float> {
+  using V = F32;
+};
+template <>
+struct VecOf<double> {
+  using V = F64;
+};
 
 template <class V>
 inline V set1(Scalar<V> s) {

@@ -15,6 +15,7 @@ namespace {
 
 inline double erfinv_double(double x);
 inline double digamma_double(double x);
+inline double polygamma_double(double n, double x);
 
 // One libm call per lane, in double: exact enough to be correctly rounded nearly always.
 template <class V, class F>
@@ -76,10 +77,10 @@ inline V remainder(V a, V b) {  // the sign of b, as Python's %
   return select((r != V{}) & ((r < V{}) != (b < V{})), r + b, r);
 }
 template <class V>
-inline V floor_divide(V a, V b) {  // floor of the exact quotient
-  const V r = remainder(a, b);
-  const V q = round((a - r) / b);
-  return select(b == V{}, a / b, q);
+inline V floor_divide(V a, V b) {                  // floor of the exact quotient
+  const V r = fmod(a, b), q = round((a - r) / b);  // towards zero
+  const V floored = select((r != V{}) & ((r < V{}) != (b < V{})), q - set1<V>(1), q);
+  return select(b == V{}, a / b, floored);
 }
 template <class V>
 inline V erfinv(V v) {
@@ -88,6 +89,10 @@ inline V erfinv(V v) {
 template <class V>
 inline V digamma(V v) {
   return lanes(v, digamma_double);
+}
+template <class V>
+inline V polygamma(V v, double n) {
+  return lanes(v, [n](double x) { return polygamma_double(n, x); });
 }
 inline F32 copysign(F32 a, F32 s) {
   return from_bits((bits(a) & 0x7fffffff) | (bits(s) & int32_t(0x80000000)));
@@ -337,6 +342,28 @@ inline double digamma_double(double x) {
                            z * (1.0 / 252 -
                                 z * (1.0 / 240 - z * (1.0 / 132 - z * (691.0 / 32760 - z / 12))))));
   return result + __builtin_log(x) - 0.5 / x - series;
+}
+
+// The nth derivative of digamma, n >= 1: (-1)^(n+1) n! sum_{k >= 0} (x + k)^-(n+1), its terms below
+// 12 + n as they are and the rest by Euler and Maclaurin. NaN at the poles, as digamma.
+inline double polygamma_double(double n, double x) {
+  if (x <= 0 && x == __builtin_floor(x)) return __builtin_nan("");
+  const double s = n + 1;
+  double sum = 0;
+  for (; x < 12 + n; x += 1) sum += __builtin_pow(x, -s);
+  // Bernoulli numbers B2j / (2j)!
+  constexpr double b[] = {1.0 / 12,           -1.0 / 720,     1.0 / 30240,
+                          -1.0 / 1209600,     1.0 / 47900160, -691.0 / 1307674368000.0,
+                          1.0 / 74724249600.0};
+  double power = __builtin_pow(x, -s), rising = s;
+  sum += power * (x / n + 0.5);
+  power /= x;
+  for (int j = 0; j < 7; ++j) {
+    sum += b[j] * rising * power;
+    rising *= (s + 2 * j + 1) * (s + 2 * j + 2);
+    power /= x * x;
+  }
+  return (int64_t(n) & 1 ? sum : -sum) * __builtin_tgamma(s);
 }
 
 }  // namespace

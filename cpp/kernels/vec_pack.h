@@ -1,56 +1,12 @@
-// Matrices transposed in registers, and packed into panels for the matrix product: rows side by
-// side for every step of k, out[k][width]. L^2 numbers take L log2(L) shuffles of L lanes.
+// Matrices packed into panels for the matrix product: rows side by side for every step of k,
+// out[k][width]. L^2 numbers take L log2(L) shuffles of L lanes.
 #pragma once
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
+#include "kernels/vec_shuffle.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
-
-template <int... l>
-struct Lanes {};
-template <int n>
-struct LanesOf;
-template <>
-struct LanesOf<2> {
-  using type = Lanes<0, 1>;
-};
-template <>
-struct LanesOf<4> {
-  using type = Lanes<0, 1, 2, 3>;
-};
-template <>
-struct LanesOf<8> {
-  using type = Lanes<0, 1, 2, 3, 4, 5, 6, 7>;
-};
-template <>
-struct LanesOf<16> {
-  using type = Lanes<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15>;
-};
-
-// (x, y) -> their s-wide blocks exchanged across the diagonal: lanes with bit s clear come from x.
-template <int s, class V, int... l>
-inline void exchange(V& x, V& y, Lanes<l...>) {
-  constexpr int n = sizeof...(l);
-#if defined(__clang__)
-  const V lo = __builtin_shufflevector(x, y, ((l & s) ? n + l - s : l)...);
-  const V hi = __builtin_shufflevector(x, y, ((l & s) ? n + l : l + s)...);
-#else
-  const V lo = __builtin_shuffle(x, y, Mask<V>{((l & s) ? n + l - s : l)...});
-  const V hi = __builtin_shuffle(x, y, Mask<V>{((l & s) ? n + l : l + s)...});
-#endif
-  x = lo;
-  y = hi;
-}
-template <int s, class V>
-inline void transpose_step(V* r) {
-  if constexpr (s < kLanes<V>) {
-#pragma GCC unroll 16
-    for (int i = 0; i < kLanes<V>; ++i)
-      if (!(i & s)) exchange<s>(r[i], r[i + s], typename LanesOf<kLanes<V>>::type{});
-    transpose_step<2 * s>(r);
-  }
-}
 
 // dst[k * width + i] = src[i * row + k], i < rows <= width, k < depth. Lanes past `rows` of the
 // last vector are written with zeros when they fit `width`, and else (rows == width) left alone or

@@ -157,5 +157,15 @@ inline Point64 circle(U64 w) {
   return {select(swap, s, c), select(swap, c, s), I64(w & 0x8000000000000000u)};
 }
 
+// Uniforms of one value's own stream.
+struct OwnStream {
+  const RoundKeys& keys;
+  uint64_t block, step = 0;
+  double next() {
+    const BlockWords w = philox(keys, U64{} + block, U64{} + step++);
+    return (double(w.w01[0] >> 12) + 0.5) * 0x1p-52;
+  }
+};
+
 }  // namespace
 }  // namespace lamina::LAMINA_ISA

@@ -136,7 +136,7 @@ Outputs run(const CallRef& call) {
   if (recording) check_rule(c);
   c.op->infer(c);
   for (Tensor& t : c.out)
-    if (!t->storage) t->storage = allocate(size_t(t.numel()) * item_size(t.dtype()), t.device());
+    if (!t->storage) give_storage(t);
   if (call_observer) call_observer(call);
   const OutputCheck look(c);
   launch(c);
@@ -197,7 +197,7 @@ Tensor run_into(const CallRef& call, const Tensor& into) {
   if (call_observer) call_observer(call);
   const OutputCheck look(c);
   if (via_copy) {
-    made->storage = allocate(size_t(made.numel()) * item_size(from));
+    give_storage(made);
     launch(c);
     GradMode off(false);
     copy_(into, made);

@@ -1,5 +1,6 @@
 // OpenBLAS at run time: the library of the scipy-openblas32 package, opened when LAMINA_BLAS asks
-// for it. Its calls are single-threaded and come from our pool's threads, a rectangle of C each.
+// for its products, or linear algebra for its LAPACK. Its calls are single-threaded and come from
+// our pool's threads, a rectangle of C each.
 //
 // "own" is the default for every shape: on the machine it was measured on (2 cores, AVX-512) it is
 // as fast or faster from 32^3 to 2048^3 and on the layers of small networks, and only it keeps a
@@ -37,12 +38,6 @@ std::string& library_path() {
   return path;
 }
 
-void* symbol(void* library, const char* name) {
-  const std::string prefixed = std::string("scipy_") + name;
-  void* s = dlsym(library, prefixed.c_str());
-  return s ? s : dlsym(library, name);
-}
-
 bool asked_for() {
   const char* want = std::getenv("LAMINA_BLAS");
   if (!want || !*want || !std::strcmp(want, "own")) return false;
@@ -51,30 +46,35 @@ bool asked_for() {
   return true;
 }
 
-Blas open_library() {
+// The library, opened once and set to one thread.
+void* open_library(const char* who) {
+  static void* opened = nullptr;
+  if (opened) return opened;
   const std::string& path = library_path();
-  check(!path.empty(), ErrorKind::runtime,
-        "matmul: LAMINA_BLAS=openblas, but the package scipy-openblas32 is not installed; install "
-        "it or unset LAMINA_BLAS");
+  check(!path.empty(), ErrorKind::runtime, who,
+        ": the package scipy-openblas32, whose OpenBLAS this needs, is not installed; install it");
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  check(library != nullptr, ErrorKind::runtime,
-        "matmul: cannot open OpenBLAS: ", library ? "" : dlerror(),
-        "; reinstall scipy-openblas32 or unset LAMINA_BLAS");
+  check(library != nullptr, ErrorKind::runtime, who,
+        ": cannot open OpenBLAS: ", library ? "" : dlerror(), "; reinstall scipy-openblas32");
+  void* set_threads = dlsym(library, "scipy_openblas_set_num_threads");
+  if (!set_threads) set_threads = dlsym(library, "openblas_set_num_threads");
+  check(set_threads != nullptr, ErrorKind::runtime, who, ": ", path,
+        " is not OpenBLAS; reinstall scipy-openblas32");
+  reinterpret_cast<void (*)(int)>(set_threads)(1);
+  return opened = library;
+}
+
+Blas open_blas() {
   Blas blas;
-  blas.sgemm = reinterpret_cast<SgemmFn>(symbol(library, "cblas_sgemm"));
-  blas.dgemm = reinterpret_cast<DgemmFn>(symbol(library, "cblas_dgemm"));
-  const auto set_threads =
-      reinterpret_cast<void (*)(int)>(symbol(library, "openblas_set_num_threads"));
-  check(blas.sgemm && blas.dgemm && set_threads, ErrorKind::runtime, "matmul: ", path,
-        " lacks cblas_sgemm; reinstall scipy-openblas32 or unset LAMINA_BLAS");
-  set_threads(1);
+  blas.sgemm = reinterpret_cast<SgemmFn>(openblas_symbol("matmul", "cblas_sgemm"));
+  blas.dgemm = reinterpret_cast<DgemmFn>(openblas_symbol("matmul", "cblas_dgemm"));
   return blas;
 }
 
 const Blas* blas() {
   static const bool wanted = asked_for();
   if (!wanted) return nullptr;
-  static const Blas opened = open_library();  // throws again at the next call when it failed
+  static const Blas opened = open_blas();  // throws again at the next call when it failed
   return &opened;
 }
 
@@ -115,6 +115,16 @@ bool call(Fn fn, const GemmArgs& g) {
 }
 
 }  // namespace
+
+void* openblas_symbol(const char* who, const char* name) {
+  void* library = open_library(who);
+  const std::string prefixed = std::string("scipy_") + name;
+  void* s = dlsym(library, prefixed.c_str());
+  if (!s) s = dlsym(library, name);
+  check(s != nullptr, ErrorKind::runtime, who, ": OpenBLAS lacks ", name,
+        "; reinstall scipy-openblas32");
+  return s;
+}
 
 void set_blas_library(const char* path) { library_path() = path; }
 const char* blas_in_use() { return blas() ? "openblas" : "own"; }

@@ -162,7 +162,9 @@ Tensor linspace(double start, double end, int64_t steps, DType dtype) {
   check(steps >= 0, ErrorKind::value, "linspace: number of steps must be non-negative, got ",
         steps);
   const double step = steps > 1 ? (end - start) / double(steps - 1) : 0;
-  Tensor t = apply(kRange, {}, RangeArgs{start, step, int64_t(start), int64_t(step), steps, dtype});
+  if (!is_floating(dtype))  // each value is cut to a whole number, not the step
+    return to_dtype(linspace(start, end, steps, DType::float64), dtype);
+  Tensor t = apply(kRange, {}, RangeArgs{start, step, 0, 0, steps, dtype});
   if (steps > 1) {  // the last value exactly
     Tensor last = narrow(t, 0, steps - 1, 1);
     fill_(last, end);

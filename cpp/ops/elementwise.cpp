@@ -130,6 +130,8 @@ void infer(Call& c) {
           ": expected integer or bool tensors, got ", c.in[0], "; convert with .to(lamina.int64)");
   check(cpu_kernels().elementwise_value[a.function][compute_type(dtype)] != nullptr,
         ErrorKind::dtype, c.name(), ": not defined for ", dtype, "; convert with .float()");
+  check(dtype != DType::boolean || (a.function != kSub && a.function != kNeg), ErrorKind::dtype,
+        c.name(), ": not defined for bool; invert a mask with ~, compare two with ^");
   a.compute = dtype;
   c.output(shape, info.result == Result::boolean ? DType::boolean : dtype);
 }

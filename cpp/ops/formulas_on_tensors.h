@@ -48,6 +48,9 @@ LAMINA_UNARY(trunc)
 LAMINA_UNARY(round)
 LAMINA_UNARY(digamma)
 #undef LAMINA_UNARY
+inline Tensor polygamma(const Tensor& x, double n) {
+  return elementwise(function_index("polygamma"), {x}, n);
+}
 inline Tensor pow(const Tensor& x, const Tensor& y) { return call("pow", x, y); }
 inline Tensor min(const Tensor& x, const Tensor& y) { return call("minimum", x, y); }
 inline Tensor max(const Tensor& x, const Tensor& y) { return call("maximum", x, y); }

@@ -32,8 +32,11 @@ void gemm_batched(int compute, const GemmArgs& args, int64_t batches, GemmOffset
                   const void* context);
 
 // ---- OpenBLAS, found at run time (blas.cpp) ----------------------------------------------------
-// Where the library lies; opened when LAMINA_BLAS=openblas asks for it and it is first needed.
+// Where the library lies; opened when it is first needed.
 void set_blas_library(const char* path);
+// A function of the library by its usual name ("cblas_sgemm", "LAPACKE_dpotrf"), for `who`: an
+// error of that name says what is missing.
+void* openblas_symbol(const char* who, const char* name);
 // "own" or "openblas"; what computes float32 and float64 products now.
 const char* blas_in_use();
 // Whether OpenBLAS did the product (args with adjacent rows or columns in A and B, K > 0).

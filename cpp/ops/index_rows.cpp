@@ -1,5 +1,5 @@
 // Rows by number. x is seen as (P, N, S): N the indexed dimensions, P those before, S those after;
-// rows holds M numbers in [-N, N).
+// rows holds M numbers in [-N, N), or in [0, N) where PyTorch wants them so.
 //   select_rows  y[p, m, :] = x[p, rows[m], :]                 gx = add_rows(g)
 //   add_rows     y = 0, y[p, rows[m], :] += g[p, m, :]         gg = select_rows(gy)
 //   put_rows     y = x, y[p, rows[m], :] = v[p, m, :] (or +=)  gx = put_rows(g, 0) (or g),
@@ -18,6 +18,7 @@ namespace {
 struct RowsArgs {
   int32_t first, count;
   bool accumulate, scale_by_frequency;
+  bool from_zero;    // negative numbers do not count from the end
   int64_t skip;      // a row without gradient, or -1
   PackedDims shape;  // of x, for add_rows
 };
@@ -35,8 +36,9 @@ Extents extents(const Dims& x, int first, int count) {
   fail(ErrorKind::index, name, ": index ", row, " is out of bounds for dimension ", first,
        " with size ", size);
 }
-inline int64_t wrap_row(const char* name, int64_t row, int first, int64_t N) {
-  const int64_t at = row < 0 ? row + N : row;
+// `wrap` is N where negative numbers count from the end, else 0.
+inline int64_t wrap_row(const char* name, int64_t row, int first, int64_t N, int64_t wrap) {
+  const int64_t at = row < 0 ? row + wrap : row;
   if (__builtin_expect(uint64_t(at) >= uint64_t(N), 0)) bad_row(name, row, first, N);
   return at;
 }
@@ -56,8 +58,9 @@ void select_infer(Call& c) {
 }
 template <class T>
 void select_elements(const char* name, T* y, const T* x, const int64_t* rows, int64_t N, int64_t M,
-                     int64_t begin, int64_t end, int first) {
-  for (int64_t k = begin; k < end; ++k) y[k] = x[k / M * N + wrap_row(name, rows[k % M], first, N)];
+                     int64_t begin, int64_t end, int first, int64_t wrap) {
+  for (int64_t k = begin; k < end; ++k)
+    y[k] = x[k / M * N + wrap_row(name, rows[k % M], first, N, wrap)];
 }
 void select_launch(Call& c) {
   const auto& a = c.args<RowsArgs>();
@@ -69,15 +72,16 @@ void select_launch(Call& c) {
   char* const yp = y.data<char>();
   const char* const name = c.name();
   const int first = a.first;
+  const int64_t wrap = a.from_zero ? 0 : n.N;
   parallel_rows(n.P * M, 0.05 * double(bytes) + 2, [&](int64_t b, int64_t e) {
     if (n.S == 1 && item == 4)
       return select_elements(name, y.data<uint32_t>(), x.data<uint32_t>(), rows, n.N, M, b, e,
-                             first);
+                             first, wrap);
     if (n.S == 1 && item == 8)
       return select_elements(name, y.data<uint64_t>(), x.data<uint64_t>(), rows, n.N, M, b, e,
-                             first);
+                             first, wrap);
     for (int64_t k = b; k < e; ++k) {
-      const int64_t from = k / M * n.N + wrap_row(name, rows[k % M], first, n.N);
+      const int64_t from = k / M * n.N + wrap_row(name, rows[k % M], first, n.N, wrap);
       std::memcpy(yp + k * bytes, xp + from * bytes, size_t(bytes));
     }
   });
@@ -119,7 +123,7 @@ void add_launch(Call& c) {
     for (int64_t p = begin / n.N; p * n.N < end; ++p) {
       const int64_t lo = begin - p * n.N, hi = end - p * n.N;
       for (int64_t m = 0; m < M; ++m) {
-        const int64_t row = wrap_row(c.name(), rows[m], a.first, n.N);
+        const int64_t row = wrap_row(c.name(), rows[m], a.first, n.N, a.from_zero ? 0 : n.N);
         if (row < lo || row >= hi || row == a.skip) continue;
         add_row(yp + (p * n.N + row) * bytes, gp + (p * M + m) * bytes, 1, n.S);
         if (count) ++count[row];
@@ -201,7 +205,7 @@ void put_launch(Call& c) {  // v has the strides of (P, M, S)
     for (int64_t p = begin / n.N; p * n.N < end; ++p) {
       const int64_t lo = begin - p * n.N, hi = end - p * n.N;
       for (int64_t m = 0; m < M; ++m) {
-        const int64_t row = wrap_row(c.name(), rows[m], a.first, n.N);
+        const int64_t row = wrap_row(c.name(), rows[m], a.first, n.N, a.from_zero ? 0 : n.N);
         if (row < lo || row >= hi) continue;
         char* const to = yp + (p * n.N + row) * bytes;
         const char* const value = from + p * vp + m * vm;
@@ -260,13 +264,15 @@ Tensor as_rows(const char* name, const Tensor& index) {
 
 Tensor select_rows(const char* name, const Tensor& x, const Tensor& rows, int first, int count) {
   const Op& op = named(name, {&kIndex, &kIndexSelect, &kEmbedding, &kTake});
-  return apply(op, {contiguous(x), rows}, RowsArgs{first, count, false, false, -1, {}});
+  const bool from_zero = &op == &kIndexSelect || &op == &kEmbedding;
+  return apply(op, {contiguous(x), rows}, RowsArgs{first, count, false, false, from_zero, -1, {}});
 }
 
 Tensor put_rows(const char* name, const Tensor& x, const Tensor& rows, int first, int count,
                 const Tensor& value, bool accumulate, const Tensor* into) {
   const Op& op = named(name, {&kIndexPut, &kIndexAdd, &kIndexCopy, &kIndexFill});
-  const RowsArgs args{first, count, accumulate, false, -1, {}};
+  const bool from_zero = &op == &kIndexAdd || &op == &kIndexCopy;
+  const RowsArgs args{first, count, accumulate, false, from_zero, -1, {}};
   const DType dtype = x.dtype();
   // Sums of small types are formed in the type their arithmetic is done in.
   const DType at = !accumulate || dtype == DType::boolean ? dtype
@@ -294,7 +300,7 @@ Tensor embedding(const Tensor& weight, const Tensor& rows, int64_t padding_idx,
   check(weight.dim() == 2, ErrorKind::shape, "embedding: weight must be (rows, size), got shape ",
         weight.shape());
   return apply(kEmbedding, {contiguous(weight), as_rows("embedding", rows)},
-               RowsArgs{0, 1, false, scale_by_frequency, padding_idx, {}});
+               RowsArgs{0, 1, false, scale_by_frequency, true, padding_idx, {}});
 }
 
 }  // namespace lamina

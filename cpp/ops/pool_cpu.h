@@ -13,17 +13,6 @@
 namespace lamina::LAMINA_ISA {
 namespace {
 
-template <class T>
-struct VecOf;
-template <>
-struct VecOf<float> {
-  using V = F32;
-};
-template <>
-struct VecOf<double> {
-  using V = F64;
-};
-
 // ---- any window --------------------------------------------------------------------------------
 template <class T, class I>
 void max_plane(const PoolArgs& a, const T* x, T* y, I* index) {

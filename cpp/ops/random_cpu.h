@@ -130,15 +130,6 @@ void integers(const RandomArgs& a, int64_t begin, int64_t end) {
   }
 }
 
-// Uniforms of one value's own stream.
-struct OwnStream {
-  const RoundKeys& keys;
-  uint64_t block, step = 0;
-  double next() {
-    const BlockWords w = philox(keys, U64{} + block, U64{} + step++);
-    return (double(w.w01[0] >> 12) + 0.5) * 0x1p-52;
-  }
-};
 double poisson_one(double rate, OwnStream u) {
   if (!(rate > 0)) return rate == 0 ? 0 : __builtin_nan("");
   if (rate < 10) {

@@ -16,9 +16,19 @@
 
 namespace lamina {
 
-// The numbers of a group, for sgd: lr, momentum, dampening, weight_decay, maximize;
-// adam: lr, beta1, beta2, eps, weight_decay, maximize, decoupled; rmsprop: lr, alpha, eps,
-// weight_decay, maximize, momentum; adagrad: lr, lr_decay, eps, weight_decay, maximize.
+// The numbers of a group:
+//   sgd       lr, momentum, dampening, weight_decay, maximize, from_zero, gain: with from_zero a
+//             buffer starts at 0 and takes gain (1 - dampening) g, also at the first step
+//   adam      lr, beta1, beta2, eps, weight_decay, maximize, decoupled
+//   rmsprop   lr, alpha, eps, weight_decay, maximize, momentum, eps inside the root
+//   adagrad   lr, lr_decay, eps, weight_decay, maximize, eps inside the root
+//   adadelta  lr, rho, eps, weight_decay, maximize
+//   adamax    lr, beta1, beta2, eps, weight_decay, maximize
+//   nadam     lr, beta1, beta2, eps, weight_decay, momentum_decay, maximize + 2 decoupled
+//   radam     lr, beta1, beta2, eps, weight_decay, maximize, decoupled
+//   rprop     eta-, eta+, smallest and largest step size, maximize
+//   asgd      lr, lambd, alpha, t0, weight_decay, maximize
+//   lion      lr, beta1, beta2, weight_decay, maximize
 // a..g fill elements 0..6 of `numbers`; flags count as 0 or 1.
 void set_numbers(const Tensor& numbers, double a, double b, double c, double d, double e, double f,
                  double g);
@@ -35,6 +45,22 @@ int64_t rmsprop_step(const Tensor& numbers, const Tensors& params, const Tensors
                      const Tensors& buffers, const Tensors& means, const Tensors& steps);
 int64_t adagrad_step(const Tensor& numbers, const Tensors& params, const Tensors& sums,
                      const Tensors& steps);
+
+int64_t adadelta_step(const Tensor& numbers, const Tensors& params, const Tensors& squares,
+                      const Tensors& deltas, const Tensors& steps);
+int64_t adamax_step(const Tensor& numbers, const Tensors& params, const Tensors& means,
+                    const Tensors& largest, const Tensors& steps);
+// products: the product of the momenta so far, one-element float32 tensors like steps.
+int64_t nadam_step(const Tensor& numbers, const Tensors& params, const Tensors& means,
+                   const Tensors& squares, const Tensors& steps, const Tensors& products);
+int64_t radam_step(const Tensor& numbers, const Tensors& params, const Tensors& means,
+                   const Tensors& squares, const Tensors& steps);
+int64_t rprop_step(const Tensor& numbers, const Tensors& params, const Tensors& previous,
+                   const Tensors& sizes, const Tensors& steps);
+// etas, mus: the next step's size and weight of the average, one-element float32 tensors.
+int64_t asgd_step(const Tensor& numbers, const Tensors& params, const Tensors& averages,
+                  const Tensors& steps, const Tensors& etas, const Tensors& mus);
+int64_t lion_step(const Tensor& numbers, const Tensors& params, const Tensors& means);
 
 // Drops the gradients (zero_grad with set_to_none).
 void clear_grads(const Tensors& params);

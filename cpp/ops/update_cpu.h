@@ -8,51 +8,11 @@
 // below, so an element's bits depend neither on its position nor on how the range was split.
 #pragma once
 #include "kernels/kernels.h"
+#include "kernels/update_lanes.h"
 #include "kernels/vec.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
-
-// Calls step(offset, lanes) for whole vectors, then once for what is left.
-template <class V>
-struct Whole {
-  using T = Scalar<V>;
-  static V get(const T* p) { return load<V>(p); }
-  static void put(T* p, V v) { store(p, v); }
-};
-template <class V>
-struct Part {
-  using T = Scalar<V>;
-  int n;
-  V get(const T* p) const { return load<V>(p, n); }
-  void put(T* p, V v) const { store(p, v, n); }
-};
-template <class V, class Step>
-inline void over(int64_t i, int64_t end, Step&& step) {
-  for (; i + kLanes<V> <= end; i += kLanes<V>) step(i, Whole<V>{});
-  if (i < end) step(i, Part<V>{int(end - i)});
-}
-
-// The gradient with its sign (maximize) and the L2 penalty: g = sign g + decay p
-template <class V, bool Decay>
-inline V penalised(V g, V p, V sign, V decay) {
-  g = g * sign;
-  if constexpr (Decay) g = g + decay * p;
-  return g;
-}
-
-// m + w (g - m), from the nearer end: the moving average with weight w of the new value
-template <class V>
-struct Average {
-  bool near;
-  V w;
-  explicit Average(double weight)
-      : near(weight < 0.5), w(set1<V>(Scalar<V>(near ? weight : 1 - weight))) {}
-  V operator()(V m, V g) const {
-    const V d = g - m;
-    return near ? m + w * d : g - w * d;
-  }
-};
 
 // g = sign g + decay p;  b = momentum b + (1 - dampening) g  (b = g at first);
 // d = b, with Nesterov g + momentum b, without momentum g;  p = p - lr d
@@ -114,9 +74,9 @@ void adam(const UpdateArgs& a, int64_t begin, int64_t end) {
 }
 
 // g = sign g + decay p;  v = alpha v + (1 - alpha) g g;
-// centered: a = average(a, g), r = sqrt(v - a a) + eps, else r = sqrt(v) + eps;
+// centered: a = average(a, g), r = sqrt(v - a a + inside) + eps, else r = sqrt(v + inside) + eps;
 // with momentum b = momentum b + g / r, p = p - lr b, else p = p - lr g / r
-// k = lr, alpha, eps, decay, sign, momentum;  s = v, b, a
+// k = lr, alpha, eps, decay, sign, momentum, inside;  s = v, b, a
 template <class V, int F>
 void rmsprop(const UpdateArgs& args, int64_t begin, int64_t end) {
   using T = Scalar<V>;
@@ -128,7 +88,7 @@ void rmsprop(const UpdateArgs& args, int64_t begin, int64_t end) {
   const V lr = set1<V>(T(args.k[0])), alpha = set1<V>(T(args.k[1])),
           fresh = set1<V>(T(1 - args.k[1])), eps = set1<V>(T(args.k[2])),
           decay = set1<V>(T(args.k[3])), sign = set1<V>(T(args.k[4])),
-          momentum = set1<V>(T(args.k[5]));
+          momentum = set1<V>(T(args.k[5])), inside = set1<V>(T(args.k[6]));
   over<V>(begin, end, [&](int64_t i, auto at) {
     const V x = at.get(p + i);
     const V d = penalised < V, (F & kRmsDecay) != 0 > (at.get(g + i), x, sign, decay);
@@ -139,7 +99,7 @@ void rmsprop(const UpdateArgs& args, int64_t begin, int64_t end) {
       at.put(a + i, mean);
       square = square - mean * mean;
     }
-    const V root = sqrt(square) + eps;
+    const V root = sqrt(square + inside) + eps;
     if constexpr ((F & kRmsMomentum) != 0) {
       const V moved = at.get(b + i) * momentum + d / root;
       at.put(b + i, moved);
@@ -150,8 +110,8 @@ void rmsprop(const UpdateArgs& args, int64_t begin, int64_t end) {
   });
 }
 
-// g = sign g + decay p;  v = v + g g;  p = p - lr g / (sqrt(v) + eps)
-// k = lr (with its decay), eps, decay, sign
+// g = sign g + decay p;  v = v + g g;  p = p - lr g / (sqrt(v + inside) + eps)
+// k = lr (with its decay), eps, decay, sign, inside
 template <class V, int F>
 void adagrad(const UpdateArgs& a, int64_t begin, int64_t end) {
   using T = Scalar<V>;
@@ -159,13 +119,13 @@ void adagrad(const UpdateArgs& a, int64_t begin, int64_t end) {
   const T* const g = static_cast<const T*>(a.g);
   T* const v = static_cast<T*>(a.s[0]);
   const V lr = set1<V>(T(a.k[0])), eps = set1<V>(T(a.k[1])), decay = set1<V>(T(a.k[2])),
-          sign = set1<V>(T(a.k[3]));
+          sign = set1<V>(T(a.k[3])), inside = set1<V>(T(a.k[4]));
   over<V>(begin, end, [&](int64_t i, auto at) {
     const V x = at.get(p + i);
     const V d = penalised < V, (F & kAdagradDecay) != 0 > (at.get(g + i), x, sign, decay);
     const V sum = at.get(v + i) + d * d;
     at.put(v + i, sum);
-    at.put(p + i, x - lr * d / (sqrt(sum) + eps));
+    at.put(p + i, x - lr * d / (sqrt(sum + inside) + eps));
   });
 }
 

@@ -166,7 +166,7 @@ PyObject* dtype_to_python(DType d) {
 
 DType dtype_from_python(PyObject* o) {
   if (Py_TYPE(o) == reinterpret_cast<PyTypeObject*>(g_dtype_type)) return dtype_of(o);
-  if (o == reinterpret_cast<PyObject*>(&PyFloat_Type)) return default_dtype();
+  if (o == reinterpret_cast<PyObject*>(&PyFloat_Type)) return DType::float64;
   if (o == reinterpret_cast<PyObject*>(&PyLong_Type)) return DType::int64;
   if (o == reinterpret_cast<PyObject*>(&PyBool_Type)) return DType::boolean;
   bad_argument("dtype", 0, "a lamina.dtype such as lamina.float32", o);

@@ -65,37 +65,8 @@ void add_exceptions(py::module_& m) {
   });
 }
 
-// Python callables held by C++ objects: called and released with the GIL held.
-struct PyFunctionRef {
-  PyObject* f;
-  explicit PyFunctionRef(py::object o) : f(o.release().ptr()) {}
-  PyFunctionRef(const PyFunctionRef&) = delete;
-  ~PyFunctionRef() {
-    if (!Py_IsInitialized()) return;
-    PyGILState_STATE state = PyGILState_Ensure();
-    Py_DECREF(f);
-    PyGILState_Release(state);
-  }
-};
-
 TensorHook hook_from(py::function f) {
-  auto ref = std::make_shared<PyFunctionRef>(std::move(f));
-  return [ref](const Tensor& g) {
-    PyObject* arg = wrap(g);
-    PyObject* result = PyObject_CallOneArg(ref->f, arg);
-    Py_DECREF(arg);
-    if (!result) throw PythonError{};
-    Tensor out;
-    if (result != Py_None) {
-      if (!is_tensor(result)) {
-        Py_DECREF(result);
-        fail(ErrorKind::type, "hook: must return a Tensor or None");
-      }
-      out = unwrap(result);
-    }
-    Py_DECREF(result);
-    return out;
-  };
+  return PythonHook{std::make_shared<PyFunctionRef>(f.release().ptr())};
 }
 
 void add_autograd(py::module_& m) {
@@ -111,7 +82,7 @@ void add_autograd(py::module_& m) {
   m.def("anomaly_mode", &anomaly_mode);
   m.def("set_anomaly_mode", [](bool on, py::object where) {
     if (!on) return set_anomaly_mode(false, {});
-    auto held = std::make_shared<PyFunctionRef>(std::move(where));
+    auto held = std::make_shared<PyFunctionRef>(where.release().ptr());
     set_anomaly_mode(true, [held] {
       py::gil_scoped_acquire lock;
       return py::reinterpret_borrow<py::object>(held->f)().cast<std::string>();
@@ -122,7 +93,7 @@ void add_autograd(py::module_& m) {
   m.def("retain_grad", &retain_grad);
   m.def("record_function",
         [](const std::string& name, const Tensors& in, const Tensors& out, py::function f) {
-          auto ref = std::make_shared<PyFunctionRef>(std::move(f));
+          auto ref = std::make_shared<PyFunctionRef>(f.release().ptr());
           record_foreign(name.c_str(), in, out, [ref](const Tensors& gouts) {
             PyObject* args = list_to_tuple(gouts);
             PyObject* result = PyObject_Call(ref->f, args, nullptr);
@@ -160,17 +131,24 @@ void add_machine(py::module_& m) {
   m.def("set_default_dtype", [](py::object d) { set_default_dtype(dtype_from_python(d.ptr())); });
 }
 
+// The bytes of a dense tensor, writable, in place; a memoryview of them keeps the tensor alive.
+struct Bytes {
+  Tensor t;
+};
+
 void add_conversion(py::module_& m) {
   m.def("tensor", [](py::object data, py::object dtype) {
     return tensor_from_python(
         data.ptr(), dtype.is_none() ? std::nullopt : std::optional(dtype_from_python(dtype.ptr())));
   });
-  // The bytes of a dense tensor, writable, in place. Valid while the tensor lives.
+  py::class_<Bytes>(m, "_Bytes", py::buffer_protocol()).def_buffer([](Bytes& b) {
+    static unsigned char none;
+    const py::ssize_t n = b.t.numel() * item_size(b.t.dtype());
+    return py::buffer_info(n ? b.t.data<unsigned char>() : &none, n);
+  });
   m.def("bytes_of", [](const Tensor& t) {
     check(t.is_contiguous(), ErrorKind::runtime, "bytes_of: the tensor must be contiguous");
-    const int64_t bytes = t.numel() * item_size(t.dtype());
-    static char none;
-    return py::memoryview::from_memory(bytes ? t.data() : &none, py::ssize_t(bytes));
+    return py::memoryview(py::cast(Bytes{t}));
   });
   m.def("from_buffer", [](py::object array) { return from_buffer(array.ptr()); });
   m.def("to_dlpack",

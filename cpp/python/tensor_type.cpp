@@ -46,13 +46,25 @@ void dealloc(PyObject* self) {
   type->tp_free(self);
   Py_DECREF(type);
 }
+// The hooks of a leaf that nothing but its Python object keeps, or null.
+auto* own_hooks(PyObject* self) {
+  const Tensor& t = as_object(self)->t;
+  return t.defined() && t->refs() == 1 ? t->hooks.get() : nullptr;
+}
 int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(as_object(self)->dict);
+  if (const auto* hooks = own_hooks(self))
+    for (const auto& hook : *hooks)
+      if (const auto* h = hook.second.target<PythonHook>(); h && h->ref.use_count() == 1)
+        Py_VISIT(h->ref->f);
   Py_VISIT(Py_TYPE(self));
   return 0;
 }
 int clear(PyObject* self) {
   Py_CLEAR(as_object(self)->dict);
+  if (own_hooks(self)) {
+    const auto dropped = std::move(as_object(self)->t->hooks);  // gone first: this may run Python
+  }
   return 0;
 }
 
@@ -486,6 +498,24 @@ PyType_Spec spec = {"lamina.Tensor", sizeof(TensorObject), 0,
                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
 
 }  // namespace
+
+Tensor PythonHook::operator()(const Tensor& g) const {
+  const auto kept = ref;  // the hook may remove itself
+  PyObject* arg = wrap(g);
+  PyObject* result = PyObject_CallOneArg(kept->f, arg);
+  Py_DECREF(arg);
+  if (!result) throw PythonError{};
+  Tensor out;
+  if (result != Py_None) {
+    if (!is_tensor(result)) {
+      Py_DECREF(result);
+      fail(ErrorKind::type, "hook: must return a Tensor or None");
+    }
+    out = unwrap(result);
+  }
+  Py_DECREF(result);
+  return out;
+}
 
 bool is_tensor(PyObject* o) {
   return Py_TYPE(o) == g_tensor_type || PyType_IsSubtype(Py_TYPE(o), g_tensor_type);

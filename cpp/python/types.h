@@ -1,5 +1,7 @@
 // What the binding files share besides bind.h.
 #pragma once
+#include <memory>
+
 #include "python/bind.h"
 
 namespace lamina {
@@ -26,6 +28,26 @@ PyObject* to_list(const Tensor& t);
 // indexing.cpp
 PyObject* tensor_getitem(const Tensor& self, PyObject* key);
 int tensor_setitem(const Tensor& self, PyObject* key, PyObject* value);
+
+// A Python callable held by C++ objects, which owns it: released with the GIL held.
+struct PyFunctionRef {
+  PyObject* f;
+  explicit PyFunctionRef(PyObject* owned) : f(owned) {}
+  PyFunctionRef(const PyFunctionRef&) = delete;
+  ~PyFunctionRef() {
+    if (!Py_IsInitialized()) return;
+    PyGILState_STATE state = PyGILState_Ensure();
+    Py_DECREF(f);
+    PyGILState_Release(state);
+  }
+};
+
+// A hook written in Python. A type of its own, so that the garbage collector can see the callable
+// in a leaf's list of hooks (tensor_type.cpp).
+struct PythonHook {
+  std::shared_ptr<PyFunctionRef> ref;
+  Tensor operator()(const Tensor& g) const;
+};
 
 // Calls `body`, turning C++ exceptions into Python's.
 template <class F>

@@ -38,7 +38,9 @@ short, int, long = int16, int32, int64
 
 from . import _printing, autograd, random  # noqa: E402
 from . import ops as _ops  # noqa: E402
+from ._platform import *  # noqa: E402, F403
 from ._printing import set_printoptions  # noqa: E402
+from ._tensor_types import *  # noqa: E402, F403
 from .autograd import (  # noqa: E402
     enable_grad,
     inference_mode,
@@ -51,9 +53,15 @@ from .random import *  # noqa: E402, F403
 
 __version__ = "0.1.0"
 
-_LAZY_MODULES = ("nn", "optim", "utils", "vision", "trainer", "metrics", "serialization", "cli")
+_LAZY_MODULES = (
+    "nn", "optim", "utils", "vision", "trainer", "metrics", "serialization", "cli", "accelerator",
+    "amp", "backends", "cpu", "cuda", "distributed", "func", "hub", "jit", "mps",
+    "multiprocessing", "nested", "onnx", "profiler", "sparse", "special", "testing", "version",
+    "xpu", "_six", "distributions", "linalg",
+)  # fmt: skip
 _LAZY_NAMES = {
-    "save": "serialization", "load": "serialization", "Trainer": "trainer",
+    "save": "serialization", "load": "serialization", "Trainer": "trainer", "autocast": "amp",
+    "sparse_coo_tensor": "sparse", "spmm": "sparse",
 }  # fmt: skip
 
 

@@ -139,7 +139,7 @@ def tensor_repr(self: Tensor) -> str:
 
 
 def _format(self: Tensor, spec: str) -> str:
-    if self.dim() == 0 and spec:
+    if self.dim() == 0:
         return format(self.item(), spec)
     return object.__format__(self, spec) if spec else repr(self)
 

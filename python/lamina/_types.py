@@ -29,6 +29,9 @@ class Size(tuple):
         return Size(item) if isinstance(key, slice) else item
 
 
+_DEVICES = ("cpu", "cuda", "mps", "xpu", "meta")
+
+
 class device:
     """Where a tensor's memory is: ``device("cpu")``, ``device("cuda", 0)``, ``device("cuda:1")``.
 
@@ -47,8 +50,8 @@ class device:
             if not number.isdigit():
                 raise RuntimeError(f"device: invalid index {number!r} in {type}:{number}")
             index = int(number)
-        if type not in ("cpu", "cuda"):
-            raise RuntimeError(f"device: expected 'cpu' or 'cuda', got {type!r}")
+        if type not in _DEVICES:
+            raise RuntimeError(f"device: expected one of {', '.join(_DEVICES)}, got {type!r}")
         self.type = type
         self.index = index
 
@@ -59,6 +62,13 @@ class device:
             raise DeviceError(
                 f"device: {self} is not available (this build of lamina is for CPUs); use 'cpu'"
             )
+
+    def __enter__(self):
+        self._require()
+        return self
+
+    def __exit__(self, *_) -> None:
+        return None
 
     def __repr__(self) -> str:
         return (

@@ -18,7 +18,7 @@ from .ops._method import method
 __all__ = [
     "Generator", "default_generator", "manual_seed", "seed", "initial_seed", "get_rng_state",
     "set_rng_state", "fork_rng", "rand", "randn", "randint", "randperm", "rand_like", "randn_like",
-    "randint_like", "normal", "bernoulli", "multinomial", "poisson",
+    "randint_like", "normal", "bernoulli", "multinomial", "poisson", "binomial",
 ]  # fmt: skip
 
 _DEFAULT_SEED = 67280421310721  # of a new Generator, as in PyTorch
@@ -197,7 +197,7 @@ def _bounds(name, low, high):
     return low, width - (1 << 64) if width >> 63 else width
 
 
-def randint(low, high=None, size=None, *, generator=None, out=None, dtype=None, device=None,
+def randint(low=0, high=None, size=None, *, generator=None, out=None, dtype=None, device=None,
             requires_grad=False, **named):  # fmt: skip
     """Integers uniform on [low, high): ``randint(high, size)`` or ``randint(low, high, size)``.
 
@@ -205,6 +205,8 @@ def randint(low, high=None, size=None, *, generator=None, out=None, dtype=None, 
     """
     if size is None:
         low, high, size = (0, low, high) if high is not None else (0, low, None)
+    elif high is None:
+        low, high = 0, low
     if size is None:
         raise TypeError("randint: size is missing; call randint(high, size)")
     y = _core.random_integers(
@@ -306,6 +308,13 @@ def multinomial(input: Tensor, num_samples, replacement=False, *, generator=None
 def poisson(input: Tensor, generator=None) -> Tensor:
     """Poisson draws with the rates in `input`, in its dtype (Hormann, 1993). No gradient flows."""
     return _core.random_poisson(input, generator)
+
+
+def binomial(count: Tensor, prob: Tensor, generator=None) -> Tensor:
+    """Successes in `count` trials of probability `prob`: floating tensors of one shape, which is
+    that of the result. NaN for a negative count or a probability outside [0, 1]. No gradient flows
+    (geometric gaps; Hormann, 1993)."""
+    return _core.random_binomial(count, prob, generator)
 
 
 # ---- in place ----------------------------------------------------------------------------------

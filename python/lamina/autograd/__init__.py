@@ -11,8 +11,9 @@ from .grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from .gradcheck import gradcheck, gradgradcheck
 
 __all__ = [
-    "Function", "backward", "detect_anomaly", "enable_grad", "grad", "gradcheck", "gradgradcheck",
-    "inference_mode", "is_anomaly_enabled", "is_grad_enabled", "no_grad", "set_detect_anomaly",
+    "Function", "Variable", "backward", "detect_anomaly", "enable_grad", "functional", "grad",
+    "gradcheck", "gradgradcheck", "inference_mode", "is_anomaly_enabled", "is_grad_enabled",
+    "no_grad", "set_detect_anomaly",
     "set_grad_enabled",
 ]  # fmt: skip
 
@@ -93,6 +94,15 @@ def requires_grad_(self: Tensor, requires_grad=True) -> Tensor:
 def retain_grad(self: Tensor) -> None:
     """Makes backward keep ``.grad`` of a tensor that is not a leaf."""
     _core.retain_grad(self)
+    if not self.is_leaf:
+        self.__dict__["_retains_grad"] = True
+
+
+def _retains_grad(self: Tensor) -> bool:
+    return "_retains_grad" in self.__dict__
+
+
+Tensor.retains_grad = property(_retains_grad, doc="Whether `retain_grad` was called.")
 
 
 class RemovableHandle:
@@ -141,3 +151,33 @@ def _grad_fn(self: Tensor):
 
 
 Tensor.grad_fn = property(_grad_fn, doc="The operation that made this tensor; None for a leaf.")
+
+
+class _VariableType(type):
+    def __instancecheck__(cls, instance) -> bool:
+        return isinstance(instance, Tensor)
+
+
+class Variable(metaclass=_VariableType):
+    """PyTorch's older name of a tensor under autograd: ``Variable(x)`` is a tensor over the memory
+    of `x`, and every tensor is an instance.
+
+    Args:
+        requires_grad: whether its gradient is accumulated. volatile: without effect, as in
+            PyTorch.
+    """
+
+    def __new__(cls, data=None, requires_grad=False, volatile=None):
+        """The tensor."""
+        if data is None:
+            data = _core.empty((0,), _core.default_dtype())
+        if not isinstance(data, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(data).__name__}")
+        if data.requires_grad and not requires_grad:
+            return data.detach()
+        variable = data.detach()
+        variable.requires_grad = requires_grad
+        return variable
+
+
+from . import functional  # noqa: E402

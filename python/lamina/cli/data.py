@@ -48,10 +48,15 @@ def load(name: str, augment: bool = True, pixels=None) -> Data:
         raise FileNotFoundError(f"no data set or folder {name!r}")
     full = str(folder.resolve())
     files = [p.name for p in folder.rglob("*") if p.is_file()]
-    if any("idx3-ubyte" in f for f in files):
-        return _named("mnist", full, full, augment, pixels)
-    if any(f.startswith("data_batch") for f in files):
-        return _named("cifar10", full, full, augment, pixels)
+    elsewhere = os.environ.pop("LAMINA_DATA", None)  # a folder that was named is the data
+    try:
+        if any("idx3-ubyte" in f for f in files):
+            return _named("mnist", full, full, augment, pixels)
+        if any(f.startswith("data_batch") for f in files):
+            return _named("cifar10", full, full, augment, pixels)
+    finally:
+        if elsewhere is not None:
+            os.environ["LAMINA_DATA"] = elsewhere
     return _class_folders(folder, full, pixels)
 
 

@@ -54,7 +54,7 @@ def config(run: str) -> dict:
         held = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not valid JSON: {error}") from error
-    missing = {"data", "model", "shape", "classes"} - set(held)
+    missing = {"data", "model", "shape", "classes", "mean", "std"} - set(held)
     if missing:
         raise ValueError(f"{path}: not made by lamina train; it lacks {', '.join(sorted(missing))}")
     return held

@@ -41,54 +41,23 @@ def cnn(shape, classes: int):
 
 
 def lenet(shape, classes: int):
-    """LeNet-5 (LeCun et al., 1998) with ReLU and max pooling: 5x5 filters 6 and 16, 120-84."""
+    """`lamina.vision.models.LeNet5` (LeCun et al., 1998) for images of any size from 12x12 on."""
     C, H, W = shape
     if min(H, W) < 12:
         raise ValueError(f"model lenet: needs images of at least 12x12, got {H}x{W}; use cnn")
-    return nn.Sequential(
-        nn.Conv2d(C, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(16 * ((H // 2 - 4) // 2) * ((W // 2 - 4) // 2), 120), nn.ReLU(),
-        nn.Linear(120, 84), nn.ReLU(),
-        nn.Linear(84, classes),
-    )  # fmt: skip
+    from lamina.vision.models import LeNet5
 
-
-class BasicBlock(nn.Module):
-    """relu(bn(conv(relu(bn(conv(x))))) + shortcut(x)); the shortcut is a 1x1 convolution where the
-    shape changes, else x itself (He et al., CVPR 2016)."""
-
-    def __init__(self, cin: int, cout: int, stride: int):
-        super().__init__()
-        self.conv1 = nn.Conv2d(cin, cout, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(cout)
-        self.conv2 = nn.Conv2d(cout, cout, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(cout)
-        self.shortcut = nn.Sequential()
-        if stride != 1 or cin != cout:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(cin, cout, 1, stride, bias=False), nn.BatchNorm2d(cout)
-            )
-
-    def forward(self, x):
-        """(N, cin, H, W) to (N, cout, H/stride, W/stride)."""
-        y = nn.functional.relu(self.bn1(self.conv1(x)))
-        return nn.functional.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+    return LeNet5(classes, C, (H, W))
 
 
 def resnet20(shape, classes: int):
-    """ResNet-20 for small images: three stages of three blocks, 16, 32 and 64 channels."""
+    """`lamina.vision.models.resnet20` (He et al., 2016): three stages of three blocks."""
     C, H, W = shape
     if min(H, W) < 4:
         raise ValueError(f"model resnet20: needs images of at least 4x4, got {H}x{W}; use mlp")
-    layers = [nn.Conv2d(C, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
-    cin = 16
-    for cout, stride in ((16, 1), (32, 2), (64, 2)):
-        for i in range(3):
-            layers.append(BasicBlock(cin, cout, stride if i == 0 else 1))
-            cin = cout
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, classes))
+    from lamina.vision import models
+
+    return models.resnet20(num_classes=classes, in_channels=C)
 
 
 MODELS = {"mlp": mlp, "cnn": cnn, "lenet": lenet, "resnet20": resnet20}

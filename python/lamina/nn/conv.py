@@ -11,7 +11,7 @@ from ._sizes import per_dim
 from .linear import _new
 from .module import Module
 
-__all__ = ["Conv1d", "Conv2d"]
+__all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
 
 _MODES = ("zeros", "reflect", "replicate", "circular")
 
@@ -20,6 +20,7 @@ class _Conv(Module):
     """What the convolutions of 1 and 2 dimensions share."""
 
     dims: int
+    _transposed = False
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1,
                  groups=1, bias=True, padding_mode="zeros", device=None, dtype=None):  # fmt: skip
@@ -51,7 +52,8 @@ class _Conv(Module):
                 raise ValueError(
                     f"{self._get_name()}: {name} must be an int or {n} ints, got {value}"
                 )
-        self.weight = _new(out_channels, in_channels // groups, *self.kernel_size,
+        ends = (in_channels, out_channels) if self._transposed else (out_channels, in_channels)
+        self.weight = _new(ends[0], ends[1] // groups, *self.kernel_size,
                            device=device, dtype=dtype)  # fmt: skip
         if bias:
             self.bias = _new(out_channels, device=device, dtype=dtype)
@@ -139,3 +141,93 @@ class Conv2d(_Conv):
     def forward(self, input: Tensor) -> Tensor:
         """The convolution of `input`."""
         return self._run(F.conv2d, input)
+
+
+class _ConvTranspose(_Conv):
+    """What the transposed convolutions share."""
+
+    _transposed = True
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0,
+                 output_padding=0, groups=1, bias=True, dilation=1, padding_mode="zeros",
+                 device=None, dtype=None):  # fmt: skip
+        if padding_mode != "zeros":
+            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
+        if isinstance(padding, str):
+            raise ValueError(f"{type(self).__name__}: padding must be ints, got {padding!r}")
+        self.__dict__["output_padding"] = per_dim(output_padding, self.dims)
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups,
+                         bias, padding_mode, device, dtype)  # fmt: skip
+
+    def _output_padding(self, input: Tensor, output_size) -> tuple:
+        if output_size is None:
+            return self.output_padding
+        n = self.dims
+        size = list(output_size)[-n:]
+        if len(output_size) not in (n, input.dim()):
+            raise ValueError(
+                f"{self._get_name()}: output_size must have {n} or {input.dim()} elements (got "
+                f"{len(output_size)})"
+            )
+        extra = []
+        for i in range(n):
+            least = (
+                (input.shape[i - n] - 1) * self.stride[i] - 2 * self.padding[i]
+                + self.dilation[i] * (self.kernel_size[i] - 1) + 1
+            )  # fmt: skip
+            if not least <= size[i] < least + self.stride[i]:
+                raise ValueError(
+                    f"requested an output size of {size}, but valid sizes of dimension {i} range "
+                    f"from {least} to {least + self.stride[i] - 1} (for an input of "
+                    f"{tuple(input.shape[-n:])})"
+                )
+            extra.append(size[i] - least)
+        return tuple(extra)
+
+    def _run_transposed(self, convolution, input: Tensor, output_size) -> Tensor:
+        return convolution(input, self.weight, self.bias, self.stride, self.padding,
+                           self._output_padding(input, output_size), self.groups,
+                           self.dilation)  # fmt: skip
+
+    def extra_repr(self) -> str:
+        s = super().extra_repr()
+        if self.output_padding == (0,) * self.dims:
+            return s
+        extra = f", output_padding={self.output_padding}"
+        for mark in (", groups=", ", bias="):
+            if mark in s:
+                return s.replace(mark, extra + mark, 1)
+        return s + extra
+
+
+class ConvTranspose1d(_ConvTranspose):
+    """The transpose of `Conv1d`'s linear map: each input element adds its multiple of the kernel.
+
+    (N, C_in, L) or (C_in, L) to (N, C_out, L') or (C_out, L'),
+    L' = (L - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1.
+
+    Args:
+        output_padding: adds to one side of the output; must be below stride or dilation.
+        groups: input channel i reaches only the C_out / groups channels of its group.
+
+    Called with output_size, chooses the output padding that gives it. Parameters: weight (C_in,
+    C_out / groups, kernel_size) and bias (C_out), uniform on (-k, k),
+    k = 1 / sqrt(C_out / groups * kernel_size). Raises ValueError for settings that do not fit.
+    """
+
+    dims = 1
+
+    def forward(self, input: Tensor, output_size=None) -> Tensor:
+        """The transposed convolution of `input`."""
+        return self._run_transposed(F.conv_transpose1d, input, output_size)
+
+
+class ConvTranspose2d(_ConvTranspose):
+    """The transposed convolution of `ConvTranspose1d` over two dimensions: (N, C_in, H, W) or
+    (C_in, H, W) to (N, C_out, H', W') or (C_out, H', W')."""
+
+    dims = 2
+
+    def forward(self, input: Tensor, output_size=None) -> Tensor:
+        """The transposed convolution of `input`."""
+        return self._run_transposed(F.conv_transpose2d, input, output_size)

@@ -3,8 +3,10 @@
 import importlib as _importlib
 
 _STEMS = (
-    "creation", "convert", "elementwise", "activation", "view", "reduce", "softmax", "loss", "norm",
-    "matmul", "einsum", "conv", "pool", "join", "index", "scan", "sort", "dropout",
+    "creation", "convert", "elementwise", "special", "activation", "view", "reduce", "softmax",
+    "loss", "norm", "matmul", "linalg", "einsum", "conv", "pool", "join", "index", "scan", "sort",
+    "dropout", "recurrent", "attention", "arithmetic", "attributes", "numeric", "resize",
+    "loss_extra", "regularize",
 )  # fmt: skip
 
 __all__: list[str] = []

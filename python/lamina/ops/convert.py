@@ -80,6 +80,11 @@ def type(self: Tensor, dtype=None, non_blocking=False):
         dtype = next((d for d, n in _TYPE_NAMES.items() if n == name), None)
         if dtype is None:
             raise ValueError(f"type: unknown tensor type {name!r}")
+    elif dtype is Tensor:
+        dtype = _core.default_dtype()
+    elif hasattr(dtype, "dtype"):  # lamina.FloatTensor and kin
+        _check_device(dtype.device)
+        dtype = dtype.dtype
     return _core.to_dtype(self, dtype)
 
 

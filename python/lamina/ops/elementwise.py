@@ -49,7 +49,7 @@ def _unary(name: str, doc: str, *, core: str | None = None, aliases: tuple = ())
         __all__.append(n)
         call = getattr(_core, (core or name) + "_")
 
-        def in_place(self: Tensor, _call=call) -> Tensor:
+        def in_place(self: Tensor, *, _call=call) -> Tensor:
             return _call(self)
 
         in_place.__name__ = n + "_"
@@ -88,6 +88,7 @@ for _name, _doc in {
     "erfc": "1 - erf(x), exact for large x.",
     "erfinv": "Inverse of erf on (-1, 1).",
     "lgamma": "log |Gamma(x)|.",
+    "digamma": "The derivative of log |Gamma(x)|.",
     "sigmoid": "1 / (1 + e^-x).",
     "relu": "max(x, 0); its derivative at 0 is 0.",
     "floor": "Largest integer not above x.",
@@ -150,7 +151,7 @@ def _binary(name: str, doc: str, *, core: str | None = None, aliases: tuple = ()
         setattr(Tensor, n, function)
         __all__.append(n)
 
-        def in_place(self: Tensor, other, _call=call) -> Tensor:
+        def in_place(self: Tensor, other, *, _call=call) -> Tensor:
             return _call(self, other)
 
         in_place.__name__ = n + "_"

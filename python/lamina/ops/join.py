@@ -134,19 +134,17 @@ def repeat_interleave(input: Tensor, repeats, dim=None, *, output_size=None) -> 
     if dim is None:
         input, dim = input.reshape(-1), 0
     n = input.shape[dim]
-    if isinstance(repeats, Tensor) and repeats.numel() != 1:
-        counts = repeats.tolist()
-    else:
-        counts = [int(repeats)] * n
-    if len(counts) != n:
+    counts = repeats if isinstance(repeats, Tensor) else _core.tensor(repeats, _core.int64)
+    if counts.numel() != 1 and counts.shape != (n,):
         raise _core.ShapeError(
-            f"repeat_interleave: repeats has {len(counts)} elements, but dimension {dim} of "
-            f"{tuple(input.shape)} has {n}"
+            f"repeat_interleave: repeats has shape {tuple(counts.shape)}, but dimension {dim} of "
+            f"{tuple(input.shape)} has {n} elements"
         )
-    if any(c < 0 for c in counts):
+    if (counts < 0).any():
         raise RuntimeError(f"repeat_interleave: repeats must not be negative, got {counts}")
-    rows = [i for i, c in enumerate(counts) for _ in range(c)]
-    return _core.index_select(input, dim, _core.tensor(rows, _core.int64))
+    ends = counts.reshape(-1).expand(n).cumsum(0)  # element i fills the places before ends[i]
+    places = _core.arange(0, int(ends[-1]) if n else 0, 1, _core.int64)
+    return _core.index_select(input, dim, _core.searchsorted(ends, places, True, None))
 
 
 @method

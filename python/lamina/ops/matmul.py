@@ -9,6 +9,8 @@ threads are. The environment variable LAMINA_BLAS=openblas computes float produc
 
 from __future__ import annotations
 
+import os
+
 from .. import _core
 from .._core import Tensor
 from ._method import method
@@ -25,16 +27,12 @@ def _write(out, value):
     return value if out is None else out.copy_(value)
 
 
-def _locate_blas() -> None:
-    """Tells the compiled core where scipy-openblas32's library lies, if LAMINA_BLAS asks for it."""
-    import os
-
-    if os.environ.get("LAMINA_BLAS", "own") != "openblas":
-        return
+def locate_blas() -> None:
+    """Tells the compiled core where scipy-openblas32's library lies."""
     try:
         import scipy_openblas32  # type: ignore[import-untyped]
     except ImportError:
-        return  # the first product says what is missing
+        return  # whoever needs it says what is missing
     folder = scipy_openblas32.get_lib_dir()
     for name in sorted(os.listdir(folder)):
         if name.startswith("lib") and (".so" in name or name.endswith(".dylib")):
@@ -42,7 +40,17 @@ def _locate_blas() -> None:
             return
 
 
-_locate_blas()
+if os.environ.get("LAMINA_BLAS", "own") == "openblas":
+    locate_blas()
+
+
+def _sparse(error: TypeError, input, other) -> Tensor:
+    """The product when an operand is sparse; otherwise the error stays."""
+    if getattr(input, "is_sparse", False) or getattr(other, "is_sparse", False):
+        from ..sparse import mm
+
+        return mm(input, other)
+    raise error
 
 
 # ---- products of two tensors --------------------------------------------------------------------
@@ -58,13 +66,19 @@ def matmul(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     >>> lamina.tensor([[1.0, 2.0], [3.0, 4.0]]) @ lamina.tensor([1.0, 1.0])
     tensor([3., 7.])
     """
-    return _write(out, _core.matmul(input, other))
+    try:
+        return _write(out, _core.matmul(input, other))
+    except TypeError as error:
+        return _sparse(error, input, other)
 
 
 @method
 def mm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
     """The product of two matrices: (M, K) and (K, N) give (M, N). See `matmul`."""
-    return _write(out, _core.mm(input, mat2))
+    try:
+        return _write(out, _core.mm(input, mat2))
+    except TypeError as error:
+        return _sparse(error, input, mat2)
 
 
 @method

@@ -102,7 +102,7 @@ def _size(output_size, nd: int):
     """An output size in which None keeps the input's (-1)."""
     if output_size is None:
         return (-1,) * nd
-    if isinstance(output_size, int):
+    if not isinstance(output_size, (tuple, list)):
         return output_size
     return tuple(-1 if n is None else n for n in output_size)
 

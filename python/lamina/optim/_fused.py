@@ -142,3 +142,12 @@ def check_not_negative(lr=None, eps=None, momentum=None, weight_decay=None) -> N
     ):
         if value is not None and not value >= 0.0:
             raise ValueError(f"Invalid {what}: {value}")
+
+
+def check_betas(betas) -> None:
+    """Raises ValueError, with PyTorch's words, for a decay rate outside [0, 1)."""
+    for i, beta in enumerate(betas):
+        if isinstance(beta, Tensor) and beta.numel() != 1:
+            raise ValueError(f"Tensor betas[{i}] must be 1-element")
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")

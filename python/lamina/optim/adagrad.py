@@ -15,10 +15,12 @@ class Adagrad(FusedOptimizer):
         g = g + weight_decay * p
         s = s + g * g                     (s starts at initial_accumulator_value)
         p = p - lr / (1 + (t - 1) * lr_decay) * g / (sqrt(s) + eps)
+        eps_inside_root:  the division by sqrt(s + eps)
 
     params: Tensors, (name, Tensor) pairs or group dicts, float32 or float64 (halves through
     float32). State, from the start: ``step`` (a float32 number), ``sum`` (s). foreach, fused:
     accepted and ignored (every step is one fused launch). differentiable: only False.
+    eps_inside_root: not PyTorch's; a form found in textbooks, usually with eps=1e-8.
 
     Raises ValueError for negative options.
 
@@ -39,6 +41,7 @@ class Adagrad(FusedOptimizer):
         maximize: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        eps_inside_root: bool = False,
     ):
         check_not_negative(lr=lr)
         if not lr_decay >= 0.0:
@@ -49,6 +52,7 @@ class Adagrad(FusedOptimizer):
                 f"Invalid initial_accumulator_value value: {initial_accumulator_value}"
             )
         check_not_negative(eps=eps)
+        own = {"eps_inside_root": True} if eps_inside_root else {}
         super().__init__(
             params,
             {
@@ -61,6 +65,7 @@ class Adagrad(FusedOptimizer):
                 "maximize": maximize,
                 "differentiable": differentiable,
                 "fused": fused,
+                **own,
             },
         )
         for group in self.param_groups:
@@ -78,9 +83,10 @@ class Adagrad(FusedOptimizer):
         return ("sum", "step")
 
     def _write_numbers(self, group, numbers):
+        inside = group["eps"] if group.get("eps_inside_root") else 0.0
         set_numbers(
-            numbers, group["lr"], group["lr_decay"], group["eps"], group["weight_decay"],
-            group["maximize"], 0.0, 0.0,
+            numbers, group["lr"], group["lr_decay"], 0.0 if inside else group["eps"],
+            group["weight_decay"], group["maximize"], inside, 0.0,
         )  # fmt: skip
 
     def _launch(self, group, plan):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .._core import Tensor, adam_step, set_numbers
-from ._fused import FusedOptimizer, check_not_negative
+from .._core import adam_step, set_numbers
+from ._fused import FusedOptimizer, check_betas, check_not_negative
 
 
 class Adam(FusedOptimizer):
@@ -45,11 +45,7 @@ class Adam(FusedOptimizer):
         decoupled_weight_decay: bool = False,
     ):
         check_not_negative(lr=lr, eps=eps)
-        for i, beta in enumerate(betas):
-            if isinstance(beta, Tensor) and beta.numel() != 1:
-                raise ValueError(f"Tensor betas[{i}] must be 1-element")
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+        check_betas(betas)
         check_not_negative(weight_decay=weight_decay)
         super().__init__(
             params,

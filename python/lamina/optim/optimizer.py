@@ -119,6 +119,8 @@ class Optimizer:
         if "step" in cls.__dict__:
             cls.step = _with_hooks(cls.__dict__["step"])
 
+    _counters = frozenset({"step"})  # states that are float32 numbers whatever the parameter is
+
     def __init__(self, params: Iterable, defaults: dict[str, Any]):
         self.defaults = defaults
         self._init_hooks()
@@ -340,7 +342,7 @@ class Optimizer:
         for key, value in state_dict["state"].items():
             param = by_number.get(key)
             state[param if param is not None else key] = (
-                value if param is None else _adapt(param, value)
+                value if param is None else _adapt(param, value, self._counters)
             )
         groups = []
         for theirs, ours in zip(saved, self.param_groups):
@@ -356,17 +358,18 @@ class Optimizer:
             hook(self)
 
 
-def _adapt(param: Tensor, value: Any, key: str | None = None) -> Any:
-    """A loaded state as `param` needs it: copied, in its dtype, containers likewise."""
+def _adapt(param: Tensor, value: Any, counters: frozenset, key: str | None = None) -> Any:
+    """A loaded state as `param` needs it: copied, in its dtype, containers likewise; `counters`
+    stay float32 numbers."""
     if isinstance(value, dict):
-        return {k: _adapt(param, v, k) for k, v in value.items()}
+        return {k: _adapt(param, v, counters, k) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_adapt(param, v, key) for v in value)
+        return type(value)(_adapt(param, v, counters, key) for v in value)
     if not isinstance(value, Tensor) and hasattr(value, "__dlpack__"):
         from .. import from_dlpack
 
         value = from_dlpack(value)
-    if key == "step":
+    if key in counters:
         return tensor(float(value), dtype=float32)
     if isinstance(value, Tensor):
         value = value.detach()

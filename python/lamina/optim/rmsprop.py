@@ -14,12 +14,14 @@ class RMSprop(FusedOptimizer):
         g = g + weight_decay * p
         v = alpha * v + (1 - alpha) * g * g
         r = sqrt(v) + eps,  or centered: a = alpha * a + (1 - alpha) * g, r = sqrt(v - a * a) + eps
+        eps_inside_root: r = sqrt(v + eps) or sqrt(v - a * a + eps)
         p = p - lr * g / r,  or with momentum: b = momentum * b + g / r, p = p - lr * b
 
     params: Tensors, (name, Tensor) pairs or group dicts, float32 or float64 (halves through
     float32). State: ``step`` (a float32 number), ``square_avg`` (v), ``momentum_buffer`` (b),
     ``grad_avg`` (a). capturable, foreach: accepted and ignored (every step is one fused launch).
-    differentiable: only False.
+    differentiable: only False. eps_inside_root: not PyTorch's; the form of Goodfellow, Bengio and
+    Courville, Deep Learning (2016), algorithm 8.5.
 
     Raises ValueError for negative options.
 
@@ -40,10 +42,13 @@ class RMSprop(FusedOptimizer):
         foreach: bool | None = None,
         maximize: bool = False,
         differentiable: bool = False,
+        *,
+        eps_inside_root: bool = False,
     ):
         check_not_negative(lr=lr, eps=eps, momentum=momentum, weight_decay=weight_decay)
         if not alpha >= 0.0:
             raise ValueError(f"Invalid alpha value: {alpha}")
+        own = {"eps_inside_root": True} if eps_inside_root else {}
         super().__init__(
             params,
             {
@@ -57,6 +62,7 @@ class RMSprop(FusedOptimizer):
                 "foreach": foreach,
                 "maximize": maximize,
                 "differentiable": differentiable,
+                **own,
             },
         )
 
@@ -69,9 +75,10 @@ class RMSprop(FusedOptimizer):
         return names
 
     def _write_numbers(self, group, numbers):
+        inside = group["eps"] if group.get("eps_inside_root") else 0.0
         set_numbers(
-            numbers, group["lr"], group["alpha"], group["eps"], group["weight_decay"],
-            group["maximize"], group["momentum"], 0.0,
+            numbers, group["lr"], group["alpha"], 0.0 if inside else group["eps"],
+            group["weight_decay"], group["maximize"], group["momentum"], inside,
         )  # fmt: skip
 
     def _launch(self, group, plan):

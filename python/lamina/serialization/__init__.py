@@ -23,19 +23,25 @@ import lamina
 from .._types import device as _device
 from .files import replacing
 from .format import read, read_metadata, write
+from .objects import add_safe_globals, clear_safe_globals, get_safe_globals, safe_globals
 from .tree import pack, unpack
 
-__all__ = ["save", "load", "save_file", "load_file", "load_metadata"]
+__all__ = [
+    "save", "load", "save_file", "load_file", "load_metadata", "add_safe_globals",
+    "clear_safe_globals", "get_safe_globals", "safe_globals",
+]  # fmt: skip
 
 
-def save(obj, f) -> None:
+def save(obj, f, *_, **__) -> None:
     """Save nested state to `f`, a path or a file open for writing in binary mode.
 
     ``lamina.save(model.state_dict(), "model.safetensors")``. `obj` may be any nesting of dicts
     (keys: str, int, float, bool, None; their order is kept, and that of an OrderedDict), lists,
-    tuples, tensors of every dtype and shape, int, float, bool, str, bytes, None and lamina dtypes.
-    Views are written as tensors of their own, a Parameter as a tensor with ``requires_grad``. A
-    path is replaced in one step, see the top of this file; the ending of its name is free.
+    tuples, tensors of every dtype and shape, int, float, bool, str, bytes, None and lamina dtypes,
+    NumPy arrays, and whole modules (the names of their classes and their attributes, no code or
+    hooks; the classes must be there when they are loaded). Views are written as tensors of their
+    own, a Parameter as a tensor with ``requires_grad``. A path is replaced in one step,
+    see the top of this file; the ending of its name is free.
 
     Raises TypeError for anything else, with the path of keys to it; ValueError for an object that
     contains itself; OSError when the file cannot be written (the old file then stays).
@@ -73,20 +79,22 @@ def save_file(tensors, path, metadata=None) -> None:
 
 
 def _check_place(map_location) -> None:
-    if map_location is not None:
-        if not isinstance(map_location, (str, _device)):
-            raise TypeError(
-                "load: map_location must be None, 'cpu' or a lamina.device, got "
-                f"{type(map_location).__name__}"
-            )
-        _device(map_location)._require()
+    if map_location is None or isinstance(map_location, dict) or callable(map_location):
+        return  # tensors are in host memory in the file too: nothing to move
+    if not isinstance(map_location, (str, _device)):
+        raise TypeError(
+            "load: map_location must be None, 'cpu', a lamina.device, a dict or a function, got "
+            f"{type(map_location).__name__}"
+        )
+    _device(map_location)._require()
 
 
-def load(f, map_location=None, *, weights_only=True):
+def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=None, **_):
     """What `save` wrote to `f`, a path or a seekable file open for reading in binary mode.
 
     A safetensors file from elsewhere comes back as a dict of tensors by name. Nothing in a file is
-    executed, whatever `weights_only` says (PyTorch's argument, kept for its programs).
+    executed; but classes of saved modules that are not lamina's own are made only when
+    `safe_globals` allows them, or with weights_only=False (which imports their modules).
     `map_location`: where the tensors go, None or "cpu". From a file object exactly one saved object
     is read, from where the file stands.
 
@@ -96,7 +104,7 @@ def load(f, map_location=None, *, weights_only=True):
     _check_place(map_location)
     tensors, metadata, where = read(f)
     try:
-        return unpack(tensors, metadata)
+        return unpack(tensors, metadata, not weights_only)
     except ValueError as error:
         raise ValueError(f"load: {where}: {error}") from None
 

@@ -15,10 +15,11 @@ from .callbacks import (
     LRSchedule,
 )
 from .history import History
+from .lr_range import LRRange, lr_range_test
 from .progress import Progress
 from .trainer import NonFiniteLoss, Trainer
 
 __all__ = [
-    "CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "GradClip", "History", "LRSchedule",
-    "NonFiniteLoss", "Progress", "Trainer",
+    "CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "GradClip", "History", "LRRange",
+    "LRSchedule", "NonFiniteLoss", "Progress", "Trainer", "lr_range_test",
 ]  # fmt: skip

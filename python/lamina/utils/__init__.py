@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import importlib as _importlib
 
+_LAZY = (
+    "attacks", "checkpoint", "data", "decomposition", "dlpack", "mixing", "model_zoo",
+    "tensorboard", "_pytree",
+)  # fmt: skip
+
 
 def __getattr__(name: str):
-    if name == "data":
-        return _importlib.import_module(".data", __name__)
+    if name in _LAZY:
+        return _importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module 'lamina.utils' has no attribute {name!r}")

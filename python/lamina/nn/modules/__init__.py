@@ -16,11 +16,17 @@ from .. import (  # noqa: F401
     normalization,
     padding,
     pooling,
+    recurrent,
     sparse,
+    transformer,
+    upsampling,
 )
 from .. import normalization as batchnorm
 from .. import normalization as instancenorm
+from .. import recurrent as rnn
+from .. import upsampling as pixelshuffle
 from ..activation import *
+from ..attention import MultiheadAttention
 from ..container import *
 from ..conv import *
 from ..distance import *
@@ -34,9 +40,13 @@ from ..normalization import *
 from ..padding import *
 from ..parameter_list import *
 from ..pooling import *
+from ..recurrent import *
 from ..sparse import *
+from ..transformer import *
+from ..upsampling import *
 
 for _name in ("activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten",
               "fold", "instancenorm", "linear", "loss", "module", "normalization", "padding",
-              "pooling", "sparse"):  # fmt: skip
+              "pixelshuffle", "pooling", "rnn", "sparse", "transformer", "upsampling"):  # fmt: skip
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
+activation.MultiheadAttention = MultiheadAttention  # type: ignore[attr-defined]

@@ -1,5 +1,7 @@
-"""Helpers around parameters: clipping gradients, parameters as one vector."""
+"""Helpers: clipping gradients, parameters as one vector, computed weights, sequences of different
+lengths."""
 
+from . import parametrizations, parametrize, rnn
 from .clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -8,3 +10,7 @@ from .clip_grad import (
     get_total_norm,
 )
 from .convert_parameters import parameters_to_vector, vector_to_parameters
+from .mc_dropout import mc_dropout
+from .penalty import weight_penalty
+from .spectral_norm import remove_spectral_norm, spectral_norm
+from .weight_norm import remove_weight_norm, weight_norm

@@ -46,26 +46,28 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
 
 
 @no_grad()
-def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None) -> None:
-    """Multiplies every gradient by min(1, max_norm / (total_norm + 1e-6)), in place."""
+def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None, *,
+                          eps=1e-6) -> None:  # fmt: skip
+    """Multiplies every gradient by min(1, max_norm / (total_norm + eps)), in place. eps is not an
+    argument of PyTorch's; with 0 a clipped norm is max_norm and nothing less."""
     grads = _grads(parameters)
     if grads:
-        scale = (max_norm / (total_norm + 1e-6)).clamp(max=1.0)
+        scale = (max_norm / (total_norm + eps)).clamp(max=1.0)
         for g in grads:
             g.mul_(scale.to(g.dtype))
 
 
 @no_grad()
 def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False,
-                    foreach=None) -> Tensor:  # fmt: skip
+                    foreach=None, *, eps=1e-6) -> Tensor:  # fmt: skip
     """Scales all gradients together so that their norm is at most `max_norm`; returns the norm
-    there was. Arguments and errors as `get_total_norm`.
+    there was. Arguments and errors as `get_total_norm`; eps as `clip_grads_with_norm_`.
 
     >>> nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     """
     parameters = _list(parameters)
     total = get_total_norm(_grads(parameters), norm_type, error_if_nonfinite)
-    clip_grads_with_norm_(parameters, float(max_norm), total)
+    clip_grads_with_norm_(parameters, float(max_norm), total, eps=eps)
     return total
 
 

@@ -99,7 +99,7 @@ class TensorDataset(Dataset[tuple]):
         return int(self.tensors[0].shape[0])
 
     def _batch(self, index, draws):
-        return [lamina.index_select(t, 0, index) for t in self.tensors]
+        return [t[index] for t in self.tensors]
 
 
 class StackDataset(Dataset):
@@ -164,7 +164,7 @@ class Subset(Dataset[T_co]):
             if not isinstance(rows, lamina.Tensor):
                 rows = lamina.tensor([int(i) for i in rows], dtype=lamina.int64)
             self._index = held = (self.indices, rows)
-        rows = lamina.index_select(held[1], 0, index)
+        rows = held[1][index]
         return self.dataset._batch(rows, draws)  # type: ignore[attr-defined]
 
 

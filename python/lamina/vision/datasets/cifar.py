@@ -1,6 +1,6 @@
-"""CIFAR-10 in its binary format: records of one byte for the label and 3 x 32 x 32 bytes for the
-red, green and blue planes (A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images",
-2009)."""
+"""CIFAR-10 and CIFAR-100 in their binary format: records of one byte for the label (CIFAR-100: two,
+the kind of thing and the thing) and 3 x 32 x 32 bytes for the red, green and blue planes
+(A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009)."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ class CIFAR10(VisionDataset):
     test_list = ["test_batch.bin"]
     _subfolders = [base_folder, "cifar10", "cifar-10", "CIFAR10", "cifar10-small",
                    "cifar10/cifar-10-batches-bin", "CIFAR10/cifar-10-batches-bin"]  # fmt: skip
+    _title = "CIFAR-10"
+    _label_bytes = 1  # of a record; the last is the label
 
     def __init__(
         self, root="data", train: bool = True, transform=None, target_transform=None,
@@ -85,21 +87,23 @@ class CIFAR10(VisionDataset):
     def _read(self, path: pathlib.Path):
         """Planes (n, 3, 32, 32) and labels of one file."""
         raw = read(path)
-        n, rest = divmod(len(raw), PIXELS + 1)
+        size = PIXELS + self._label_bytes
+        n, rest = divmod(len(raw), size)
         if rest:
+            what = "a label" if self._label_bytes == 1 else f"{self._label_bytes} labels"
             raise ValueError(
-                f"{path}: truncated CIFAR-10 file: {len(raw)} bytes are not a multiple of "
-                f"{PIXELS + 1} (a label and 3 x 32 x 32 pixels); fetch it again"
+                f"{path}: truncated {self._title} file: {len(raw)} bytes are not a multiple of "
+                f"{size} ({what} and 3 x 32 x 32 pixels); fetch it again"
             )
-        records = from_bytes(raw, lamina.uint8, (n, PIXELS + 1))
-        labels = list(raw[:: PIXELS + 1])
+        records = from_bytes(raw, lamina.uint8, (n, size))
+        labels = list(raw[self._label_bytes - 1 :: size])
         if labels and max(labels) >= len(self.classes):
             worst = max(range(n), key=labels.__getitem__)
             raise ValueError(
                 f"{path}: label {labels[worst]} of image {worst}, but {type(self).__name__} has "
                 f"the classes 0 to {len(self.classes) - 1}"
             )
-        return records[:, 1:].reshape(n, 3, 32, 32), labels
+        return records[:, self._label_bytes :].reshape(n, 3, 32, 32), labels
 
     def download(self) -> None:
         """Fetches and unpacks the archive to ``root/cifar-10-batches-bin``. Raises RuntimeError."""
@@ -124,3 +128,34 @@ class CIFAR10(VisionDataset):
                     os.replace(temporary, folder / name)
                 finally:
                     temporary.unlink(missing_ok=True)
+
+
+class CIFAR100(CIFAR10):
+    """Photographs of 100 kinds of things, 3 x 32 x 32: 500 of each for training, 100 for testing.
+
+    The binary files ``train.bin`` and ``test.bin``, gzipped or not, are looked for in `root`, in
+    its subfolders ``cifar-100-binary``, ``cifar100``, ``cifar-100``, ``CIFAR100``, then in the same
+    places of the folder $LAMINA_DATA. Arguments, attributes and errors as `CIFAR10`; the labels are
+    the fine ones.
+    """
+
+    classes = """
+        apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus
+        butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach
+        couch crab crocodile cup dinosaur dolphin elephant flatfish forest fox girl hamster
+        house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree
+        motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear
+        pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket
+        rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
+        sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip
+        turtle wardrobe whale willow_tree wolf woman worm
+    """.split()
+    url = "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz"
+    md5 = "03b5dce01913d631647c71ecec9e9cb8"
+    base_folder = "cifar-100-binary"
+    train_list = ["train.bin"]
+    test_list = ["test.bin"]
+    _subfolders = [base_folder, "cifar100", "cifar-100", "CIFAR100",
+                   "cifar100/cifar-100-binary", "CIFAR100/cifar-100-binary"]  # fmt: skip
+    _title = "CIFAR-100"
+    _label_bytes = 2

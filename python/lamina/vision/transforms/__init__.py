@@ -1,7 +1,9 @@
 """Transforms of images, with torchvision's names, arguments and defaults.
 
 A transform takes one image, a tensor (C, H, W), or a batch (B, C, H, W); random ones then draw for
-each image of the batch separately. `ToTensor` also takes NumPy arrays (H, W, C).
+each image of the batch separately. Most also take Pillow images, and give Pillow images: whoever
+has Pillow and such images can put `ToTensor` or `PILToTensor` last, as with torchvision. `ToTensor`
+also takes NumPy arrays (H, W, C).
 
 Draws come from lamina's generator. Inside a `DataLoader` that makes whole batches, what happens to
 the p-th image of epoch e depends only on (seed, e, p): not on the batch size or the threads. Runs
@@ -11,19 +13,54 @@ of crops, flips, constant padding, `ToTensor` and `Normalize` become one pass ov
 from . import functional
 from ._base import Compose, Lambda, RandomApply, RandomChoice, RandomOrder, Transform
 from ._chain import can_batch, make_batch
-from .geometry import CenterCrop, Pad, RandomCrop, RandomHorizontalFlip, RandomVerticalFlip
+from ._images import InterpolationMode
+from .augment import RandAugment, TrivialAugmentWide
+from .colours import (
+    ColorJitter,
+    GaussianBlur,
+    Grayscale,
+    RandomAdjustSharpness,
+    RandomAutocontrast,
+    RandomEqualize,
+    RandomGrayscale,
+    RandomInvert,
+    RandomPosterize,
+    RandomSolarize,
+)
+from .geometry import (
+    CenterCrop,
+    FiveCrop,
+    Pad,
+    RandomCrop,
+    RandomHorizontalFlip,
+    RandomVerticalFlip,
+    TenCrop,
+)
 from .pixels import (
     ConvertImageDtype,
-    Grayscale,
+    LinearTransformation,
     Normalize,
+    PILToTensor,
     RandomErasing,
-    RandomGrayscale,
+    ToPILImage,
     ToTensor,
+)
+from .resampling import (
+    ElasticTransform,
+    RandomAffine,
+    RandomPerspective,
+    RandomResizedCrop,
+    RandomRotation,
+    Resize,
 )
 
 __all__ = [
-    "CenterCrop", "Compose", "ConvertImageDtype", "Grayscale", "Lambda", "Normalize", "Pad",
-    "RandomApply", "RandomChoice", "RandomCrop", "RandomErasing", "RandomGrayscale",
-    "RandomHorizontalFlip", "RandomOrder", "RandomVerticalFlip", "ToTensor", "Transform",
-    "can_batch", "functional", "make_batch",
+    "CenterCrop", "ColorJitter", "Compose", "ConvertImageDtype", "ElasticTransform", "FiveCrop",
+    "GaussianBlur", "Grayscale", "InterpolationMode", "Lambda", "LinearTransformation", "Normalize",
+    "PILToTensor", "Pad", "RandAugment", "RandomAdjustSharpness", "RandomAffine", "RandomApply",
+    "RandomAutocontrast", "RandomChoice", "RandomCrop", "RandomEqualize", "RandomErasing",
+    "RandomGrayscale", "RandomHorizontalFlip", "RandomInvert", "RandomOrder", "RandomPerspective",
+    "RandomPosterize", "RandomResizedCrop", "RandomRotation", "RandomSolarize",
+    "RandomVerticalFlip", "Resize", "TenCrop", "ToPILImage", "ToTensor", "Transform",
+    "TrivialAugmentWide", "can_batch", "functional", "make_batch",
 ]  # fmt: skip

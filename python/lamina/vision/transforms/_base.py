@@ -6,6 +6,7 @@ import lamina
 from lamina.utils.data._draws import GlobalDraws
 
 from . import _chain
+from ._images import is_pillow
 
 
 def lift(name: str, image):
@@ -38,14 +39,20 @@ class Transform:
 
     `draws.uniform(k)` gives float32 (B, k), uniform in [0, 1); an image's result may depend on its
     own row only, and the number of calls of `uniform` on the shape of the batch only. Subclasses
-    that define ``forward(image)`` instead, as in PyTorch, see images one at a time.
+    that define ``forward(image)`` instead, as in PyTorch, see images one at a time. Pillow images
+    go through ``picture(image, draws)``, which makes a tensor and back unless a subclass knows
+    better; `pictures` False refuses them.
     """
+
+    pictures = True
 
     def __call__(self, img):
         return self.forward(img)
 
     def forward(self, img):
-        """The transformed image (C, H, W) or batch (B, C, H, W)."""
+        """The transformed image (C, H, W) or batch (B, C, H, W), or Pillow image."""
+        if self.pictures and is_pillow(img):
+            return self.picture(img, GlobalDraws(1))
         x, extra = lift(type(self).__name__, img)
         return lower(_chain.run([self], x, None, GlobalDraws(len(x))), extra)
 
@@ -54,6 +61,12 @@ class Transform:
         raise NotImplementedError(
             f"{type(self).__name__}: a Transform must define apply(x, draws) or forward(img)"
         )
+
+    def picture(self, img, draws):
+        """The transformed Pillow image."""
+        from ._pillow import by_tensor
+
+        return by_tensor(lambda x: _chain.run([self], x.unsqueeze(0), None, draws)[0], img)
 
     def fuse(self, plan: _chain.Gather, draws) -> bool:
         """Adds this transform to the pass `plan`; False, with nothing drawn, if it cannot be."""

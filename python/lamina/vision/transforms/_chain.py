@@ -161,7 +161,7 @@ def run(steps: list, x, rows, draws):
         if i > first:
             x = plan.run()
         elif rows is not None:
-            x = plan.run() if plan.possible else lamina.index_select(x, 0, rows)
+            x = plan.run() if plan.possible else x[rows]
         rows = None
         if x.ndim == 3:
             x = x.unsqueeze(1)

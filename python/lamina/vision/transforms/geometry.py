@@ -220,5 +220,43 @@ class RandomCrop(_Bordered):
         at = (draws.uniform(2) * places).to(lamina.int64)  # below places: u <= 1 - 2^-24
         plan.crop(at[:, 0], at[:, 1], h, w)
 
+    @staticmethod
+    def get_params(img, output_size) -> tuple[int, int, int, int]:
+        """(top, left, height, width) of a random window of `output_size` = (height, width)."""
+        _, h, w = functional.get_dimensions(img)
+        th, tw = output_size
+        if h < th or w < tw:
+            raise ValueError(f"RandomCrop: crop size {(th, tw)} is larger than the image {(h, w)}")
+        u, v = lamina.rand(2).tolist()
+        return int(u * (h - th + 1)), int(v * (w - tw + 1)), th, tw
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(size={self.size}, padding={self.padding})"
+
+
+class FiveCrop:
+    """The windows of `size` in the four corners and the middle, a tuple of five images; see
+    `functional.five_crop`."""
+
+    def __init__(self, size):
+        self.size = functional.pair(type(self).__name__, size)
+
+    def __call__(self, img):
+        return functional.five_crop(img, self.size)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(size={self.size})"
+
+
+class TenCrop(FiveCrop):
+    """`FiveCrop` of the image and of its mirror image (upside down with `vertical_flip`)."""
+
+    def __init__(self, size, vertical_flip: bool = False):
+        super().__init__(size)
+        self.vertical_flip = vertical_flip
+
+    def __call__(self, img):
+        return functional.ten_crop(img, self.size, self.vertical_flip)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(size={self.size}, vertical_flip={self.vertical_flip})"

@@ -1,4 +1,4 @@
-"""What values pixels have: conversion, normalisation, erasing, grey."""
+"""What values pixels have: conversion, normalisation, erasing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import lamina
 
 from . import functional
-from ._base import Transform, need_probability, pick
+from ._base import Transform, need_probability
 
 
 class ToTensor(Transform):
@@ -31,8 +31,67 @@ class ToTensor(Transform):
         return True
 
 
+class PILToTensor:
+    """A Pillow image as a tensor (C, H, W) with its values as they are; see
+    `functional.pil_to_tensor`."""
+
+    def __call__(self, pic):
+        return functional.pil_to_tensor(pic)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class ToPILImage:
+    """A tensor (C, H, W) or NumPy array (H, W, C) as a Pillow image; see
+    `functional.to_pil_image`."""
+
+    def __init__(self, mode=None):
+        self.mode = mode
+
+    def __call__(self, pic):
+        return functional.to_pil_image(pic, self.mode)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({'' if self.mode is None else f'mode={self.mode}'})"
+
+
+class LinearTransformation(Transform):
+    """y = (x - mean) M, the image x as a row of C * H * W numbers: whitening, for example.
+
+    Args:
+        transformation_matrix: float (D, D), D = C * H * W.
+        mean_vector: float (D).
+
+    Raises ValueError for other shapes, or images of another size.
+    """
+
+    pictures = False
+
+    def __init__(self, transformation_matrix, mean_vector):
+        shape = tuple(transformation_matrix.shape)
+        if len(shape) != 2 or shape[0] != shape[1] or tuple(mean_vector.shape) != shape[:1]:
+            raise ValueError(
+                f"LinearTransformation: expected a matrix (D, D) and a mean (D), got {shape} and "
+                f"{tuple(mean_vector.shape)}"
+            )
+        self.transformation_matrix, self.mean_vector = transformation_matrix, mean_vector
+
+    def apply(self, x, draws):
+        count = x[0].numel() if len(x) else len(self.mean_vector)
+        if count != len(self.mean_vector):
+            raise ValueError(
+                f"LinearTransformation: made for {len(self.mean_vector)} numbers, got images "
+                f"{tuple(x.shape[1:])}"
+            )
+        flat = x.reshape(-1, count) - self.mean_vector
+        return (flat @ self.transformation_matrix).reshape(tuple(x.shape))
+
+
 class ConvertImageDtype(Transform):
     """Another dtype with scaled values; see `functional.convert_image_dtype`."""
+
+    pictures = False
 
     def __init__(self, dtype=lamina.float32):
         self.dtype = dtype
@@ -57,6 +116,8 @@ class Normalize(Transform):
     Raises ValueError for a zero in std or numbers that do not fit the channels, TypeError for
     integer images.
     """
+
+    pictures = False
 
     def __init__(self, mean, std, inplace: bool = False):
         self.mean, self.std, self.inplace = mean, std, inplace
@@ -93,33 +154,6 @@ def _is_list(value) -> bool:
     return isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) == 1
 
 
-class Grayscale(Transform):
-    """Grey images of 1 or 3 equal channels; see `functional.rgb_to_grayscale`."""
-
-    def __init__(self, num_output_channels: int = 1):
-        self.num_output_channels = num_output_channels
-
-    def apply(self, x, draws):
-        return functional.rgb_to_grayscale(x, self.num_output_channels)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(num_output_channels={self.num_output_channels})"
-
-
-class RandomGrayscale(Transform):
-    """Takes the colours of each image away with probability p; the channels stay."""
-
-    def __init__(self, p: float = 0.1):
-        self.p = need_probability("RandomGrayscale", p)
-
-    def apply(self, x, draws):
-        chosen = draws.uniform(1)[:, 0] < self.p
-        return pick(chosen, functional.rgb_to_grayscale(x, int(x.shape[1])), x)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(p={self.p})"
-
-
 class RandomErasing(Transform):
     """Erases a random rectangle of each image with probability p (Zhong et al., AAAI 2020).
 
@@ -133,6 +167,8 @@ class RandomErasing(Transform):
     A rectangle that does not fit is drawn again, up to ten times. Raises TypeError or ValueError
     for arguments of another kind or out of order.
     """
+
+    pictures = False
 
     def __init__(self, p=0.5, scale=(0.02, 0.33), ratio=(0.3, 3.3), value=0, inplace=False):
         self.p = need_probability("RandomErasing", p)
@@ -166,7 +202,8 @@ class RandomErasing(Transform):
         out = x if self.inplace else x.clone()
         for b in [b for b, c in enumerate(chosen) if c]:
             row = u[b].tolist()
-            box = self._box(row[3:], int(x.shape[-2]), int(x.shape[-1]))
+            h, w = (int(n) for n in x.shape[-2:])
+            box = self._box(row[3:], h, w, self.scale, self.ratio)
             if box is None:
                 continue
             top, left, h, w = box
@@ -178,13 +215,26 @@ class RandomErasing(Transform):
             out[b, :, top : top + h, left : left + w] = value
         return out
 
-    def _box(self, row, height: int, width: int):
+    @staticmethod
+    def get_params(img, scale, ratio, value=None):
+        """(top, left, height, width, what to put there) of a random rectangle; the whole image and
+        itself when none fits. value: a list of one number or one for each channel; None: noise."""
+        c, h, w = functional.get_dimensions(img)
+        box = RandomErasing._box(lamina.rand(40).tolist(), h, w, scale, ratio)
+        if box is None:
+            return 0, 0, h, w, img
+        if value is None:
+            return (*box, lamina.randn(c, *box[2:]))
+        return (*box, lamina.tensor([float(v) for v in value]).reshape(-1, 1, 1))
+
+    @staticmethod
+    def _box(row, height: int, width: int, scale, ratio):
         """(top, left, height, width) of a rectangle inside the image, or None."""
-        low, high = math.log(self.ratio[0]), math.log(self.ratio[1])
+        low, high = math.log(ratio[0]), math.log(ratio[1])
         for k in range(0, 40, 4):
-            area = height * width * (self.scale[0] + (self.scale[1] - self.scale[0]) * row[k])
-            ratio = math.exp(low + (high - low) * row[k + 1])
-            h, w = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            area = height * width * (scale[0] + (scale[1] - scale[0]) * row[k])
+            shape = math.exp(low + (high - low) * row[k + 1])
+            h, w = round(math.sqrt(area * shape)), round(math.sqrt(area / shape))
             if h < height and w < width:
                 return int(row[k + 2] * (height - h + 1)), int(row[k + 3] * (width - w + 1)), h, w
         return None

@@ -1,0 +1,119 @@
+// The launch of an optimizer step: which tensors it gets, and what is copied when they are not
+// dense or are of half precision.
+#include "ops/update_step.h"
+
+namespace lamina {
+namespace {
+
+// The element type the kernels work in.
+DType working_type(const Tensor& t) {
+  return t.dtype() == DType::float64 ? DType::float64 : DType::float32;
+}
+bool direct(const Tensor& t) { return t.is_contiguous() && working_type(t) == t.dtype(); }
+Tensor dense(const Tensor& t) { return contiguous(to_dtype(t, working_type(t))); }
+
+}  // namespace
+
+int step_written(const Call& c) { return 1 + StepParts(c).lists() * c.args<StepArgs>().n; }
+
+void step_infer(Call& c) {
+  const StepParts parts(c);
+  const Tensor& numbers = c.in[0];
+  check(numbers.dtype() == DType::float64 && numbers.numel() >= kUpdateNumbers + parts.a.n &&
+            numbers.is_contiguous(),
+        ErrorKind::value, c.name(), ": numbers must be ", kUpdateNumbers + parts.a.n,
+        " dense float64 elements, got ", numbers);
+  for (int i = 0; i < parts.a.n; ++i) {
+    const Tensor &p = parts.param(i), &g = parts.grad(i);
+    if (!g.defined()) continue;
+    check(g.shape() == p.shape() && g.dtype() == p.dtype(), ErrorKind::shape, c.name(),
+          ": parameter ", i, " is ", p, " but its gradient is ", g,
+          "; they must have the same shape and dtype");
+    for (int k = 0; k < parts.states; ++k) {
+      const Tensor& s = c.in[1 + (1 + k) * parts.a.n + i];
+      check(s.shape() == p.shape() && s.dtype() == p.dtype(), ErrorKind::shape, c.name(),
+            ": parameter ", i, " is ", p, " but its state ", k, " is ", s,
+            "; load a state that belongs to this parameter");
+    }
+  }
+}
+
+int64_t take_step(const Op& op, const Tensor& numbers, const Tensors& params,
+                  std::initializer_list<const Tensors*> states,
+                  std::initializer_list<const Tensors*> counters, bool nesterov) {
+  const size_t n = params.size();
+  StepArgs a;
+  a.n = int(n);
+  a.counters = int(counters.size());
+  a.nesterov = nesterov;
+  const Tensors* lists[7] = {&params};
+  int count = 1, k = 0;
+  for (const Tensors* s : states) {
+    a.has[k++] = !s->empty();
+    if (!s->empty()) lists[count++] = s;
+  }
+  const int first_counter = count;
+  for (const Tensors* list : counters) lists[count++] = list;
+  for (int l = 1; l < count; ++l)
+    check(lists[l]->size() == n, ErrorKind::value, op.name, ": ", n, " parameters but ",
+          lists[l]->size(), " tensors of a state");
+
+  int64_t active = 0, lacking = 0;
+  bool all_direct = true;
+  for (size_t i = 0; i < n; ++i) {
+    const Tensor& p = params[i];
+    check(p.defined(), ErrorKind::type, op.name, ": parameter ", i, " is None");
+    if (!p->grad.defined()) continue;
+    ++active;
+    check(is_floating(p.dtype()), ErrorKind::dtype, op.name, ": parameter ", i, " is ", p,
+          "; only floating-point tensors can be optimized");
+    check(p->storage->writable, ErrorKind::value, op.name, ": the memory of parameter ", i,
+          " is read-only (it came from a read-only array); use .clone()");
+    all_direct &= direct(p) && p->grad.is_contiguous();
+    bool complete = true;
+    for (int l = 1; l < count; ++l) {
+      const Tensor& s = (*lists[l])[i];
+      complete &= s.defined();
+      if (!s.defined()) continue;
+      if (l >= first_counter)
+        check(s.dtype() == DType::float32 && s.numel() == 1, ErrorKind::dtype, op.name,
+              ": the counter of parameter ", i, " must be a float32 tensor of one element, got ",
+              s);
+      else
+        all_direct &= direct(s);
+    }
+    lacking += !complete;
+  }
+  if (lacking || !active) return lacking;
+
+  GradMode off(false);
+  CallRef call(new Call);
+  call->op = &op;
+  call->set_args(a);
+  call->in.push_back(numbers);
+  for (int l = 0; l < count; ++l)
+    for (size_t i = 0; i < n; ++i) {
+      const Tensor& t = (*lists[l])[i];
+      const bool counter = l >= first_counter;
+      if (!params[i]->grad.defined())
+        call->in.push_back(Tensor());
+      else
+        call->in.push_back(all_direct || counter || direct(t) ? t : dense(t));
+    }
+  for (const Tensor& p : params) {
+    const Tensor& g = p->grad;
+    call->in.push_back(all_direct || !g.defined() || direct(g) ? g : dense(g));
+  }
+  const SmallVec<Tensor, 3> inputs = all_direct ? SmallVec<Tensor, 3>{} : call->in;
+  run(call);
+  if (all_direct) return 0;
+  int at = 1;  // copies go back to where they came from
+  for (int l = 0; l < count; ++l)
+    for (size_t i = 0; i < n; ++i, ++at) {
+      const Tensor& t = (*lists[l])[i];
+      if (t.defined() && params[i]->grad.defined() && !inputs[at].same(t)) copy_(t, inputs[at]);
+    }
+  return 0;
+}
+
+}  // namespace lamina

@@ -1,0 +1,109 @@
+// What the optimizer steps share: the inputs of their call, and one split of all elements of a
+// group over the threads.
+//
+// Inputs of a call: numbers, then n each of parameters, states s0 s1 s2 (those present), counters
+// c0 c1 c2 (those present), gradients; an undefined gradient leaves its parameter alone. All but
+// the gradients are written. The elements of all tensors form one range that is split over threads
+// once; a tensor starts at a multiple of 64 there, so pieces start at cache lines.
+#pragma once
+#include "core/threads.h"
+#include "ops/ops.h"
+#include "ops/update.h"
+
+namespace lamina {
+
+constexpr int kUpdateNumbers = 8;  // elements of `numbers` before the marks
+
+struct StepArgs {
+  int n = 0;         // parameters
+  bool has[3] = {};  // which states are present
+  int counters = 0;  // lists of one-element tensors, the steps first
+  bool nesterov = false;
+};
+
+// The tensors of one parameter inside a call.
+struct StepParts {
+  const Call& c;
+  const StepArgs& a;
+  int states;
+  explicit StepParts(const Call& call)
+      : c(call), a(call.args<StepArgs>()), states(a.has[0] + a.has[1] + a.has[2]) {}
+  int lists() const { return 1 + states + a.counters; }
+  const Tensor& param(int i) const { return c.in[1 + i]; }
+  const Tensor& grad(int i) const { return c.in[1 + lists() * a.n + i]; }
+  float* counter(int which, int i) const {
+    return c.in[1 + (1 + states + which) * a.n + i].data<float>();
+  }
+  void* state(int which, int i) const {
+    if (!a.has[which]) return nullptr;
+    int before = 0;
+    for (int s = 0; s < which; ++s) before += a.has[s];
+    return c.in[1 + (1 + before) * a.n + i].data();
+  }
+  // Adds one to the parameter's step counter and returns the new value.
+  double count(int i) const { return double(*counter(0, i) += 1); }
+};
+
+struct UpdatePiece {
+  UpdateArgs args;
+  UpdateFn fn;
+  int64_t start, end;  // in the common range; start is a multiple of kUpdateAlign
+};
+constexpr int64_t kUpdateAlign = 64;    // elements: a cache line and more
+constexpr int64_t kUpdateBlock = 1024;  // elements: the unit in which threads share the work
+
+// setup(i, args) fills args.k and returns the index of the kernel in table[dtype].
+template <int Kinds, class Setup>
+void over_parameters(const StepParts& parts, const UpdateFn (&table)[2][Kinds],
+                     double ns_per_element, Setup&& setup) {
+  const int n = parts.a.n;
+  Scratch memory(sizeof(UpdatePiece) * size_t(n));
+  UpdatePiece* const pieces = memory.as<UpdatePiece>();
+  int count = 0;
+  int64_t total = 0;
+  for (int i = 0; i < n; ++i) {
+    if (!parts.grad(i).defined()) continue;
+    const Tensor& p = parts.param(i);
+    UpdatePiece& piece = pieces[count++];
+    piece.args.p = p.data();
+    piece.args.g = parts.grad(i).data();
+    for (int s = 0; s < 3; ++s) piece.args.s[s] = parts.state(s, i);
+    piece.fn = table[compute_type(p.dtype())][setup(i, piece.args)];
+    piece.start = total;
+    piece.end = total + p.numel();
+    total += (p.numel() + kUpdateAlign - 1) / kUpdateAlign * kUpdateAlign;
+  }
+  const int64_t blocks = (total + kUpdateBlock - 1) / kUpdateBlock;
+  parallel_rows(blocks, ns_per_element * kUpdateBlock, [&](int64_t b, int64_t e) {
+    b *= kUpdateBlock;
+    e *= kUpdateBlock;
+    int lo = 0, hi = count;  // the last piece that starts at or before b
+    while (hi - lo > 1) {
+      const int mid = (lo + hi) / 2;
+      (pieces[mid].start <= b ? lo : hi) = mid;
+    }
+    for (int j = lo; j < count && pieces[j].start < e; ++j) {
+      const int64_t from = b > pieces[j].start ? b : pieces[j].start;
+      const int64_t to = e < pieces[j].end ? e : pieces[j].end;
+      if (from < to) pieces[j].fn(pieces[j].args, from - pieces[j].start, to - pieces[j].start);
+    }
+  });
+}
+
+// Checks of the shapes and dtypes of a call, and how many of its inputs are written.
+void step_infer(Call& c);
+int step_written(const Call& c);
+
+constexpr Op step_op(const char* name, void (*launch)(Call&)) {
+  Op op{.name = name, .infer = step_infer, .launch = launch};
+  op.differentiable = false;
+  op.written = step_written;
+  return op;
+}
+
+// Runs `op` on a group; the results and errors of ops/update.h.
+int64_t take_step(const Op& op, const Tensor& numbers, const Tensors& params,
+                  std::initializer_list<const Tensors*> states,
+                  std::initializer_list<const Tensors*> counters, bool nesterov = false);
+
+}  // namespace lamina

@@ -1,0 +1,9 @@
+#include "ops/attention.h"
+
+#include "python/bind.h"
+
+namespace lamina {
+static const Methods methods{
+    def<scaled_dot_product_attention>("scaled_dot_product_attention"),
+};
+}  // namespace lamina

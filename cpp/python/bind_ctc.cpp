@@ -1,0 +1,6 @@
+#include "ops/ctc.h"
+#include "python/bind.h"
+
+namespace lamina {
+static const Methods methods{def<ctc_loss>("ctc_loss")};
+}  // namespace lamina

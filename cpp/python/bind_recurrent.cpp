@@ -1,0 +1,9 @@
+#include "ops/recurrent.h"
+
+#include "python/bind.h"
+
+namespace lamina {
+static const Methods methods{
+    def<recurrent_layer>("recurrent_layer"),
+};
+}  // namespace lamina

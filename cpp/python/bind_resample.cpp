@@ -1,0 +1,6 @@
+#include "ops/resample.h"
+#include "python/bind.h"
+
+namespace lamina {
+static const Methods methods{def<resample>("resample")};
+}  // namespace lamina

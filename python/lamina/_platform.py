@@ -1,0 +1,220 @@
+"""Names of PyTorch's that are about the machine, number formats or compilation."""
+
+from __future__ import annotations
+
+import math
+
+from . import _core
+from ._core import Tensor, dtype
+
+__all__ = [
+    "are_deterministic_algorithms_enabled", "channels_last", "channels_last_3d", "compile",
+    "contiguous_format", "e", "finfo", "get_default_device", "get_float32_matmul_precision",
+    "get_num_interop_threads", "iinfo", "inf", "jagged", "is_autocast_enabled",
+    "is_deterministic_algorithms_warn_only_enabled", "is_inference_mode_enabled", "is_nonzero",
+    "is_storage", "layout", "memory_format", "nan", "newaxis", "pi",
+    "preserve_format", "set_default_device", "set_default_tensor_type", "set_deterministic",
+    "set_float32_matmul_precision", "set_flush_denormal", "set_num_interop_threads", "sparse_coo",
+    "sparse_csr", "strided", "typename", "use_deterministic_algorithms",
+]  # fmt: skip
+
+pi, e, inf, nan = math.pi, math.e, math.inf, math.nan
+newaxis = None
+
+
+class _Named:
+    def __init__(self, name: str):
+        self._name = name
+
+    def __repr__(self) -> str:
+        return f"lamina.{self._name}"
+
+    def __reduce__(self) -> str:
+        return self._name
+
+
+class memory_format(_Named):
+    """How the elements of a tensor follow each other. All tensors that operations make are
+    row-major; the other formats are accepted, without effect."""
+
+
+class layout(_Named):
+    """How a tensor is stored: `strided` for all there are."""
+
+
+preserve_format = memory_format("preserve_format")
+contiguous_format = memory_format("contiguous_format")
+channels_last = memory_format("channels_last")
+channels_last_3d = memory_format("channels_last_3d")
+strided = layout("strided")
+jagged = layout("jagged")
+sparse_coo = layout("sparse_coo")
+sparse_csr = layout("sparse_csr")
+
+_FLOATS = {  # bits, mantissa bits, largest exponent
+    _core.float16: (16, 10, 15),
+    _core.bfloat16: (16, 7, 127),
+    _core.float32: (32, 23, 127),
+    _core.float64: (64, 52, 1023),
+}
+_INTS = {
+    _core.uint8: (8, False), _core.int8: (8, True), _core.int16: (16, True),
+    _core.int32: (32, True), _core.int64: (64, True),
+}  # fmt: skip
+
+
+class finfo:
+    """Limits of a floating dtype (the default one without an argument): `bits`, `eps` (1 + eps is
+    the number after 1), `max`, `min`, `tiny` = `smallest_normal`, `resolution`, `dtype`.
+
+    Raises TypeError for other dtypes.
+    """
+
+    def __init__(self, type=None):
+        type = _core.default_dtype() if type is None else type
+        if type not in _FLOATS:
+            raise TypeError(f"finfo: expected a floating dtype, got {type}; use iinfo for integers")
+        self.bits, mantissa, exponent = _FLOATS[type]
+        self.eps = 2.0**-mantissa
+        self.max = (2.0 - self.eps) * 2.0**exponent
+        self.min = -self.max
+        self.tiny = self.smallest_normal = 2.0 ** (1 - exponent)
+        self.resolution = 10.0 ** -math.floor(mantissa * math.log10(2))
+        self.dtype = str(type).partition(".")[2]
+
+    def __repr__(self) -> str:
+        return (
+            f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, "
+            f"eps={self.eps:g}, smallest_normal={self.tiny:g}, tiny={self.tiny:g}, "
+            f"dtype={self.dtype})"
+        )
+
+
+class iinfo:
+    """Limits of an integer dtype: `bits`, `max`, `min`, `dtype`. Raises TypeError for others."""
+
+    def __init__(self, type):
+        if type not in _INTS:
+            raise TypeError(f"iinfo: expected an integer dtype, got {type}; use finfo for floats")
+        self.bits, signed = _INTS[type]
+        self.max = 2 ** (self.bits - signed) - 1
+        self.min = -(2 ** (self.bits - 1)) if signed else 0
+        self.dtype = str(type).partition(".")[2]
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+
+
+def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mode=None,
+            options=None, disable=False):  # fmt: skip
+    """Returns `model` (a module or function) as it is, or a decorator that does: operations run
+    as they are called, with the same results."""
+    return (lambda f: f) if model is None else model
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Accepts "highest", "high" and "medium"; float32 products are always of full precision.
+
+    Raises ValueError for others.
+    """
+    if precision not in ("highest", "high", "medium"):
+        raise ValueError(
+            f"set_float32_matmul_precision: expected 'highest', 'high' or 'medium', got "
+            f"{precision!r}"
+        )
+
+
+def get_float32_matmul_precision() -> str:
+    """ "highest": float32 products are always of full precision."""
+    return "highest"
+
+
+def use_deterministic_algorithms(mode, *, warn_only=False) -> None:
+    """Nothing: every operation gives the same bits on every run and for any number of threads."""
+
+
+set_deterministic = use_deterministic_algorithms
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """True: see `use_deterministic_algorithms`."""
+    return True
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """False."""
+    return False
+
+
+def set_flush_denormal(mode) -> bool:
+    """False: subnormal numbers are always kept."""
+    return False
+
+
+def set_num_interop_threads(n) -> None:
+    """Nothing: operations run one after the other."""
+
+
+def get_num_interop_threads() -> int:
+    """1: operations run one after the other."""
+    return 1
+
+
+def is_autocast_enabled(device_type=None) -> bool:
+    """False: `lamina.amp.autocast` changes nothing."""
+    return False
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether gradients are not being recorded."""
+    return not _core.grad_enabled()
+
+
+def set_default_device(device) -> None:
+    """Accepts "cpu" (or None), where every tensor is; raises DeviceError for others."""
+    from ._types import device as Device
+
+    if device is not None:
+        Device(device)._require()
+
+
+def get_default_device():
+    """device("cpu")."""
+    from ._types import device as Device
+
+    return Device("cpu")
+
+
+def set_default_tensor_type(t) -> None:
+    """Sets the default dtype from a floating type such as ``lamina.DoubleTensor`` or its name.
+
+    Raises TypeError for others.
+    """
+    from . import _tensor_types
+
+    name = t if isinstance(t, str) else getattr(t, "__name__", "")
+    found = getattr(_tensor_types, name.rpartition(".")[2], None)
+    if "cuda" in name or getattr(t, "device", "cpu") != "cpu" or found is None:
+        raise TypeError(f"set_default_tensor_type: type {name or t!r} not available")
+    if found.dtype not in _FLOATS:
+        raise TypeError("set_default_tensor_type: only floating-point types are supported as "
+                        f"the default type, got {name}")  # fmt: skip
+    _core.set_default_dtype(found.dtype)
+
+
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the single element of `input` is not 0. Raises RuntimeError for more elements."""
+    return bool(input)
+
+
+def is_storage(obj) -> bool:
+    """Whether `obj` is a storage object: tensors own their memory here, so False."""
+    return False
+
+
+def typename(obj) -> str:
+    """The name of an object's type; for a tensor such as 'lamina.FloatTensor'."""
+    if isinstance(obj, Tensor):
+        return obj.type()
+    kind = obj if isinstance(obj, type) else type(obj)
+    return kind.__qualname__ if kind is dtype else f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,201 @@
+"""Losses for unbalanced classes, overlap, margins, quantiles, and unaligned sequences.
+
+PyTorch has only ctc_loss; sigmoid_focal_loss is torchvision's.
+"""
+
+from __future__ import annotations
+
+from .. import _core
+from .._core import Tensor
+from .creation import tensor
+from .loss import _equal, _reduce, nll_loss
+
+__all__ = ["ctc_loss"]
+__functional__ = [
+    "ctc_loss", "dice_loss", "focal_loss", "hinge_loss", "jaccard_loss", "quantile_loss",
+    "sigmoid_focal_loss",
+]  # fmt: skip
+
+
+def focal_loss(input: Tensor, target: Tensor, gamma=2.0, weight=None, ignore_index=-100,
+               reduction="mean") -> Tensor:  # fmt: skip
+    """-w_t (1 - p_t)^gamma log p_t for scores x (N, C, ...) or (C), p = softmax(x), and class
+    numbers t (N, ...): easy examples, with p_t near 1, count less (Lin et al., ICCV 2017).
+
+    gamma: 0 is the sum of cross-entropy's rows. weight: (C), alpha in the paper. The mean divides
+    by the number of targets that are not ignore_index. Errors as `nll_loss`.
+    """
+    along = 1 if input.dim() > 1 else 0
+    logs = _core.log_softmax(input, along)
+    ignored = target == ignore_index
+    safe = target.long().masked_fill(ignored, 0)
+    nll = nll_loss(logs, safe, reduction="none")  # also checks the class numbers
+    loss = (1 - (-nll).exp()) ** gamma * nll
+    if weight is not None:
+        loss = loss * weight.to(input.dtype)[safe]
+    loss = loss.masked_fill(ignored, 0)
+    if reduction == "mean":
+        return loss.sum() / ignored.logical_not().sum()
+    return _reduce("focal_loss", loss, reduction)
+
+
+def sigmoid_focal_loss(inputs: Tensor, targets: Tensor, alpha: float = 0.25, gamma: float = 2,
+                       reduction: str = "none") -> Tensor:  # fmt: skip
+    """a_t (1 - p_t)^gamma times binary cross-entropy, p_t = p for targets 1 and 1 - p for 0,
+    p = sigmoid(inputs), a_t likewise alpha and 1 - alpha (Lin et al., ICCV 2017).
+
+    inputs: scores; targets: 0 and 1, of the same shape and floating dtype. alpha: -1 leaves a_t
+    out. The arguments are torchvision's. Raises ValueError for an alpha outside [0, 1] but -1.
+    """
+    if not (0 <= alpha <= 1) and alpha != -1:
+        raise ValueError(
+            f"Invalid alpha value: {alpha}. alpha must be in the range [0,1] or -1 for ignore."
+        )
+    _equal("sigmoid_focal_loss", inputs, targets)
+    loss = _core.bce_with_logits(inputs, targets)
+    p = _core.sigmoid(inputs)
+    loss = loss * (p * (1 - targets) + (1 - p) * targets) ** gamma
+    if alpha >= 0:
+        loss = loss * (alpha * targets + (1 - alpha) * (1 - targets))
+    return _reduce("sigmoid_focal_loss", loss, reduction)
+
+
+def _overlap(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums of x t and of x + t over all dimensions but the first (samples)."""
+    _equal(name, input, target)
+    if input.dim() == 0:
+        raise _core.ShapeError(f"{name}: expected an input (N, ...), got a number")
+    rest = list(range(1, input.dim()))
+    both, either = input * target, input + target
+    return (both.sum(rest), either.sum(rest)) if rest else (both, either)
+
+
+def dice_loss(input: Tensor, target: Tensor, smooth=1.0, reduction="mean") -> Tensor:
+    """1 - (2 sum(x t) + smooth) / (sum x + sum t + smooth) of each sample: one minus the Dice
+    coefficient of a predicted and a true region (Milletari, Navab and Ahmadi, 3DV 2016, without
+    their squares).
+
+    input: probabilities (N, ...), as of sigmoid or softmax; target: 0 and 1, of the same shape (for
+    several classes one-hot, or call it per class). ShapeError for other shapes.
+    """
+    both, either = _overlap("dice_loss", input, target)
+    return _reduce("dice_loss", 1 - (2 * both + smooth) / (either + smooth), reduction)
+
+
+def jaccard_loss(input: Tensor, target: Tensor, smooth=1.0, reduction="mean") -> Tensor:
+    """1 - (I + smooth) / (U + smooth), I = sum(x t), U = sum(x) + sum(t) - I, of each sample: one
+    minus the intersection over union of regions (Rahman and Wang, ISVC 2016).
+
+    Arguments and shapes as `dice_loss`.
+    """
+    both, either = _overlap("jaccard_loss", input, target)
+    return _reduce("jaccard_loss", 1 - (both + smooth) / (either - both + smooth), reduction)
+
+
+def hinge_loss(input: Tensor, target: Tensor, margin=1.0, squared=False,
+               reduction="mean") -> Tensor:  # fmt: skip
+    """max(0, margin - t x), or its square, for scores x and labels t of -1 and 1 of the same shape:
+    the loss of support-vector machines (Cortes and Vapnik, 1995). For labels y of 0 and 1 pass
+    2 y - 1. `multi_margin_loss` is the form for several classes. ShapeError for other shapes.
+    """
+    _equal("hinge_loss", input, target)
+    loss = _core.relu(margin - target * input)
+    return _reduce("hinge_loss", loss * loss if squared else loss, reduction)
+
+
+def quantile_loss(input: Tensor, target: Tensor, quantile=0.5, reduction="mean") -> Tensor:
+    """max(q e, (q - 1) e) with e = target - input: the pinball loss, smallest where `input` is the
+    q-quantile of the targets; half the absolute error for q = 1/2 (Koenker and Bassett, 1978).
+
+    quantile: a number in (0, 1), or a tensor broadcast to the input (one per column, say). Shapes
+    must be equal: ShapeError. ValueError for other quantiles.
+    """
+    _equal("quantile_loss", input, target)
+    if not isinstance(quantile, Tensor) and not 0 < quantile < 1:
+        raise ValueError(f"quantile_loss: quantile must be between 0 and 1, got {quantile}")
+    e = target - input
+    return _reduce("quantile_loss", _core.relu(e) * quantile + _core.relu(-e) * (1 - quantile),
+                   reduction)  # fmt: skip
+
+
+def ctc_loss(log_probs: Tensor, targets: Tensor, input_lengths, target_lengths, blank=0,
+             reduction="mean", zero_infinity=False) -> Tensor:  # fmt: skip
+    """-log of the probability that a sequence of frames reads as the target, when repeated labels
+    and then blanks are left out: summed over all alignments by the forward recursion.
+
+    Args:
+        log_probs: (T, N, C), or (T, C) for one sequence: log-probabilities (log_softmax) of each
+            frame, float32 or float64.
+        targets: labels without blanks, (N, S), padded at the end, or all sequences' labels in one
+            row; (S) for one sequence.
+        input_lengths, target_lengths: (N) integers, tensors or tuples: frames and labels used.
+        blank: the label that means none.
+        reduction: "mean" divides each loss by its target's length (at least 1), then takes the
+            mean over the batch; "sum"; "none": (N).
+        zero_infinity: 0 loss and gradient for targets too long for their frames, instead of inf.
+
+    The gradient is exp(log_probs) - (share of each label at each frame), that of the scores before
+    log_softmax, as PyTorch's (the two agree through log_softmax).
+    Cost: O(T S) time per sequence, 2 T (2 S + 1) numbers of memory.
+
+    Raises ShapeError, ValueError for lengths out of range, IndexError for labels out of range.
+    Graves et al., "Connectionist temporal classification" (ICML 2006).
+    """
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"ctc_loss: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+    single = log_probs.dim() == 2
+    if log_probs.dim() not in (2, 3):
+        raise _core.ShapeError(
+            f"ctc_loss: expected log_probs (T, N, C) or (T, C), got shape {tuple(log_probs.shape)}"
+        )
+    if single:
+        log_probs = log_probs.unsqueeze(1)
+        targets = targets.unsqueeze(0) if targets.dim() == 1 else targets
+    frames, samples, classes = log_probs.shape
+    inputs = _lengths("input_lengths", input_lengths, samples)
+    labels = _lengths("target_lengths", target_lengths, samples)
+    if not 0 <= blank < classes:
+        raise ValueError(f"ctc_loss: blank must be in label range [0, {classes}), got {blank}")
+    for name, values, most in (("input_lengths", inputs, frames), ("target_lengths", labels, None)):
+        for i, n in enumerate(values):
+            if n < 0 or (most is not None and n > most):
+                raise ValueError(
+                    f"ctc_loss: {name}[{i}] = {n} is out of range for log_probs of shape "
+                    f"{tuple(log_probs.shape)}"
+                )
+    targets = targets.long()
+    if targets.dim() == 1:  # one row of all
+        if sum(labels) != targets.shape[0]:
+            raise ValueError(
+                f"ctc_loss: target_lengths sum to {sum(labels)} but targets has "
+                f"{targets.shape[0]} labels"
+            )
+        starts = [sum(labels[:i]) for i in range(samples)]
+    else:
+        if targets.dim() != 2 or targets.shape[0] != samples:
+            raise _core.ShapeError(
+                f"ctc_loss: expected targets ({samples}, S) or one row, got shape "
+                f"{tuple(targets.shape)}"
+            )
+        width = targets.shape[1]
+        if max(labels, default=0) > width:
+            raise ValueError(
+                f"ctc_loss: target_lengths has {max(labels)} but targets only {width} columns"
+            )
+        starts = [i * width for i in range(samples)]
+    table = tensor([inputs, labels, starts], dtype=_core.int64).reshape(3, samples)
+    loss = _core.ctc_loss(log_probs, targets.reshape(-1), table, blank, zero_infinity)
+    if reduction == "mean":
+        sizes = tensor([float(max(n, 1)) for n in labels], dtype=loss.dtype)
+        return (loss / sizes).mean()
+    if reduction == "sum":
+        return loss.sum()
+    return loss.squeeze(0) if single else loss
+
+
+def _lengths(name: str, value, samples: int) -> list[int]:
+    values = value.reshape(-1).tolist() if isinstance(value, Tensor) else value
+    values = [int(n) for n in (values if isinstance(values, (list, tuple)) else [values])]
+    if len(values) != samples:
+        raise ValueError(f"ctc_loss: {name} must be of size batch_size {samples}, got {values}")
+    return values

@@ -1,0 +1,4 @@
+"""Versions: of lamina, and (None) of the device libraries PyTorch reports."""
+
+cuda = hip = xpu = git_version = None
+debug = False
