@@ -92,15 +92,11 @@ using TileFn = void (*)(const T*, const T* const*, const int64_t*, int64_t, cons
 template <class T>
 TileFn<T> tile_for(int64_t rows, int64_t vecs) {
   static constexpr TileFn<T> table[8][kTileVecs] = {
-    {tile<T, 1, 1>, tile<T, 1, 2>, tile<T, 1, 3>},
-    {tile<T, 2, 1>, tile<T, 2, 2>, tile<T, 2, 3>},
-    {tile<T, 3, 1>, tile<T, 3, 2>, tile<T, 3, 3>},
-    {tile<T, 4, 1>, tile<T, 4, 2>, tile<T, 4, 3>},
+      {tile<T, 1, 1>, tile<T, 1, 2>, tile<T, 1, 3>}, {tile<T, 2, 1>, tile<T, 2, 2>, tile<T, 2, 3>},
+      {tile<T, 3, 1>, tile<T, 3, 2>, tile<T, 3, 3>}, {tile<T, 4, 1>, tile<T, 4, 2>, tile<T, 4, 3>},
 #if defined(LAMINA_ISA_AVX512) || defined(LAMINA_ISA_NEON)
-    {tile<T, 5, 1>, tile<T, 5, 2>, tile<T, 5, 3>},
-    {tile<T, 6, 1>, tile<T, 6, 2>, tile<T, 6, 3>},
-    {tile<T, 7, 1>, tile<T, 7, 2>, tile<T, 7, 3>},
-    {tile<T, 8, 1>, tile<T, 8, 2>, tile<T, 8, 3>},
+      {tile<T, 5, 1>, tile<T, 5, 2>, tile<T, 5, 3>}, {tile<T, 6, 1>, tile<T, 6, 2>, tile<T, 6, 3>},
+      {tile<T, 7, 1>, tile<T, 7, 2>, tile<T, 7, 3>}, {tile<T, 8, 1>, tile<T, 8, 2>, tile<T, 8, 3>},
 #endif
   };
   return table[rows - 1][vecs - 1];

@@ -18,20 +18,20 @@ ConvPath forced_path() {
   }();
   return path;
 }
-// Winograd pays from `channels` on both sides on (measured: 8 for y and dx, 32 for dw, whose
-// transposes cost more).
-ConvPath path_of(const ConvGeometry& a, int64_t channels) {
+// Winograd pays from `channels` and a plane `width` wide on (measured: 8 and 4 for y and dx, 32 and
+// 16 for dw, whose transposes cost more).
+ConvPath path_of(const ConvGeometry& a, int64_t channels, int64_t width) {
   const ConvPath forced = forced_path();
   if (forced == ConvPath::winograd) return a.winograd() ? forced : ConvPath::direct;
   if (forced != ConvPath::choose) return forced;
   if (a.pointwise()) return ConvPath::patches;
   const bool many = a.C / a.groups >= channels && a.M / a.groups >= channels;
-  return a.winograd() && many && a.OH * a.OW >= 16 ? ConvPath::winograd : ConvPath::direct;
+  return a.winograd() && many && a.OH >= 4 && a.OW >= width ? ConvPath::winograd : ConvPath::direct;
 }
 
 template <class T>
 void forward(const ConvGeometry& a, const void* x, const void* w, const void* bias, void* y) {
-  const ConvPath path = path_of(a, 8);
+  const ConvPath path = path_of(a, 8, 4);
   (path == ConvPath::patches ? PatchConv<T>::forward
    : path == ConvPath::winograd
        ? WinogradConv<T>::forward
@@ -40,7 +40,7 @@ void forward(const ConvGeometry& a, const void* x, const void* w, const void* bi
 }
 template <class T>
 void input_grad(const ConvGeometry& a, const void* dy, const void* w, void* dx) {
-  const ConvPath path = path_of(a, 8);
+  const ConvPath path = path_of(a, 8, 4);
   (path == ConvPath::patches    ? PatchConv<T>::input_grad
    : path == ConvPath::winograd ? WinogradConv<T>::input_grad
                                 : DirectConv<T>::input_grad)(
@@ -48,7 +48,7 @@ void input_grad(const ConvGeometry& a, const void* dy, const void* w, void* dx) 
 }
 template <class T>
 void weight_grad(const ConvGeometry& a, const void* x, const void* dy, void* dw) {
-  const ConvPath path = path_of(a, 32);
+  const ConvPath path = path_of(a, 32, 16);
   (path == ConvPath::patches    ? PatchConv<T>::weight_grad
    : path == ConvPath::winograd ? WinogradConv<T>::weight_grad
                                 : DirectConv<T>::weight_grad)(
