@@ -52,9 +52,11 @@ struct ConvOuterArgs {
 };
 constexpr int64_t kOuterOutputs = 256;  // room for transposed outputs; images > 1 fit it together
 
-// Patches of one image: columns[(c, r, s), (i, j)] = x[c, i sh + r dh - ph, j sw + s dw - pw].
+// Patches of one image: columns[(c, r, s), (i, j)] = x[c, i sh + r dh - ph, j sw + s dw - pw], rows
+// `stride` apart.
 struct PatchArgs {
   void *x, *columns;
+  int64_t stride;
   int64_t C, H, W, KH, KW, OH, OW, sh, sw, ph, pw, dh, dw;
 };
 

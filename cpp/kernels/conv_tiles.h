@@ -40,6 +40,12 @@ template <class T>
 void copy_row(T* to, const T* x, const Reach& r) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
+  if (r.step == 1 && r.q <= L) {  // one vector
+    const int n = int(r.end - r.begin);
+    if (n < r.q) store(to, V{}, int(r.q));
+    store(to + r.begin, load<V>(x + r.from + r.begin, n), n);
+    return;
+  }
   zero(to, r.begin);
   zero(to + r.end, r.q - r.end);
   int64_t j = r.begin;

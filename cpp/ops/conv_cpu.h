@@ -133,11 +133,12 @@ void outer(const ConvOuterArgs& a) {
 // ---- patches -----------------------------------------------------------------------------------
 template <class T>
 void im2col(const PatchArgs& a) {
-  T* to = static_cast<T*>(a.columns);
+  T* row = static_cast<T*>(a.columns);
   for (int64_t c = 0; c < a.C; ++c)
     for (int64_t r = 0; r < a.KH; ++r)
-      for (int64_t s = 0; s < a.KW; ++s) {
+      for (int64_t s = 0; s < a.KW; ++s, row += a.stride) {
         const Reach columns = reach(a.W, s * a.dw - a.pw, a.sw, a.OW);
+        T* to = row;
         for (int64_t i = 0; i < a.OH; ++i, to += a.OW) {
           const int64_t h = i * a.sh + r * a.dh - a.ph;
           if (h < 0 || h >= a.H)
@@ -149,11 +150,12 @@ void im2col(const PatchArgs& a) {
 }
 template <class T>
 void col2im(const PatchArgs& a) {
-  const T* from = static_cast<const T*>(a.columns);
+  const T* row = static_cast<const T*>(a.columns);
   for (int64_t c = 0; c < a.C; ++c)
     for (int64_t r = 0; r < a.KH; ++r)
-      for (int64_t s = 0; s < a.KW; ++s) {
+      for (int64_t s = 0; s < a.KW; ++s, row += a.stride) {
         const Reach columns = reach(a.W, s * a.dw - a.pw, a.sw, a.OW);
+        const T* from = row;
         for (int64_t i = 0; i < a.OH; ++i, from += a.OW) {
           const int64_t h = i * a.sh + r * a.dh - a.ph;
           if (h < 0 || h >= a.H) continue;

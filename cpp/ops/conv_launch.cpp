@@ -24,8 +24,9 @@ ConvPath path_of(const ConvGeometry& a, int64_t channels, int64_t width) {
   const ConvPath forced = forced_path();
   if (forced == ConvPath::winograd) return a.winograd() ? forced : ConvPath::direct;
   if (forced != ConvPath::choose) return forced;
-  if (a.pointwise()) return ConvPath::patches;
+  if (a.pointwise() || a.whole_image() || a.small_planes()) return ConvPath::patches;
   const bool many = a.C / a.groups >= channels && a.M / a.groups >= channels;
+  if (a.winograd() && many && a.few_tiles()) return ConvPath::patches;
   return a.winograd() && many && a.OH >= 4 && a.OW >= width ? ConvPath::winograd : ConvPath::direct;
 }
 

@@ -19,6 +19,14 @@ struct ConvGeometry {
   bool pointwise() const {
     return KH == 1 && KW == 1 && sh == 1 && sw == 1 && ph == 0 && pw == 0 && OH == H && OW == W;
   }
+  // One output per image: a matrix product of whole images and kernels.
+  bool whole_image() const {
+    return KH == H && KW == W && ph == 0 && pw == 0 && OH * OW == 1 && groups == 1;
+  }
+  // An image's plane of outputs fills few vectors: patches of several images go together.
+  bool small_planes() const { return OH * OW <= 16 && C / groups >= 16; }
+  // Too few tiles to repay transforming the weights.
+  bool few_tiles() const { return N * ((OH + 1) / 2) * ((OW + 1) / 2) < 48; }
   bool winograd() const {
     return KH == 3 && KW == 3 && sh == 1 && sw == 1 && dh == 1 && dw == 1 && ph <= 2 && pw <= 2;
   }

@@ -1,5 +1,7 @@
-// Convolution by im2col and a matrix product: the reference path, and 1x1 convolution, whose
-// patches are x itself.
+// Convolution by im2col and a matrix product: small planes, several images at a time; 1x1 kernels,
+// whose patches are x itself; and kernels as large as the padded image, where an image is one
+// patch.
+#include <algorithm>
 #include <cstring>
 
 #include "core/storage.h"
@@ -10,26 +12,58 @@
 namespace lamina {
 namespace {
 
-// Sizes of one image and group: w (M, K), patches (K, P), y (M, P).
+constexpr int64_t kColumns = 128;  // of a product that is worth its packing
+
+// Sizes of one image and group: w (M, K), patches (K, P), y (M, P). A block is `images` images of
+// one group: patches (K, images P), y (M, images P). How it is cut changes no bits of y and dx.
 template <class T>
 struct Patches {
-  explicit Patches(const ConvGeometry& a)
+  explicit Patches(const ConvGeometry& a, int64_t shares)
       : a(a), C(a.C / a.groups), M(a.M / a.groups), K(C * a.KH * a.KW), P(a.OH * a.OW) {
     args.C = C, args.H = a.H, args.W = a.W, args.KH = a.KH, args.KW = a.KW;
     args.OH = a.OH, args.OW = a.OW, args.sh = a.sh, args.sw = a.sw;
     args.ph = a.ph, args.pw = a.pw, args.dh = a.dh, args.dw = a.dw;
+    if (P < kColumns / 2)
+      images = std::clamp<int64_t>((kColumns + P - 1) / P, 1, (a.N + shares - 1) / shares);
+    blocks = (a.N + images - 1) / images;
+    args.stride = images * P;
   }
-  size_t bytes() const { return a.pointwise() ? 0 : size_t(K * P) * sizeof(T); }
-  const T* columns(const T* x, T* scratch) const {
-    if (!scratch) return x;
-    PatchArgs p = args;
-    p.x = const_cast<T*>(x);
-    p.columns = scratch;
-    cpu_kernels().conv.im2col[kConvType<T>](p);
+  bool in_place() const { return a.pointwise() && images == 1; }
+  size_t bytes() const { return in_place() ? 0 : size_t(K * images * P) * sizeof(T); }
+  size_t y_bytes() const { return images == 1 ? 0 : size_t(M * images * P) * sizeof(T); }
+  int64_t first(int64_t block) const { return block * images; }
+  int64_t count(int64_t block) const { return std::min(images, a.N - first(block)); }
+  const T* columns(const T* x, int64_t block, int64_t g, T* scratch) const {
+    const T* const from = x + (first(block) * a.groups + g) * C * a.H * a.W;
+    if (in_place()) return from;
+    for (int64_t i = 0; i < count(block); ++i) {
+      PatchArgs p = args;
+      p.x = const_cast<T*>(from + i * a.groups * C * a.H * a.W);
+      p.columns = scratch + i * P;
+      cpu_kernels().conv.im2col[kConvType<T>](p);
+    }
     return scratch;
+  }
+  // A block of y as one matrix with rows args.stride apart, and back.
+  const T* gather(const T* y, int64_t block, int64_t g, T* scratch) const {
+    const T* const from = y + (first(block) * a.groups + g) * M * P;
+    if (images == 1) return from;
+    for (int64_t i = 0; i < count(block); ++i)
+      for (int64_t m = 0; m < M; ++m)
+        std::memcpy(scratch + m * args.stride + i * P, from + (i * a.groups * M + m) * P,
+                    size_t(P) * sizeof(T));
+    return scratch;
+  }
+  void scatter(const T* scratch, int64_t block, int64_t g, T* y) const {
+    T* const to = y + (first(block) * a.groups + g) * M * P;
+    for (int64_t i = 0; i < count(block); ++i)
+      for (int64_t m = 0; m < M; ++m)
+        std::memcpy(to + (i * a.groups * M + m) * P, scratch + m * args.stride + i * P,
+                    size_t(P) * sizeof(T));
   }
   const ConvGeometry& a;
   const int64_t C, M, K, P;
+  int64_t images = 1, blocks;
   PatchArgs args{};
 };
 
@@ -37,65 +71,89 @@ struct Patches {
 
 template <class T>
 void PatchConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y) {
-  const Patches<T> p(a);
-  const int64_t tasks = a.N * a.groups;
+  if (a.whole_image()) {
+    gemm<T>(false, true, a.N, a.M, a.C * a.H * a.W, x, a.C * a.H * a.W, w, a.C * a.H * a.W, y, a.M);
+    for (int64_t i = 0; bias && i < a.N * a.M; ++i) y[i] += bias[i % a.M];
+    return;
+  }
+  const Patches<T> p(a, num_threads());
+  const int64_t tasks = p.blocks * a.groups;
   parallel_rows(tasks, a.nanoseconds(kConvType<T>) / double(tasks), [&](int64_t b, int64_t e) {
-    Scratch scratch(p.bytes());
+    Scratch scratch(p.bytes()), result(p.y_bytes());
     for (int64_t task = b; task < e; ++task) {
-      const int64_t g = task % a.groups;
-      const T* const columns = p.columns(x + task * p.C * a.H * a.W, scratch.as<T>());
+      const int64_t block = task / a.groups, g = task % a.groups;
+      const T* const columns = p.columns(x, block, g, scratch.as<T>());
+      T* const to = p.images == 1 ? y + task * p.M * p.P : result.as<T>();
       Epilogue epilogue;
       epilogue.row_bias = bias ? bias + g * p.M : nullptr;
-      gemm_serial<T>(false, false, p.M, p.P, p.K, w + g * p.M * p.K, p.K, columns, p.P,
-                     y + task * p.M * p.P, p.P, false, &epilogue);
+      gemm_serial<T>(false, false, p.M, p.count(block) * p.P, p.K, w + g * p.M * p.K, p.K, columns,
+                     p.args.stride, to, p.args.stride, false, &epilogue);
+      if (p.images > 1) p.scatter(to, block, g, y);
     }
   });
 }
 
 template <class T>
 void PatchConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx) {
-  const Patches<T> p(a);
-  const int64_t tasks = a.N * a.groups, plane = p.C * a.H * a.W;
+  if (a.whole_image()) {
+    const int64_t K = a.C * a.H * a.W;
+    return gemm<T>(false, false, a.N, K, a.M, dy, a.M, w, K, dx, K);
+  }
+  const Patches<T> p(a, num_threads());
+  const int64_t tasks = p.blocks * a.groups, plane = p.C * a.H * a.W;
   parallel_rows(tasks, a.nanoseconds(kConvType<T>) / double(tasks), [&](int64_t b, int64_t e) {
-    Scratch scratch(p.bytes());
+    Scratch scratch(p.bytes()), gathered(p.y_bytes());
     for (int64_t task = b; task < e; ++task) {
-      T* const to = dx + task * plane;
-      T* const columns = p.bytes() ? scratch.as<T>() : to;
-      gemm_serial<T>(true, false, p.K, p.P, p.M, w + task % a.groups * p.M * p.K, p.K,
-                     dy + task * p.M * p.P, p.P, columns, p.P);
-      if (columns == to) continue;
-      std::memset(to, 0, size_t(plane) * sizeof(T));
-      PatchArgs args = p.args;
-      args.x = to;
-      args.columns = columns;
-      cpu_kernels().conv.col2im[kConvType<T>](args);
+      const int64_t block = task / a.groups, g = task % a.groups;
+      T* const to = dx + (p.first(block) * a.groups + g) * plane;
+      T* const columns = p.in_place() ? to : scratch.as<T>();
+      gemm_serial<T>(true, false, p.K, p.count(block) * p.P, p.M, w + g * p.M * p.K, p.K,
+                     p.gather(dy, block, g, gathered.as<T>()), p.args.stride, columns,
+                     p.args.stride);
+      if (p.in_place()) continue;
+      for (int64_t i = 0; i < p.count(block); ++i) {
+        PatchArgs args = p.args;
+        args.x = to + i * a.groups * plane;
+        args.columns = columns + i * p.P;
+        std::memset(args.x, 0, size_t(plane) * sizeof(T));
+        cpu_kernels().conv.col2im[kConvType<T>](args);
+      }
     }
   });
 }
 
 template <class T>
 void PatchConv<T>::weight_grad(const ConvGeometry& a, const T* x, const T* dy, T* dw) {
-  const Patches<T> p(a);
+  if (a.whole_image()) {
+    const int64_t K = a.C * a.H * a.W;
+    return gemm<T>(true, false, a.M, K, a.N, dy, a.M, x, K, dw, K);
+  }
+  const Patches<T> p(a, 2);
   const int64_t elements = a.M * p.K;
   const double ns = a.nanoseconds(kConvType<T>);
-  const int64_t chunks = conv_chunks(a.N, elements, ns);
+  const int64_t chunks = conv_chunks(p.blocks, elements, ns);
   Scratch sums(size_t(elements * (chunks - 1)) * sizeof(T));
   T* const rest = sums.as<T>();
   parallel_rows(chunks, ns / double(chunks), [&](int64_t b, int64_t e) {
-    Scratch scratch(p.bytes());
+    Scratch scratch(p.bytes()), gathered(p.y_bytes());
     for (int64_t chunk = b; chunk < e; ++chunk) {
       T* const sum = chunk ? rest + (chunk - 1) * elements : dw;
       std::memset(sum, 0, size_t(elements) * sizeof(T));
-      const int64_t first = a.N * chunk / chunks, last = a.N * (chunk + 1) / chunks;
+      const int64_t first = p.blocks * chunk / chunks, last = p.blocks * (chunk + 1) / chunks;
       for (int64_t task = first * a.groups; task < last * a.groups; ++task) {
-        const T* const columns = p.columns(x + task * p.C * a.H * a.W, scratch.as<T>());
-        gemm_serial<T>(false, true, p.M, p.K, p.P, dy + task * p.M * p.P, p.P, columns, p.P,
-                       sum + task % a.groups * p.M * p.K, p.K, true);
+        const int64_t block = task / a.groups, g = task % a.groups;
+        const T* const columns = p.columns(x, block, g, scratch.as<T>());
+        gemm_serial<T>(false, true, p.M, p.K, p.count(block) * p.P,
+                       p.gather(dy, block, g, gathered.as<T>()), p.args.stride, columns,
+                       p.args.stride, sum + g * p.M * p.K, p.K, true);
       }
     }
   });
   for (int64_t chunk = 0; chunk + 1 < chunks; ++chunk)
-    for (int64_t i = 0; i < elements; ++i) dw[i] += rest[chunk * elements + i];
+    parallel_rows(elements, 0.3, [&](int64_t begin, int64_t end) {
+      const T* const from = rest + chunk * elements;
+      for (int64_t i = begin; i < end; ++i) dw[i] += from[i];
+    });
 }
 
 template struct PatchConv<float>;
