@@ -7,7 +7,7 @@
 namespace lamina {
 namespace {
 
-enum class ConvPath { choose, direct, winograd, patches };
+enum class ConvPath { choose, direct, winograd, patches, depthwise };
 ConvPath forced_path() {
   static const ConvPath path = [] {
     const char* s = std::getenv("LAMINA_CONV");
@@ -24,6 +24,7 @@ ConvPath path_of(const ConvGeometry& a, int64_t channels, int64_t width) {
   const ConvPath forced = forced_path();
   if (forced == ConvPath::winograd) return a.winograd() ? forced : ConvPath::direct;
   if (forced != ConvPath::choose) return forced;
+  if (a.depthwise()) return ConvPath::depthwise;
   if (a.pointwise() || a.whole_image() || a.small_planes()) return ConvPath::patches;
   const bool many = a.C / a.groups >= channels && a.M / a.groups >= channels;
   if (a.winograd() && many && a.few_tiles()) return ConvPath::patches;
@@ -33,26 +34,29 @@ ConvPath path_of(const ConvGeometry& a, int64_t channels, int64_t width) {
 template <class T>
 void forward(const ConvGeometry& a, const void* x, const void* w, const void* bias, void* y) {
   const ConvPath path = path_of(a, 8, 4);
-  (path == ConvPath::patches ? PatchConv<T>::forward
-   : path == ConvPath::winograd
-       ? WinogradConv<T>::forward
+  (path == ConvPath::patches    ? PatchConv<T>::forward
+   : path == ConvPath::winograd ? WinogradConv<T>::forward
+   : path == ConvPath::depthwise
+       ? DepthwiseConv<T>::forward
        : DirectConv<T>::forward)(a, static_cast<const T*>(x), static_cast<const T*>(w),
                                  static_cast<const T*>(bias), static_cast<T*>(y));
 }
 template <class T>
 void input_grad(const ConvGeometry& a, const void* dy, const void* w, void* dx) {
   const ConvPath path = path_of(a, 8, 4);
-  (path == ConvPath::patches    ? PatchConv<T>::input_grad
-   : path == ConvPath::winograd ? WinogradConv<T>::input_grad
-                                : DirectConv<T>::input_grad)(
+  (path == ConvPath::patches                   ? PatchConv<T>::input_grad
+   : path == ConvPath::winograd                ? WinogradConv<T>::input_grad
+   : path == ConvPath::depthwise && a.M == a.C ? DepthwiseConv<T>::input_grad
+                                               : DirectConv<T>::input_grad)(
       a, static_cast<const T*>(dy), static_cast<const T*>(w), static_cast<T*>(dx));
 }
 template <class T>
 void weight_grad(const ConvGeometry& a, const void* x, const void* dy, void* dw) {
   const ConvPath path = path_of(a, 32, 16);
-  (path == ConvPath::patches    ? PatchConv<T>::weight_grad
-   : path == ConvPath::winograd ? WinogradConv<T>::weight_grad
-                                : DirectConv<T>::weight_grad)(
+  (path == ConvPath::patches     ? PatchConv<T>::weight_grad
+   : path == ConvPath::winograd  ? WinogradConv<T>::weight_grad
+   : path == ConvPath::depthwise ? DepthwiseConv<T>::weight_grad
+                                 : DirectConv<T>::weight_grad)(
       a, static_cast<const T*>(x), static_cast<const T*>(dy), static_cast<T*>(dw));
 }
 

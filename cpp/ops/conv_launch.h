@@ -3,7 +3,8 @@
 //
 // How each is computed: direct (conv_direct.cpp), where x is copied once, padded, and the product
 // runs over it in place; Winograd (conv_winograd.cpp), for 3x3 kernels of stride 1; or by patches
-// (conv_patches.cpp), im2col and a matrix product. LAMINA_CONV=direct|winograd|im2col forces one.
+// (conv_patches.cpp), im2col and a matrix product; depthwise convolution a plane at a time
+// (conv_depthwise.cpp). LAMINA_CONV=direct|winograd|im2col forces one.
 #pragma once
 #include <cstdint>
 
@@ -19,6 +20,7 @@ struct ConvGeometry {
   bool pointwise() const {
     return KH == 1 && KW == 1 && sh == 1 && sw == 1 && ph == 0 && pw == 0 && OH == H && OW == W;
   }
+  bool depthwise() const { return C > 1 && groups == C; }
   // One output per image: a matrix product of whole images and kernels.
   bool whole_image() const {
     return KH == H && KW == W && ph == 0 && pw == 0 && OH * OW == 1 && groups == 1;
@@ -57,6 +59,12 @@ struct PatchConv {
 };
 template <class T>
 struct WinogradConv {  // of geometries that say winograd()
+  static void forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y);
+  static void input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx);
+  static void weight_grad(const ConvGeometry& a, const T* x, const T* dy, T* dw);
+};
+template <class T>
+struct DepthwiseConv {  // of geometries that say depthwise(); input_grad: with M = C
   static void forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y);
   static void input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx);
   static void weight_grad(const ConvGeometry& a, const T* x, const T* dy, T* dw);
