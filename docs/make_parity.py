@@ -1,15 +1,18 @@
 """Writes docs/parity.md: how far lamina's and PyTorch's results are from float64 references.
 
-    PYTHONPATH=python python docs/make_parity.py            # every group, 2 minutes; writes the page
+    PYTHONPATH=python python docs/make_parity.py            # every group, 3 minutes
     PYTHONPATH=python python docs/make_parity.py reduce     # one group, on the terminal only
-    PYTHONPATH=python python docs/make_parity.py --bad      # what is beyond the bar, nothing written
+    PYTHONPATH=python python docs/make_parity.py --bad      # print what is beyond the bar
 
 Operations are the rows of tests/rows_*.py at every size, layers those of tests/layer_cases.py with
-every batch size, optimizers those of tests/optim_cases.py. The error of a result is the largest
-difference from the reference over the largest reference value (at least 1e-3: some results are sums
-that cancel), and that of a case the worst of its outputs (or gradients) over 24 draws of inputs. The bar: lamina's error in float32, float16
-and bfloat16 is at most 4 times PyTorch's, where an error of PyTorch below the type's epsilon counts
-as epsilon. float64 is compared with the same reference; there the bar is the row's own tolerance.
+every batch size, optimizers those of tests/optim_cases.py, each with 24 draws of its inputs. The
+error of a draw is the largest difference from the float64 reference over the largest value of the
+reference (at least 1e-3: some results are sums that cancel), the worst of all outputs, or of all
+gradients. The bar: in float32, float16 and bfloat16 lamina's error is at most 4 times PyTorch's,
+where both are the ninth decile of the draws (single ones may cancel, or be chaotic, and then the
+two errors have little in common), and PyTorch's counts as the type's epsilon where it is less.
+Left out are rows that say why PyTorch differs, types in which it lacks the operation, and draws in
+which it orders equal values in its own way.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import importlib
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -39,16 +42,18 @@ Case = tuple[str, str, str]  # name, dtype, size
 
 @dataclass
 class Errors:
-    """Worst errors of one case so far: of lamina and of PyTorch."""
+    """Errors of one case by draw: of lamina and of PyTorch."""
 
-    ours: float = 0.0
-    theirs: float = 0.0
+    ours: list[float] = field(default_factory=list)
+    theirs: list[float] = field(default_factory=list)
 
     def add(self, ours: float, theirs: float) -> None:
-        self.ours, self.theirs = max(self.ours, ours), max(self.theirs, theirs)
+        self.ours.append(ours)
+        self.theirs.append(theirs)
 
     def ratio(self, dtype: str) -> float:
-        return self.ours / max(self.theirs, EPS[dtype])
+        ours, theirs = (sorted(e)[int(0.9 * len(e))] for e in (self.ours, self.theirs))
+        return ours / max(theirs, EPS[dtype])
 
 
 @dataclass
@@ -94,6 +99,13 @@ def array(t) -> np.ndarray | None:
     return (t.double() if t.dtype.is_floating_point else t).numpy()
 
 
+def same_integers(got: list, want: list) -> bool:
+    """Whether the results that are not floating point (places, mostly) are equal."""
+    return all(
+        w.dtype.kind == "f" or np.array_equal(g, w) for g, w in zip(got, map(np.asarray, want))
+    )
+
+
 # ---- operations ----------------------------------------------------------------------------------
 def compute(m, row, arrays, dtype: str, us: list | None):
     """The row's outputs from arrays in a library, and the gradients against `us` of the floating
@@ -108,9 +120,7 @@ def compute(m, row, arrays, dtype: str, us: list | None):
         ys = [y for y in ys if y.requires_grad]
         if not us:
             rng = np.random.default_rng(8)
-            us += [
-                rng.standard_normal(tuple(y.shape)).astype(np.float16).astype(float) for y in ys
-            ]
+            us += [rng.standard_normal(tuple(y.shape)).astype(np.float16).astype(float) for y in ys]
         if ys and leaves:
             seeds = [m.tensor(u, dtype=y.dtype) for u, y in zip(us, ys)]
             grads = [array(g) for g in m.autograd.grad(ys, leaves, seeds, allow_unused=True)]
@@ -139,12 +149,14 @@ def compare_row(result: Result, row, n: int, arrays: list, dtype: str) -> None:
             for a in arrays
         ]
     us: list = []
-    _, want_grads = compute(torch, row, arrays, "float64", us)
+    exact, want_grads = compute(torch, row, arrays, "float64", us)
     want = as_list(row.ref(*arrays))
     try:
         theirs, their_grads = compute(torch, row, arrays, dtype, us)
     except (RuntimeError, NotImplementedError, TypeError, IndexError):
         return
+    if not same_integers(theirs, want) or not same_integers(exact, want):
+        return  # another order of equal values, or of what rounding made equal
     try:
         ours, our_grads = compute(lamina, row, arrays, dtype, us)
     except Exception as failure:
@@ -213,9 +225,8 @@ def optimizers() -> Result:
             optimizer.step()
         want = reference(name, options)
         settings = ", ".join(f"{k}={v}" for k, v in options.items())
-        result.values[f"{name}({settings})", "float32", "20 steps"] = Errors(
-            error(train(name, options)[0], want), error([array(p) for p in params], want)
-        )
+        found = error(train(name, options)[0], want), error([array(p) for p in params], want)
+        result.values[f"{name}({settings})", "float32", "20 steps"] = Errors(*([e] for e in found))
     return result
 
 
@@ -229,20 +240,11 @@ def group(name: str) -> Result:
 
 
 # ---- the page ------------------------------------------------------------------------------------
-def by_name(cases: dict[Case, Errors]) -> dict[Case, Errors]:
-    """The worst errors of each operation, layer or optimizer in each type, below float64."""
-    found: dict[Case, Errors] = {}
-    for (name, dtype, _), e in cases.items():
-        if dtype != "float64":
-            found.setdefault((name, dtype, ""), Errors()).add(e.ours, e.theirs)
-    return found
-
-
 def beyond(result: Result) -> Iterator[tuple[str, Case, Errors]]:
     """What is beyond the bar."""
     for what, cases in (("value", result.values), ("gradient", result.grads)):
-        for case, e in by_name(cases).items():
-            if not e.ratio(case[1]) <= BAR:
+        for case, e in cases.items():
+            if case[1] != "float64" and not e.ratio(case[1]) <= BAR:
                 yield what, case, e
 
 
@@ -254,30 +256,34 @@ def line(name: str, dtype: str, result: Result) -> str:
         if not held:
             cells += ["", "", "", ""]
             continue
+        worst = [max(max(getattr(e, of)) for e in held.values()) for of in ("ours", "theirs")]
+        cells += [f"{len(held):,}", *(f"{w:.1e}" for w in worst)]
         ratio = max(e.ratio(dtype) for e in held.values())
-        worst = [max(getattr(e, of) for e in held.values()) for of in ("ours", "theirs")]
-        cells += [f"{len(held):,}", *(f"{w:.1e}" for w in worst), f"{ratio:.2f}"]
+        cells.append("" if dtype == "float64" else f"{ratio:.2f}")
     return "| " + " | ".join(cells) + " |"
 
 
 def page(results: dict[str, Result]) -> str:
     """docs/parity.md."""
-    count = sum(len(r.values) + len(r.grads) for r in results.values())
     bad = [b for r in results.values() for b in beyond(r)]
-    single = [c for r in results.values() for d in (r.values, r.grads) for c in d if c[1] != "float64"]
+    cases = [case for r in results.values() for held in (r.values, r.grads) for case in held]
+    below = [case for case in cases if case[1] != "float64"]
     lines = [
         "# Parity with PyTorch",
         "",
-        "Generated by `docs/make_parity.py`; its first lines say how errors are measured.",
+        "Written by `docs/make_parity.py`; its first lines say how errors are measured.",
         "",
-        f"PyTorch {torch.__version__.split('+')[0]}, {count:,} comparisons of an operation, layer "
-        f"or optimizer in one type at one size, each against a float64 reference. Of the "
-        f"{len(single):,} below float64, {len(bad)} are beyond the bar: an error more than "
-        f"{BAR:g} times PyTorch's (or epsilon, where that is larger).",
+        f"PyTorch {torch.__version__.split('+')[0]}: {len(cases):,} pairs of results (values or "
+        "gradients of an operation, layer or optimizer in one type at one size) against float64 "
+        f"references, {len(below):,} of them in types below float64. {len(bad)} are beyond the "
+        f"bar, an error {BAR:g} times PyTorch's.",
         "",
-        "Worst relative error of each group, and the worst ratio of a case's two errors:",
+        "Counts, worst relative errors of the two libraries, and the worst ratio of a case. (Of "
+        "gradients PyTorch's in float64 are the reference; its celu and hardsigmoid have float32 "
+        "constants, whence 3e-8.)",
         "",
-        "| group | type | values | lamina | PyTorch | ratio | gradients | lamina | PyTorch | ratio |",
+        "| group | type | values | lamina | PyTorch | ratio | gradients | lamina | PyTorch "
+        "| ratio |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for name, result in results.items():
@@ -295,7 +301,7 @@ def main(arguments: list[str]) -> int:
     bad = 0
     for result in results.values():
         for what, case, e in beyond(result):
-            print(f"{what} of {' '.join(case)}: {e.ours:.2e}, PyTorch's {e.theirs:.2e}")
+            print(f"{what} of {' '.join(case)}: {e.ratio(case[1]):.2f} times PyTorch's")
             bad += 1
         if "--bad" in arguments:
             for case, why in result.refused.items():
