@@ -14,12 +14,15 @@ SCRIPT = Path(__file__).parents[1] / "docs" / "make_parity.py"
 
 @pytest.fixture(scope="module")
 def parity():
-    pytest.importorskip("torch")
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     spec = importlib.util.spec_from_file_location("make_parity", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look there
     spec.loader.exec_module(module)
-    return module
+    yield module
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("name", ["pool", "scan", "optimizers"])
