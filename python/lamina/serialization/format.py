@@ -91,7 +91,7 @@ def is_foreign(head: bytes) -> bool:
 def _another_format(head: bytes) -> str:
     """What the file may be instead, in words."""
     if is_foreign(head[:4]):
-        return "it is a file of PyTorch or NumPy; lamina.load reads those"
+        return "it is a zip archive or a pickle, as .pt and .npz files are; lamina.load reads those"
     if head.startswith(b"\x89HDF"):
         return "it is an HDF5 file; convert it with the safetensors package"
     return "it is not a safetensors file, or its beginning is damaged"
