@@ -128,7 +128,9 @@ def test_other_formats_are_named(tmp_path):
     (tmp_path / "old.pt").write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M")
     with pytest.raises(ValueError, match="old.pt: its pickle is damaged"):
         lamina.load(tmp_path / "old.pt")
-    with pytest.raises(ValueError, match="it is a zip archive or a pickle, as .pt and .npz files are; lamina.load"):
+    with pytest.raises(
+        ValueError, match="it is a zip archive or a pickle, as .pt and .npz files are; lamina.load"
+    ):
         lamina.serialization.load_file(tmp_path / "model.pt")
     with pytest.raises(FileNotFoundError):
         lamina.load(tmp_path / "none")

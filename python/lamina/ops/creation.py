@@ -102,15 +102,15 @@ def empty(*size, dtype=None, device=None, requires_grad=False, **named) -> Tenso
 def zeros(*size, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """A tensor of the given shape filled with 0."""
     shape = _shape(named.get("size", size) or size)
-    return full(shape, 0, dtype=dtype or _core.default_dtype(), device=device,
-                requires_grad=requires_grad, **named)  # fmt: skip
+    t = full(shape, 0, dtype=dtype or _core.default_dtype(), device=device)
+    return _finish(t, requires_grad, "zeros", named)
 
 
 def ones(*size, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """A tensor of the given shape filled with 1."""
     shape = _shape(named.get("size", size) or size)
-    return full(shape, 1, dtype=dtype or _core.default_dtype(), device=device,
-                requires_grad=requires_grad, **named)  # fmt: skip
+    t = full(shape, 1, dtype=dtype or _core.default_dtype(), device=device)
+    return _finish(t, requires_grad, "ones", named)
 
 
 def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
