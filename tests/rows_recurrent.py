@@ -77,7 +77,7 @@ def theirs(kind, reverse, packed, m, x, w, u, b, d, h0, c0, proj):
     module = {
         "tanh": m.nn.RNN, "lstm": m.nn.LSTM, "gru": m.nn.GRU,
         "relu": functools.partial(m.nn.RNN, nonlinearity="relu"),
-    }[kind](**sizes, bidirectional=reverse, dtype=m.float64,
+    }[kind](**sizes, bidirectional=reverse, dtype=x.dtype,
             **({} if proj is None else {"proj_size": proj.shape[0]}))  # fmt: skip
     end = "_l0_reverse" if reverse else "_l0"
     values = {"weight_ih": w, "weight_hh": u, "bias_ih": b, "bias_hh": d}

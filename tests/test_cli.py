@@ -296,7 +296,7 @@ def test_damaged_runs(run, capsys):
     error = fails(capsys, "eval", "copy")
     assert "copy/best.safetensors: it is cut off" in error
     best.write_bytes(b"PK\x03\x04" + b"\xff" * 100)
-    assert "it is a zip archive, as .pt" in fails(capsys, "eval", "copy")
+    assert "it is a zip archive or a pickle, as .pt" in fails(capsys, "eval", "copy")
     serialization.save_file({"other.weight": lamina.ones(3)}, best)
     error = fails(capsys, "eval", "copy")
     assert error.startswith("copy/best.safetensors: does not fit the model mlp: ")

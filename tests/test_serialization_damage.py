@@ -36,7 +36,7 @@ def changed(**fields):
     (joined(GOOD, BODY + b"x"), "1 bytes after the last tensor"),
     (b"\xff" * 64, "not a safetensors file"),
     (struct.pack("<Q", 99_000_000) + b"{}", "not a safetensors file"),
-    (b"PK\x03\x04" + bytes(60) + b"\x08\x08", "cut off|not a safetensors|zip archive"),
+    (b"PK\x03\x04" + bytes(60) + b"\x08\x08", "damaged zip archive"),
     (joined(b"", b""), "not valid JSON"),
     (joined(b"{", b""), "not valid JSON"),
     (joined(b"\xff\xfe{}", b""), "not valid JSON"),
@@ -122,12 +122,16 @@ def test_no_changed_byte_crashes():
 
 def test_other_formats_are_named(tmp_path):
     with zipfile.ZipFile(tmp_path / "model.pt", "w") as archive:
-        archive.writestr("archive/data.pkl", b"x" * 50)
-    with pytest.raises(ValueError, match=r"model.pt: it is a zip archive, as .pt and .npz files"):
+        archive.writestr("archive/data.txt", b"x" * 50)
+    with pytest.raises(ValueError, match=r"model.pt: it is a zip archive, but holds no data.pkl"):
         lamina.load(tmp_path / "model.pt")
     (tmp_path / "old.pt").write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M")
-    with pytest.raises(ValueError, match="it is a pickle, which lamina never loads"):
+    with pytest.raises(ValueError, match="old.pt: its pickle is damaged"):
         lamina.load(tmp_path / "old.pt")
+    with pytest.raises(
+        ValueError, match="it is a zip archive or a pickle, as .pt and .npz files are; lamina.load"
+    ):
+        lamina.serialization.load_file(tmp_path / "model.pt")
     with pytest.raises(FileNotFoundError):
         lamina.load(tmp_path / "none")
     with pytest.raises(TypeError, match="open for text"):

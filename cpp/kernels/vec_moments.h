@@ -90,8 +90,12 @@ inline void store_some(Scalar<V>* p, V v, int n) {
   n == kLanes<V> ? store(p, v) : store(p, v, n);
 }
 
+// Samples a shift is the mean of: it is then within sigma / sqrt(kSamples) of the mean, so that at
+// most 1 / kSamples of the sum of squares cancels. Spread evenly, as neighbours are alike.
+constexpr int kSamples = 16;
+
 // Mean and population variance of n elements in `runs` runs of `size`, `step` apart: sums of
-// d = x - shift and d^2 in one pass, shift the mean of the first elements, so that nothing cancels
+// d = x - shift and d^2 in one pass, shift the mean of some elements, so that nothing cancels
 // (Chan, Golub and LeVeque, The American Statistician 37 (1983)).
 struct Moments {
   double mean, variance;
@@ -100,7 +104,13 @@ template <class V>
 inline Moments moments(const Scalar<V>* x, int64_t runs, int64_t size, int64_t step) {
   using T = Scalar<V>;
   const int few = size < kLanes<V> ? int(size) : kLanes<V>;
-  const T shift = hsum(load_some<V>(x, few)) / T(few);
+  const int64_t all = runs * size / few, samples = all < kSamples ? all : kSamples;
+  V sampled{};
+  for (int64_t k = 0; k < samples; ++k) {
+    const int64_t at = k * all / samples * few, r = at / size, i = at - r * size;
+    sampled += load_some<V>(x + r * step + (i < size - few ? i : size - few), few);
+  }
+  const T shift = hsum(sampled) / T(samples * few);
   const V s = set1<V>(shift);
   TwoSums<V> sums;
   for (int64_t r = 0; r < runs; ++r) {

@@ -78,6 +78,7 @@ struct Tiles {
         store(x + j, V{});
         store(d + j, V{});
       }
+      if (a.S == 1 || (a.causal && i0 + row == 0)) store(d, V{});  // one key: p = 1 whatever s
     }
   }
 };

@@ -148,15 +148,22 @@ void columns(const BatchNormArgs& a, int64_t c, int64_t m) {
   const T* const x = in_<T>(a.x);
   if (a.training) {
     double first[at.width], second[at.width];
+    const int64_t samples = a.N < kSamples ? a.N : kSamples;  // the mean of these rows is the shift
+    V shift[4] = {};
+    for (int k = 0; k < 4 && at.part[k]; ++k) {
+      for (int64_t r = 0; r < samples; ++r) shift[k] += at.get(x + r * a.N / samples * a.C, k);
+      shift[k] = shift[k] * set1<V>(T(1 / double(samples)));
+    }
     at.sums(a.N, first, second, [&](int64_t r, int k, V* s, V* t) {
-      const V d = at.get(x + r * a.C, k) - at.get(x, k);  // the first row is the shift
+      const V d = at.get(x + r * a.C, k) - shift[k];
       *s = d;
       *t = d * d;
     });
     const double n = double(a.N);
     for (int64_t i = 0; i < m; ++i) {
       const double d = first[i] / n, variance = second[i] / n - d * d;
-      keep_moments<T>(a, c + i, {double(x[c + i]) + d, variance < 0 ? 0 : variance});
+      const double mean = double(shift[i / at.L][i % at.L]) + d;
+      keep_moments<T>(a, c + i, {mean, variance < 0 ? 0 : variance});
     }
   }
   for (int k = 0; k < 4 && at.part[k]; ++k) {

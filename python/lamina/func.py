@@ -109,7 +109,10 @@ def grad(func, argnums=0, has_aux=False):
     return derived
 
 
-def _of_argument(transform, func, argnums):
+def _of_argument(transform, func, argnums, has_aux=False):
+    if has_aux:
+        return _with_aux(transform, func, argnums)
+
     @functools.wraps(func)
     def derived(*args):
         if isinstance(argnums, int):
@@ -133,12 +136,34 @@ def _of_argument(transform, func, argnums):
     return derived
 
 
-def jacrev(func, argnums=0):
-    """A function that returns the Jacobian of `func`: `autograd.functional.jacobian`."""
-    return _of_argument(_functional.jacobian, func, argnums)
+def _with_aux(transform, func, argnums):
+    """As `_of_argument`, of a function that returns (value, more): (derivative, more)."""
+
+    def derived(*args):
+        held = []
+
+        def value(*xs):
+            result, more = func(*xs)
+            held[:] = [tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, more)]
+            return result
+
+        return _of_argument(transform, value, argnums)(*args), held[0]
+
+    return functools.wraps(func)(derived)
 
 
-jacfwd = jacrev
+def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None):
+    """A function that returns the Jacobian of `func`: `autograd.functional.jacobian`.
+
+    With has_aux func returns (value, more), and the result is (Jacobian, more). chunk_size: rows
+    at a time in PyTorch; they are made one by one here.
+    """
+    return _of_argument(_functional.jacobian, func, argnums, has_aux)
+
+
+def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
+    """The same as `jacrev`."""
+    return jacrev(func, argnums, has_aux=has_aux)
 
 
 def hessian(func, argnums=0):
@@ -146,23 +171,35 @@ def hessian(func, argnums=0):
     return _of_argument(_functional.hessian, func, argnums)
 
 
-def vjp(func, *primals):
-    """(func(*primals), product): product(v) gives v^T J for each argument."""
+def vjp(func, *primals, has_aux=False):
+    """(func(*primals), product): product(v) gives v^T J for each argument. With has_aux func
+    returns (value, more), and the result is (value, product, more)."""
     with enable_grad():
         points = tuple(x.detach().requires_grad_() for x in primals)
         outputs = func(*points)
+    outputs, more = outputs if has_aux else (outputs, None)
 
     def product(*vectors):
         flat, _ = tree_flatten(outputs)
         given, _ = tree_flatten(vectors)
         return tuple(_grad(flat, points, given, retain_graph=True, materialize_grads=True))
 
-    return tree_map(lambda x: x.detach(), outputs), product
+    value = tree_map(lambda x: x.detach(), outputs)
+    return (value, product, more) if has_aux else (value, product)
 
 
-def jvp(func, primals, tangents):
-    """(func(*primals), J v): `autograd.functional.jvp`."""
-    return _functional.jvp(func, tuple(primals), tuple(tangents))
+def jvp(func, primals, tangents, *, strict=False, has_aux=False):
+    """(func(*primals), J v): `autograd.functional.jvp`. With has_aux func returns (value, more),
+    and the result is (value, J v, more)."""
+    held = []
+
+    def value(*xs):
+        result, more = func(*xs) if has_aux else (func(*xs), None)
+        held[:] = [more]
+        return result
+
+    found = _functional.jvp(value, tuple(primals), tuple(tangents), strict=strict)
+    return (*found, held[0]) if has_aux else found
 
 
 def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):

@@ -234,12 +234,12 @@ def randn_like(input: Tensor, *, generator=None, dtype=None, device=None, requir
                  requires_grad=requires_grad, **kw)  # fmt: skip
 
 
-def randint_like(input: Tensor, low, high=None, *, generator=None, dtype=None, device=None,
+def randint_like(input: Tensor, low=None, high=None, *, generator=None, dtype=None, device=None,
                  requires_grad=False, **kw):  # fmt: skip
     """`randint` with the shape and dtype of `input`: ``randint_like(x, high)`` or
     ``randint_like(x, low, high)``."""
-    if high is None:
-        low, high = 0, low
+    if high is None or low is None:
+        low, high = 0, low if high is None else high
     return randint(low, high, input.shape, generator=generator, dtype=dtype or input.dtype,
                    device=device, requires_grad=requires_grad, **kw)  # fmt: skip
 

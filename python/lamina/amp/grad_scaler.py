@@ -103,13 +103,25 @@ class GradScaler:
         """What the scale is multiplied by after `growth_interval` good steps."""
         return self._growth_factor
 
+    def set_growth_factor(self, new_factor: float) -> None:
+        """Changes what `get_growth_factor` gives."""
+        self._growth_factor = new_factor
+
     def get_backoff_factor(self) -> float:
         """What the scale is multiplied by after a step with infinite or NaN gradients."""
         return self._backoff_factor
 
+    def set_backoff_factor(self, new_factor: float) -> None:
+        """Changes what `get_backoff_factor` gives."""
+        self._backoff_factor = new_factor
+
     def get_growth_interval(self) -> int:
         """How many good steps in a row let the scale grow."""
         return self._growth_interval
+
+    def set_growth_interval(self, new_interval: int) -> None:
+        """Changes what `get_growth_interval` gives."""
+        self._growth_interval = new_interval
 
     def is_enabled(self) -> bool:
         """Whether this scaler does anything."""

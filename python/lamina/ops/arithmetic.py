@@ -221,26 +221,26 @@ def _window(length, periodic, terms, dtype, requires_grad) -> Tensor:
     return y.to(dtype).requires_grad_(requires_grad)
 
 
-def hann_window(window_length, periodic=True, *, dtype=None, layout=None, device=None,
-                requires_grad=False) -> Tensor:  # fmt: skip
+def hann_window(window_length, periodic=True, *, dtype=None, layout=None,
+                device=None, requires_grad=False, pin_memory=False) -> Tensor:  # fmt: skip
     """(1 - cos(2 pi i / n)) / 2, n = window_length, or one less without `periodic`."""
     return _window(window_length, periodic, (0.5, 0.5), dtype, requires_grad)
 
 
 def hamming_window(window_length, periodic=True, alpha=0.54, beta=0.46, *, dtype=None, layout=None,
-                   device=None, requires_grad=False) -> Tensor:  # fmt: skip
+                   device=None, requires_grad=False, pin_memory=False) -> Tensor:  # fmt: skip
     """alpha - beta cos(2 pi i / n)."""
     return _window(window_length, periodic, (alpha, beta), dtype, requires_grad)
 
 
-def blackman_window(window_length, periodic=True, *, dtype=None, layout=None, device=None,
-                    requires_grad=False) -> Tensor:  # fmt: skip
+def blackman_window(window_length, periodic=True, *, dtype=None, layout=None,
+                    device=None, requires_grad=False, pin_memory=False) -> Tensor:  # fmt: skip
     """0.42 - 0.5 cos(2 pi i / n) + 0.08 cos(4 pi i / n)."""
     return _window(window_length, periodic, (0.42, 0.5, 0.08), dtype, requires_grad)
 
 
-def bartlett_window(window_length, periodic=True, *, dtype=None, layout=None, device=None,
-                    requires_grad=False) -> Tensor:  # fmt: skip
+def bartlett_window(window_length, periodic=True, *, dtype=None, layout=None,
+                    device=None, requires_grad=False, pin_memory=False) -> Tensor:  # fmt: skip
     """1 - |2 i / n - 1|: a triangle."""
     n = window_length if periodic else window_length - 1
     i = arange(window_length, dtype=_core.float64)
@@ -248,8 +248,8 @@ def bartlett_window(window_length, periodic=True, *, dtype=None, layout=None, de
     return y.to(dtype or _core.default_dtype()).requires_grad_(requires_grad)
 
 
-def kaiser_window(window_length, periodic=True, beta=12.0, *, dtype=None, layout=None, device=None,
-                  requires_grad=False) -> Tensor:  # fmt: skip
+def kaiser_window(window_length, periodic=True, beta=12.0, *, dtype=None, layout=None,
+                  device=None, requires_grad=False, pin_memory=False) -> Tensor:  # fmt: skip
     """I0(beta sqrt(1 - (2 i / n - 1)^2)) / I0(beta), I0 the modified Bessel function (Kaiser and
     Schafer, 1980)."""
     import numpy as np
@@ -373,11 +373,12 @@ def fill_diagonal_(self: Tensor, fill_value, wrap=False) -> Tensor:
 
 
 @method
-def sum_to_size(self: Tensor, *size) -> Tensor:
+def sum_to_size(self: Tensor, *sizes, size=None) -> Tensor:
     """Summed over the dimensions that `size` lacks or has as 1: the transpose of `expand`.
 
     Raises RuntimeError for a size that does not expand to the shape.
     """
+    size = sizes if size is None else (size,)
     size = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
     lead = self.dim() - len(size)
     ones = [d + lead for d, n in enumerate(size) if n == 1 and self.shape[d + lead] != 1]

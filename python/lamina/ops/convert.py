@@ -133,7 +133,7 @@ def cuda(self: Tensor, device=None, non_blocking=False) -> Tensor:
 
 
 @method
-def pin_memory(self: Tensor) -> Tensor:
+def pin_memory(self: Tensor, device=None) -> Tensor:
     """The tensor itself: page-locked memory only helps copies to a GPU."""
     return self
 

@@ -22,7 +22,15 @@ def _shape(sizes) -> tuple:
     return sizes
 
 
-def _finish(t: Tensor, requires_grad: bool) -> Tensor:
+def _finish(t: Tensor, requires_grad: bool, name="", named=None) -> Tensor:
+    """t, or `out` of the further arguments `named` of the function `name` with t's values."""
+    if named:
+        out = named.pop("out", None)
+        unknown = named.keys() - {"layout", "pin_memory", "memory_format", "size", "device"}
+        if unknown:
+            raise TypeError(f"{name}: got an unexpected keyword argument {min(unknown)!r}")
+        if out is not None:
+            t = _core.copy_(out if out.shape == t.shape else out.resize_(t.shape), t)
     if requires_grad:
         t.requires_grad = True
     return t
@@ -82,28 +90,30 @@ def from_numpy(ndarray) -> Tensor:
     return _core.from_buffer(ndarray)
 
 
-def empty(*size, dtype=None, device=None, requires_grad=False, **_) -> Tensor:
+def empty(*size, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """A tensor of the given shape whose values are whatever was in memory."""
     _check_device(device)
     return _finish(
-        _core.empty(_shape(_.get("size", size) or size), dtype or _core.default_dtype()),
-        requires_grad,
-    )
+        _core.empty(_shape(named.get("size", size) or size), dtype or _core.default_dtype()),
+        requires_grad, "empty", named,
+    )  # fmt: skip
 
 
-def zeros(*size, dtype=None, device=None, requires_grad=False, out=None, **_) -> Tensor:
+def zeros(*size, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """A tensor of the given shape filled with 0."""
-    return full(_shape(_.get("size", size) or size), 0, dtype=dtype or _core.default_dtype(),
-                device=device, requires_grad=requires_grad)  # fmt: skip
+    shape = _shape(named.get("size", size) or size)
+    t = full(shape, 0, dtype=dtype or _core.default_dtype(), device=device)
+    return _finish(t, requires_grad, "zeros", named)
 
 
-def ones(*size, dtype=None, device=None, requires_grad=False, out=None, **_) -> Tensor:
+def ones(*size, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """A tensor of the given shape filled with 1."""
-    return full(_shape(_.get("size", size) or size), 1, dtype=dtype or _core.default_dtype(),
-                device=device, requires_grad=requires_grad)  # fmt: skip
+    shape = _shape(named.get("size", size) or size)
+    t = full(shape, 1, dtype=dtype or _core.default_dtype(), device=device)
+    return _finish(t, requires_grad, "ones", named)
 
 
-def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, **_) -> Tensor:
+def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """A tensor of shape `size` filled with `fill_value`, whose type gives the dtype when None."""
     _check_device(device)
     if isinstance(fill_value, Tensor):
@@ -114,37 +124,44 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, **_)
             else _core.int64 if isinstance(fill_value, int)
             else _core.default_dtype()
         )  # fmt: skip
-    return _finish(_core.full(size, fill_value, dtype), requires_grad)
+    return _finish(_core.full(size, fill_value, dtype), requires_grad, "full", named)
 
 
-def empty_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, **_) -> Tensor:
+def empty_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """Uninitialised, with the shape and dtype of `input`."""
-    return _finish(_core.empty(input.shape, dtype or input.dtype), requires_grad)
+    return _finish(
+        _core.empty(input.shape, dtype or input.dtype), requires_grad, "empty_like", named
+    )
 
 
-def zeros_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, **_) -> Tensor:
+def zeros_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """Zeros with the shape and dtype of `input`."""
-    return _finish(_core.full(input.shape, 0, dtype or input.dtype), requires_grad)
+    return _finish(
+        _core.full(input.shape, 0, dtype or input.dtype), requires_grad, "zeros_like", named
+    )
 
 
-def ones_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, **_) -> Tensor:
+def ones_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """Ones with the shape and dtype of `input`."""
-    return _finish(_core.full(input.shape, 1, dtype or input.dtype), requires_grad)
+    return _finish(
+        _core.full(input.shape, 1, dtype or input.dtype), requires_grad, "ones_like", named
+    )
 
 
-def full_like(input: Tensor, fill_value, *, dtype=None, device=None, requires_grad=False, **_):
+def full_like(input: Tensor, fill_value, *, dtype=None, device=None, requires_grad=False, **named):
     """`fill_value` everywhere, with the shape and dtype of `input`."""
-    return full(input.shape, fill_value, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return full(input.shape, fill_value, dtype=dtype or input.dtype, requires_grad=requires_grad,
+                **named)  # fmt: skip
 
 
-def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """Uninitialised, with the given strides (in elements)."""
     span = 1 + sum((n - 1) * s for n, s in zip(size, stride)) if all(size) else 0
     memory = _core.empty((span,), dtype or _core.default_dtype())
-    return _finish(_core.as_strided(memory, size, stride, 0), requires_grad)
+    return _finish(_core.as_strided(memory, size, stride, 0), requires_grad, "empty_strided", named)
 
 
-def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=False, **_):
+def arange(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=False, **named):
     """``start, start + step, ...`` below `end`: ceil((end - start) / step) values.
 
     int64 when all three are ints, else the default dtype. ValueError for a step of 0 or one in the
@@ -156,7 +173,7 @@ def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=Fa
     if dtype is None:
         whole = all(isinstance(x, int) for x in (start, end, step))
         dtype = _core.int64 if whole else _core.default_dtype()
-    return _finish(_core.arange(start, end, step, dtype), requires_grad)
+    return _finish(_core.arange(start, end, step, dtype), requires_grad, "arange", named)
 
 
 def range(start, end, step=1, *, dtype=None, **kwargs) -> Tensor:
@@ -164,31 +181,36 @@ def range(start, end, step=1, *, dtype=None, **kwargs) -> Tensor:
     return arange(start, end + step, step, dtype=dtype or _core.default_dtype(), **kwargs)
 
 
-def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, **_) -> Tensor:
+def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """`steps` evenly spaced values from `start` to `end`, both included."""
     _check_device(device)
-    return _finish(_core.linspace(start, end, steps, dtype or _core.default_dtype()), requires_grad)
+    return _finish(
+        _core.linspace(start, end, steps, dtype or _core.default_dtype()),
+        requires_grad,
+        "linspace",
+        named,
+    )
 
 
-def logspace(start, end, steps, base=10.0, *, dtype=None, requires_grad=False, **_) -> Tensor:
+def logspace(start, end, steps, base=10.0, *, dtype=None, requires_grad=False, **named) -> Tensor:
     """``base ** linspace(start, end, steps)``."""
     exponents = _core.linspace(start, end, steps, _core.float64)
     values = _core.pow(base, exponents)
-    return _finish(values.to(dtype or _core.default_dtype()), requires_grad)
+    return _finish(values.to(dtype or _core.default_dtype()), requires_grad, "logspace", named)
 
 
-def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, **_) -> Tensor:
+def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """The n x m matrix with ones on its diagonal (m = n by default)."""
     m = n if m is None else m
     t = zeros(n, m, dtype=dtype, device=device)
     if n and m:
         _core.fill_(_core.diagonal(t, 0, 0, 1), 1)
-    return _finish(t, requires_grad)
+    return _finish(t, requires_grad, "eye", named)
 
 
-def scalar_tensor(s, *, dtype=None, **_) -> Tensor:
+def scalar_tensor(s, *, dtype=None, **named) -> Tensor:
     """A 0-dim tensor holding the number `s`, of the default dtype."""
-    return full((), s, dtype=dtype or _core.default_dtype())
+    return full((), s, dtype=dtype or _core.default_dtype(), **named)
 
 
 def is_tensor(obj) -> bool:

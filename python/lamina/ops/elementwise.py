@@ -22,6 +22,10 @@ def _public(function):
     return function
 
 
+def _out(result: Tensor, out) -> Tensor:
+    return result if out is None else _core.copy_(out, result)
+
+
 def _in_place(name: str, doc: str) -> None:
     """x.name_(...): the same function written into x."""
     call = getattr(_core, name + "_")
@@ -117,9 +121,9 @@ for _name, _doc in {
 
 @_public
 @method
-def sgn(input: Tensor) -> Tensor:
+def sgn(input: Tensor, *, out=None) -> Tensor:
     """-1, 0 or 1 (the same as `sign` for real tensors)."""
-    return _core.sign(input)
+    return _core.sign(input) if out is None else _core.sign_out(out, input)
 
 
 @_public
@@ -128,11 +132,14 @@ def round(input: Tensor, *, decimals=0, out=None) -> Tensor:
     """Nearest integer, halves to even; with `decimals`, nearest multiple of 10^-decimals."""
     if decimals:
         scale = 10.0**decimals
-        return _core.round(input * scale) / scale
+        return _out(_core.round(input * scale) / scale, out)
     return _core.round(input) if out is None else _core.round_out(out, input)
 
 
-_in_place("round", "nearest integer, halves to even.")
+@method
+def round_(self: Tensor, *, decimals=0) -> Tensor:
+    """In place: `round`."""
+    return round(self, decimals=decimals, out=self)
 
 
 def _binary(name: str, doc: str, *, core: str | None = None, aliases: tuple = ()) -> None:
@@ -331,16 +338,16 @@ def clamp_(self: Tensor, min=None, max=None) -> Tensor:
 
 @_public
 @method
-def clamp_min(input: Tensor, min) -> Tensor:
+def clamp_min(input: Tensor, min, *, out=None) -> Tensor:
     """max(x, min)."""
-    return clamp(input, min=min)
+    return clamp(input, min=min, out=out)
 
 
 @_public
 @method
-def clamp_max(input: Tensor, max) -> Tensor:
+def clamp_max(input: Tensor, max, *, out=None) -> Tensor:
     """min(x, max)."""
-    return clamp(input, max=max)
+    return clamp(input, max=max, out=out)
 
 
 @method
@@ -362,16 +369,16 @@ Tensor.clip, Tensor.clip_ = clamp, clamp_
 
 @_public
 @method
-def nan_to_num(input: Tensor, nan=0.0, posinf=None, neginf=None) -> Tensor:
+def nan_to_num(input: Tensor, nan=None, posinf=None, neginf=None, *, out=None) -> Tensor:
     """NaN, +infinity and -infinity replaced by finite numbers (0 and the dtype's extremes)."""
     if not input.dtype.is_floating_point:
-        return input.clone()
+        return _out(input.clone(), out)
     top = {2: 65504.0, 4: 3.4028234663852886e38, 8: 1.7976931348623157e308}[input.dtype.itemsize]
     if input.dtype is _core.bfloat16:
         top = 3.3895313892515355e38
-    return _core.nan_to_num(
-        input, nan, top if posinf is None else posinf, -top if neginf is None else neginf
-    )
+    nan = 0.0 if nan is None else nan
+    high, low = top if posinf is None else posinf, -top if neginf is None else neginf
+    return _out(_core.nan_to_num(input, nan, high, low), out)
 
 
 @_public
@@ -434,24 +441,24 @@ def addcdiv_(self: Tensor, tensor1, tensor2, *, value=1) -> Tensor:
 
 @_public
 @method
-def logit(input: Tensor, eps=None) -> Tensor:
+def logit(input: Tensor, eps=None, *, out=None) -> Tensor:
     """log(x / (1 - x)), x clamped to [eps, 1 - eps] first when eps is given."""
     x = input if eps is None else clamp(input, eps, 1 - eps)
-    return _core.log(x / (1 - x))
+    return _out(_core.log(x / (1 - x)), out)
 
 
 @_public
 @method
-def deg2rad(input: Tensor) -> Tensor:
+def deg2rad(input: Tensor, *, out=None) -> Tensor:
     """Degrees to radians."""
-    return input * (math.pi / 180)
+    return _out(input * (math.pi / 180), out)
 
 
 @_public
 @method
-def rad2deg(input: Tensor) -> Tensor:
+def rad2deg(input: Tensor, *, out=None) -> Tensor:
     """Radians to degrees."""
-    return input * (180 / math.pi)
+    return _out(input * (180 / math.pi), out)
 
 
 @_public

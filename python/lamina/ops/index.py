@@ -79,10 +79,10 @@ def take(input: Tensor, index: Tensor) -> Tensor:
 
 
 @method
-def take_along_dim(input: Tensor, indices: Tensor, dim=None) -> Tensor:
+def take_along_dim(input: Tensor, indices: Tensor, dim=None, *, out=None) -> Tensor:
     """`gather` with the other dimensions broadcast; without `dim`, `take`."""
     if dim is None:
-        return _core.take(input, indices)
+        return _out(_core.take(input, indices), out)
     from .view import broadcast_shapes
 
     d = dim % input.dim()
@@ -94,14 +94,16 @@ def take_along_dim(input: Tensor, indices: Tensor, dim=None) -> Tensor:
     wide = [
         _core.expand(t, (*both[:d], n, *both[d + 1 :])) for t, n in zip((input, indices), sizes)
     ]
-    return _core.gather(wide[0], d, wide[1])
+    return _out(_core.gather(wide[0], d, wide[1]), out)
 
 
 @method
-def nonzero(input: Tensor, *, as_tuple=False):
+def nonzero(input: Tensor, *, as_tuple=False, out=None):
     """The indices of elements that are not 0: (count, dims) int64, or with `as_tuple` one 1-D
     tensor per dimension."""
     places = _core.nonzero(input)
+    if out is not None:
+        return _core.copy_(out.resize_(places.shape), places)
     return tuple(_core.unbind(places, 1)) if as_tuple else places
 
 

@@ -68,9 +68,9 @@ def column_stack(tensors, *, out=None) -> Tensor:
     return cat([t.reshape(-1, 1) if t.dim() < 2 else t for t in tensors], 1, out=out)
 
 
-def flip(input: Tensor, *dims) -> Tensor:
+def flip(input: Tensor, *axes, dims=None) -> Tensor:
     """The order of elements reversed along each of `dims`."""
-    return _core.flip(input, _dims(dims))
+    return _core.flip(input, _dims(axes if dims is None else (dims,)))
 
 
 method(flip)
@@ -110,9 +110,9 @@ def rot90(input: Tensor, k=1, dims=(0, 1)) -> Tensor:
 
 
 @method
-def repeat(self: Tensor, *repeats) -> Tensor:
+def repeat(self: Tensor, *sizes, repeats=None) -> Tensor:
     """The tensor repeated so many times along each dimension; extra repeats add leading ones."""
-    return _core.repeat(self, _dims(repeats))
+    return _core.repeat(self, _dims(sizes if repeats is None else (repeats,)))
 
 
 def tile(input: Tensor, dims) -> Tensor:
@@ -122,15 +122,17 @@ def tile(input: Tensor, dims) -> Tensor:
 
 
 @method("tile")
-def _tile(self: Tensor, *dims) -> Tensor:
+def _tile(self: Tensor, *sizes, dims=None) -> Tensor:
     """See `lamina.tile`."""
-    return tile(self, _dims(dims))
+    return tile(self, _dims(sizes if dims is None else (dims,)))
 
 
 @method
-def repeat_interleave(input: Tensor, repeats, dim=None, *, output_size=None) -> Tensor:
+def repeat_interleave(input: Tensor, repeats=None, dim=None, *, output_size=None) -> Tensor:
     """Each element along `dim` repeated `repeats` times (a number, or one per element) in place.
-    Without `dim`: of the tensor taken as flat."""
+    Without `dim`: of the tensor taken as flat. ``repeat_interleave(repeats)``: of 0, 1, 2, ..."""
+    if repeats is None:
+        input, repeats = _core.arange(0, len(input), 1, _core.int64), input
     if dim is None:
         input, dim = input.reshape(-1), 0
     n = input.shape[dim]
@@ -176,12 +178,14 @@ def _triangle(row, col, dtype, keep) -> Tensor:
     return _core.tensor([[i for i, _ in places], [j for _, j in places]], dtype or _core.int64)
 
 
-def tril_indices(row, col, offset=0, *, dtype=None, device=None) -> Tensor:
+def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None,
+                 pin_memory=False) -> Tensor:  # fmt: skip
     """(2, count) indices of the elements of a row x col matrix on or below a diagonal."""
     return _triangle(row, col, dtype, lambda i, j: j <= i + offset)
 
 
-def triu_indices(row, col, offset=0, *, dtype=None, device=None) -> Tensor:
+def triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None,
+                 pin_memory=False) -> Tensor:  # fmt: skip
     """(2, count) indices of the elements of a row x col matrix on or above a diagonal."""
     return _triangle(row, col, dtype, lambda i, j: j >= i + offset)
 
@@ -193,12 +197,12 @@ def diag_embed(input: Tensor, offset=0, dim1=-2, dim2=-1) -> Tensor:
 
 
 @method
-def diag(input: Tensor, diagonal=0) -> Tensor:
+def diag(input: Tensor, diagonal=0, *, out=None) -> Tensor:
     """A vector as the diagonal of a square matrix, or the diagonal of a matrix as a vector."""
     if input.dim() == 1:
-        return _core.diag_embed(input, diagonal, 0, 1)
+        return _out(_core.diag_embed(input, diagonal, 0, 1), out)
     if input.dim() == 2:
-        return _core.diagonal(input, diagonal, 0, 1).clone()
+        return _out(_core.diagonal(input, diagonal, 0, 1).clone(), out)
     raise _core.ShapeError(f"diag: expected 1 or 2 dimensions, got shape {tuple(input.shape)}")
 
 

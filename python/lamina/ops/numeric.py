@@ -85,7 +85,7 @@ def trace(input: Tensor) -> Tensor:
 
 
 @method
-def histogram(input: Tensor, bins, *, range=None, weight=None, density=False, out=None):
+def histogram(input: Tensor, bins=100, *, range=None, weight=None, density=False, out=None):
     """(hist, bin_edges): how many elements (or how much `weight`) lie in each bin.
 
     bins: how many equal ones over `range` (default: least to largest), or rising edges. The last

@@ -67,7 +67,7 @@ def logcumsumexp(input: Tensor, dim, *, out=None) -> Tensor:
 
 
 @method
-def diff(input: Tensor, n=1, dim=-1, prepend=None, append=None) -> Tensor:
+def diff(input: Tensor, n=1, dim=-1, prepend=None, append=None, *, out=None) -> Tensor:
     """x_i+1 - x_i along `dim`, `n` times, after `prepend` and `append` were joined to its ends.
 
     For bool: whether neighbours differ.
@@ -78,4 +78,4 @@ def diff(input: Tensor, n=1, dim=-1, prepend=None, append=None) -> Tensor:
         size = x.shape[dim]
         a, b = x.narrow(dim, 1, size - 1), x.narrow(dim, 0, size - 1)
         x = a.logical_xor(b) if x.dtype is _core.bool else a - b
-    return x
+    return x if out is None else _core.copy_(out, x)

@@ -92,6 +92,15 @@ def _shared(x, value):
     return x[(there == here) | (there.isnan() & here.isnan())].amax()
 
 
+def _put(result, out):
+    """The result, or out (a tensor, or one for each of the result's) with its values."""
+    if out is None:
+        return result
+    if isinstance(result, Tensor):
+        return _write(out, result)
+    return type(result)(*(_write(o, r) for o, r in zip(out, result)))
+
+
 def _median(name, input, dim, keepdim, skip_nan):
     flat = dim is None
     x = input.reshape(-1) if flat else input
@@ -121,24 +130,24 @@ def _median(name, input, dim, keepdim, skip_nan):
 
 
 @method
-def median(input: Tensor, dim=None, keepdim=False):
+def median(input: Tensor, dim=None, keepdim=False, *, out=None):
     """The middle element, of an even number the lower of the two; NaN when there is one. With `dim`
     the named tuple (values, indices)."""
-    return _median("median", input, dim, keepdim, False)
+    return _put(_median("median", input, dim, keepdim, False), out)
 
 
 @method
-def nanmedian(input: Tensor, dim=None, keepdim=False):
+def nanmedian(input: Tensor, dim=None, keepdim=False, *, out=None):
     """`median` of what is not NaN."""
-    return _median("nanmedian", input, dim, keepdim, True)
+    return _put(_median("nanmedian", input, dim, keepdim, True), out)
 
 
 @method
-def mode(input: Tensor, dim=-1, keepdim=False):
+def mode(input: Tensor, dim=-1, keepdim=False, *, out=None):
     """The named tuple (values, indices) of the most frequent element along `dim`, of several the
     smallest; indices: one of its places."""
     if input.dim() == 0:
-        return _Mode(input.clone(), _core.full((), 0, _core.int64))
+        return _put(_Mode(input.clone(), _core.full((), 0, _core.int64)), out)
     if input.shape[dim] == 0:
         raise IndexError(f"mode: dimension {dim} of shape {tuple(input.shape)} is empty")
     x = input.movedim(dim, -1)
@@ -151,8 +160,8 @@ def mode(input: Tensor, dim=-1, keepdim=False):
     place = (at - starts).argmax(-1, keepdim=True)
     values, indices = _core.gather(values, -1, place), _core.gather(indices, -1, place)
     if keepdim:
-        return _Mode(values.movedim(-1, dim), indices.movedim(-1, dim))
-    return _Mode(values.squeeze(-1), indices.squeeze(-1))
+        return _put(_Mode(values.movedim(-1, dim), indices.movedim(-1, dim)), out)
+    return _put(_Mode(values.squeeze(-1), indices.squeeze(-1)), out)
 
 
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")

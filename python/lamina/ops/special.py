@@ -29,7 +29,7 @@ def _polygamma(self: Tensor, n) -> Tensor:
 
 
 @method
-def mvlgamma(input: Tensor, p) -> Tensor:
+def mvlgamma(input: Tensor, p, *, out=None) -> Tensor:
     """log of the multivariate gamma function of dimension p:
     p (p - 1) / 4 log pi + sum_{i<p} log Gamma(x - i / 2), for x > (p - 1) / 2.
 
@@ -39,4 +39,5 @@ def mvlgamma(input: Tensor, p) -> Tensor:
         raise ValueError(f"mvlgamma: p must be at least 1, got {p}")
     shifts = _core.tensor([-i / 2 for i in range(p)], input.dtype)
     total = (input.unsqueeze(-1) + shifts).lgamma().sum(-1)
-    return total + p * (p - 1) / 4 * math.log(math.pi)
+    total = total + p * (p - 1) / 4 * math.log(math.pi)
+    return total if out is None else _core.copy_(out, total)

@@ -37,20 +37,25 @@ def reshape(input: Tensor, shape) -> Tensor:
 
 
 @method("reshape")
-def _reshape(self: Tensor, *shape) -> Tensor:
+def _reshape(self: Tensor, *sizes, shape=None) -> Tensor:
     """``reshape(*sizes)``: see `lamina.reshape`."""
-    return _core.reshape(self, shape if shape and type(shape[0]) is int else _sizes(shape))
+    sizes = sizes if shape is None else shape
+    return _core.reshape(self, sizes if sizes and type(sizes[0]) is int else _sizes(sizes))
 
 
 @method
-def view(self: Tensor, *shape) -> Tensor:
+def view(self: Tensor, *shape, size=None, dtype=None) -> Tensor:
     """The same memory as another shape (one size may be -1), or as another dtype of the same size.
+
+    ``view(*sizes)``, ``view(sizes)`` or ``view(dtype)``, also by the keywords size and dtype.
 
     Raises ShapeError when that needs a copy (use `reshape`), DTypeError when the sizes of the
     dtypes differ.
     """
-    if shape and isinstance(shape[0], _core.dtype):
-        return _core.view_dtype(self, shape[0])
+    if dtype is not None or (shape and isinstance(shape[0], _core.dtype)):
+        return _core.view_dtype(self, shape[0] if dtype is None else dtype)
+    if size is not None:
+        shape = size
     return _core.view(self, shape if shape and type(shape[0]) is int else _sizes(shape))
 
 
@@ -157,9 +162,9 @@ def permute(input: Tensor, dims) -> Tensor:
 
 
 @method("permute")
-def _permute(self: Tensor, *dims) -> Tensor:
+def _permute(self: Tensor, *order, dims=None) -> Tensor:
     """``permute(*dims)``: see `lamina.permute`."""
-    return _core.permute(self, _sizes(dims))
+    return _core.permute(self, _sizes(order if dims is None else (dims,)))
 
 
 @method
@@ -243,10 +248,10 @@ Tensor.H = property(_matrix_transposed)
 
 # ---- broadcasting -------------------------------------------------------------------------------
 @method
-def expand(self: Tensor, *sizes, implicit=False) -> Tensor:
-    """Dimensions of size 1 repeated to `sizes` without copying; -1 keeps a size, new dimensions
-    come first."""
-    return _core.expand(self, _sizes(sizes))
+def expand(self: Tensor, *sizes, size=None, implicit=False) -> Tensor:
+    """Dimensions of size 1 repeated to `sizes` (or `size`) without copying; -1 keeps a size, new
+    dimensions come first."""
+    return _core.expand(self, _sizes(sizes if size is None else (size,)))
 
 
 @method

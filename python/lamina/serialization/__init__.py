@@ -10,7 +10,7 @@ A file is (github.com/huggingface/safetensors, "Format")
 `load` handle any nesting of dicts, lists and tuples: its tensors go into the file under the path
 of their keys, and what is around them as JSON under ``"lamina.tree"`` in the header's
 ``__metadata__``, so that every reader of safetensors can open the file. Nothing in a file is ever
-executed.
+executed. `load` also reads files of PyTorch and NumPy, see torch_files.py.
 
 A file is written beside its name, flushed to the disk and renamed: a program killed at any moment
 leaves the old file or the new one, never half of one.
@@ -21,8 +21,8 @@ from __future__ import annotations
 import lamina
 
 from .._types import device as _device
-from .files import replacing
-from .format import read, read_metadata, write
+from .files import open_to_read, replacing
+from .format import is_foreign, read, read_metadata, read_open, write
 from .objects import add_safe_globals, clear_safe_globals, get_safe_globals, safe_globals
 from .tree import pack, unpack
 
@@ -92,21 +92,30 @@ def _check_place(map_location) -> None:
 def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=None, **_):
     """What `save` wrote to `f`, a path or a seekable file open for reading in binary mode.
 
-    A safetensors file from elsewhere comes back as a dict of tensors by name. Nothing in a file is
-    executed; but classes of saved modules that are not lamina's own are made only when
-    `safe_globals` allows them, or with weights_only=False (which imports their modules).
+    A safetensors file from elsewhere comes back as a dict of tensors by name, and so does a .npz
+    file; a .npy file as a tensor. A file of PyTorch's (.pt, of any version since 0.4) gives what
+    was saved, if that is tensors, parameters, numbers, strings and containers of them, such as
+    state_dicts; tensors that shared memory share it again. Nothing in a file is executed; but
+    classes of saved modules that are not lamina's own are made only when `safe_globals` allows
+    them, or with weights_only=False (which imports their modules; it does nothing for a .pt file).
     `map_location`: where the tensors go, None or "cpu". From a file object exactly one saved object
     is read, from where the file stands.
 
-    Raises FileNotFoundError; ValueError with the file's name when it is damaged, cut off, or of
-    another format (as PyTorch's .pt files, which are pickles in a zip archive).
+    Raises FileNotFoundError; ValueError with the file's name when it is damaged, cut off, of
+    another format, or holds what is none of the above (as a whole module of PyTorch's).
     """
     _check_place(map_location)
-    tensors, metadata, where = read(f)
-    try:
-        return unpack(tensors, metadata, not weights_only)
-    except ValueError as error:
-        raise ValueError(f"load: {where}: {error}") from None
+    with open_to_read(f) as (file, where, left, must_end):
+        try:
+            head = file.read(4)
+            file.seek(-len(head), 1)
+            if is_foreign(head):
+                from .foreign import read_foreign  # slow to import
+
+                return read_foreign(head, file, left)
+            return unpack(*read_open(file, left, must_end), not weights_only)
+        except ValueError as error:
+            raise ValueError(f"load: {where}: {error}") from None
 
 
 def load_file(path) -> dict:

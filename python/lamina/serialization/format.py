@@ -81,15 +81,17 @@ def parse(text: str | bytes, what: str) -> dict:
     return value
 
 
+def is_foreign(head: bytes) -> bool:
+    """Whether a file that begins with these 4 bytes is another format that `load` reads: a zip
+    archive (.pt, .npz), a .npy file, or a pickle (older .pt files)."""
+    pickled = head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
+    return head in (b"PK\x03\x04", b"\x93NUM") or pickled
+
+
 def _another_format(head: bytes) -> str:
     """What the file may be instead, in words."""
-    if head.startswith(b"PK\x03\x04"):
-        return (
-            "it is a zip archive, as .pt and .npz files are; loading those is not supported, "
-            "convert it with the safetensors package first"
-        )
-    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        return "it is a pickle, which lamina never loads; convert it with the safetensors package"
+    if is_foreign(head[:4]):
+        return "it is a zip archive or a pickle, as .pt and .npz files are; lamina.load reads those"
     if head.startswith(b"\x89HDF"):
         return "it is an HDF5 file; convert it with the safetensors package"
     return "it is not a safetensors file, or its beginning is damaged"
@@ -162,23 +164,28 @@ def read_metadata(f) -> dict:
             raise ValueError(f"load: {where}: {error}") from None
 
 
-def read(f) -> tuple[dict, dict, str]:
-    """The tensors by name, in the order of the header; the metadata; the file's name."""
+def read(f) -> tuple[dict, dict]:
+    """The tensors by name, in the order of the header, and the metadata."""
     with open_to_read(f) as (file, where, left, must_end):
         try:
-            layout, metadata = _read_header(file, left, must_end)
-            tensors: dict[str, Any] = dict.fromkeys(layout)
-            for name, (kind, shape, _, _) in sorted(layout.items(), key=lambda item: item[1][2:]):
-                dtype = DTYPES[kind]
-                held = lamina.uint8 if dtype is lamina.bool else dtype
-                t = lamina.empty(shape, dtype=held)
-                data = _core.bytes_of(t)
-                while len(data):
-                    n = file.readinto(data)
-                    if not n:
-                        raise ValueError(f"it is cut off inside the tensor {name!r}")
-                    data = data[n:]
-                tensors[name] = t if held is dtype else t != 0  # any other byte is True too
+            return read_open(file, left, must_end)
         except ValueError as error:
             raise ValueError(f"load: {where}: {error}") from None
-    return tensors, metadata, where
+
+
+def read_open(file, left: int, must_end: bool) -> tuple[dict, dict]:
+    """As `read`, from where a file stands. ValueError, without the file's name."""
+    layout, metadata = _read_header(file, left, must_end)
+    tensors: dict[str, Any] = dict.fromkeys(layout)
+    for name, (kind, shape, _, _) in sorted(layout.items(), key=lambda item: item[1][2:]):
+        dtype = DTYPES[kind]
+        held = lamina.uint8 if dtype is lamina.bool else dtype
+        t = lamina.empty(shape, dtype=held)
+        data = _core.bytes_of(t)
+        while len(data):
+            n = file.readinto(data)
+            if not n:
+                raise ValueError(f"it is cut off inside the tensor {name!r}")
+            data = data[n:]
+        tensors[name] = t if held is dtype else t != 0  # any other byte is True too
+    return tensors, metadata

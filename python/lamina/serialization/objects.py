@@ -39,6 +39,11 @@ def clear_safe_globals() -> None:
     _allowed.clear()
 
 
+def allowed(module: str, name: str) -> Any:
+    """What was given to `add_safe_globals` under that name, or None."""
+    return _allowed.get((module, name))
+
+
 class safe_globals:
     """``with safe_globals([MyModel]): model = lamina.load(path)``."""
 
