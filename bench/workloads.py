@@ -27,11 +27,13 @@ def tokens(n, length, vocabulary=65):
 
 
 def fill(t, *models):
-    """The same weights in every library: those with two dimensions or more scaled by their inputs."""
+    """The same weights in every library: matrices scaled by their inputs, biases zero."""
     rng = np.random.default_rng(1)
     with t.no_grad():
-        for p in (p for m in models for p in m.parameters()):
+        for name, p in (pair for m in models for pair in m.named_parameters()):
             if p.dim() < 2:
+                if "bias" in name:
+                    p.zero_()
                 continue
             scale = np.sqrt(1.0 / np.prod(p.shape[1:]))
             value = rng.standard_normal(tuple(p.shape)).astype(np.float32) * np.float32(scale)

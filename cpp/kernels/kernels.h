@@ -51,6 +51,7 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 #include "kernels/args_conv.h"
 #include "kernels/args_pool.h"
 #include "kernels/args_depthwise.h"
+#include "kernels/args_peak.h"
 #include "kernels/args_winograd.h"
 // ---- recurrent networks ------------------------------------------------------------------------
 #include "kernels/args_recurrent.h"
@@ -78,6 +79,7 @@ struct Kernels {
   GammaKernels gamma;
   ConvKernels conv;
   DepthwiseKernels depthwise;
+  PeakKernels peak;
   WinogradKernels winograd;
   PoolKernels pool;
   RecurrentKernels recurrent;

@@ -120,6 +120,20 @@ void add_machine(py::module_& m) {
     check(select_isa(name.c_str(), &why), ErrorKind::value, "select_isa: ", name,
           " is not usable: ", why);
   });
+  m.def("multiply_adds", [](int64_t steps) {  // on every thread at once; returns the operations
+    std::vector<double> done(size_t(num_threads()), 0.0);
+    {
+      py::gil_scoped_release unlocked;
+      parallel_rows(num_threads(), 1e9, [&](int64_t b, int64_t e) {
+        float out;
+        for (int64_t i = b; i < e; ++i)
+          done[size_t(i)] = cpu_kernels().peak.multiply_adds(steps, &out);
+      });
+    }
+    double total = 0;
+    for (double d : done) total += d;
+    return total;
+  });
   m.def("memory_stats", [] {
     const PoolStats s = pool_stats();
     return py::dict(py::arg("in_use") = s.in_use, py::arg("cached") = s.cached,

@@ -1,4 +1,4 @@
-"""The command ``lamina``: train, eval, predict.
+"""The command ``lamina``: train, eval, predict, bench.
 
 Exit codes: 0 done, 2 an error of the user's or of the machine's (one line on standard error), 130
 interrupted with Ctrl-C (the model is kept).
@@ -45,6 +45,8 @@ def _run(options) -> int:
         from .train import run
     elif options.command == "eval":
         from .evaluate import run
+    elif options.command == "bench":
+        from .bench import run
     else:
         from .predict import run
     return run(options)

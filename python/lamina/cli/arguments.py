@@ -85,7 +85,7 @@ def parse(argv):
         epilog="example: lamina train && lamina eval runs/digits-cnn",
     )  # fmt: skip
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
-    commands = parser.add_subparsers(dest="command", metavar="{train,eval,predict}")
+    commands = parser.add_subparsers(dest="command", metavar="{train,eval,predict,bench}")
     raw = argparse.RawDescriptionHelpFormatter
 
     train = commands.add_parser(
@@ -144,7 +144,18 @@ def parse(argv):
         help="the number of a held-out image, a .npy or .npz file with one image or several, or an "
         "image file (needs Pillow)",
     )
-    for command in (train, evaluate, predict):
+    bench = commands.add_parser(
+        "bench", help="measure this machine", formatter_class=raw,
+        epilog="examples:\n  lamina bench\n  lamina bench --only matmul --threads 1",
+        description="Measures the machine's limits (multiply-adds, memory), then kernels and whole "
+        "training\nsteps: their rate, its share of the limit and, where PyTorch is installed, "
+        "PyTorch's time\ndivided by lamina's, in turns on the same data.",
+    )  # fmt: skip
+    bench.add_argument("--only", metavar="WORD", default="",
+                       help="rows whose name contains WORD")  # fmt: skip
+    bench.add_argument("--seconds", metavar="X", type=number(float, 0, True), default=0.3,
+                       help="measuring time per row and library (default 0.3)")  # fmt: skip
+    for command in (train, evaluate, predict, bench):
         command.add_argument("--threads", metavar="N", type=number(int, 1),
                              help="threads; results do not depend on it")  # fmt: skip
         command.add_argument("--traceback", action="store_true",
