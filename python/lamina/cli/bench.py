@@ -27,9 +27,9 @@ def run(options) -> int:
         if options.only not in name:
             continue
         times = measure(make, [lamina] + ([torch] if torch else []), options.seconds)
-        line = f"{name:34}{_time(times[0][0]):>12}"
+        line = f"{name:34}{_time(times[0]):>12}"
         if unit:
-            rate = work / times[0][0]
+            rate = work / times[0]
             limit = flops if unit == "GFLOP/s" else bytes_per_second
             line += f"{rate / 1e9:8.1f} {unit:6}{100 * rate / limit:8.0f} %"
         else:
