@@ -88,7 +88,6 @@ class AvgPool1d(Module):
 
 
 class _AvgPool(Module):
-
     def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False,
                  count_include_pad=True, divisor_override=None):  # fmt: skip
         super().__init__()

@@ -4,9 +4,9 @@ import importlib as _importlib
 
 _STEMS = (
     "creation", "convert", "elementwise", "special", "activation", "view", "reduce", "softmax",
-    "loss", "norm", "matmul", "linalg", "einsum", "conv", "pool", "pool_volume", "join", "index", "scan", "sort",
-    "dropout", "recurrent", "attention", "arithmetic", "attributes", "numeric", "resize",
-    "loss_extra", "regularize",
+    "loss", "norm", "matmul", "linalg", "einsum", "conv", "pool", "pool_volume", "join", "index",
+    "scan", "sort", "dropout", "recurrent", "attention", "arithmetic", "attributes", "numeric",
+    "resize", "grid", "loss_extra", "regularize",
 )  # fmt: skip
 
 __all__: list[str] = []

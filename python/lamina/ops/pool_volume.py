@@ -96,7 +96,7 @@ def _max_by_planes(x: Tensor, over_planes, over_rows) -> tuple[Tensor, Tensor]:
     y = y.reshape(*x.shape[:-2], *y.shape[-2:])
     largest, row = over_rows(_rows(y))
     plane = y.shape[-2] * y.shape[-1]  # row: d * plane + place in the pooled plane
-    within = at.reshape(*x.shape[:-3], -1).gather(-1, row.flatten(-2)).reshape(row.shape)
+    within = _rows(at.reshape(y.shape)).flatten(-2).gather(-1, row.flatten(-2)).reshape(row.shape)
     places = row.div(plane, rounding_mode="floor") * (x.shape[-2] * x.shape[-1]) + within
     return _volume(largest, y), _volume(places, y)
 
@@ -318,12 +318,12 @@ def _fractional(name, nd, input, kernel_size, output_size, output_ratio, return_
         )
     from .creation import tensor
 
-    # the places of every window's elements in its plane; `samples` names the last dimension first
+    # the places of every window's elements; for images `samples` holds the width's first
     places = []
     for draws in samples.reshape(-1, nd).tolist():
         windows = [[0]]
         for d, (n, k, m) in enumerate(zip(sizes, kernel, out)):
-            at = _starts(n, m, k, draws[nd - 1 - d])
+            at = _starts(n, m, k, draws[1 - d if nd == 2 else d])
             windows = [[p * n + a + i for p in w for i in range(k)] for w in windows for a in at]
         places.append(windows)
     index = tensor(places, dtype=_core.int64).reshape(batch, channels, *out, -1)
