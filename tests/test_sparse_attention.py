@@ -47,7 +47,7 @@ def test_gradients(function):
 
 
 def test_a_window_costs_far_less_than_full_attention():
-    """4,096 positions, window 16: about a hundredth of the products; a third of the time will do."""
+    """4,096 positions, window 16: a hundredth of the products; a third of the time will do."""
     import time
 
     q = lamina.randn(2, 4096, 32)
