@@ -41,8 +41,8 @@ def test_windows_and_strides(n, length, causal):
 @pytest.mark.parametrize("function", [F.local_attention, F.strided_attention])
 def test_gradients(function):
     q, k, v = (lamina.tensor(RNG.normal(size=(2, 7, 3))).requires_grad_() for _ in range(3))
-    for causal in (False, True):
-        assert lamina.autograd.gradcheck(lambda *t: function(*t, 3, causal), (q, k, v))  # noqa: B023
+    assert lamina.autograd.gradcheck(lambda *t: function(*t, 3), (q, k, v))
+    assert lamina.autograd.gradcheck(lambda *t: function(*t, 3, True), (q, k, v))
     assert lamina.autograd.gradgradcheck(lambda *t: function(*t, 3, True), (q, k, v))
 
 
