@@ -130,11 +130,10 @@ def grid_sample(
         return pick([p.detach().round() for p in places])
     first = [p.detach().floor() for p in places]
     parts = [(p - f).unsqueeze(1) for p, f in zip(places, first)]
-    if mode == "bilinear":
-        taps = [((0, 1 - part), (1, part)) for part in parts]
-    else:
+    taps: list = [((0, 1 - part), (1, part)) for part in parts]
+    if mode == "bicubic":
         taps = [tuple(zip((-1, 0, 1, 2), _keys(part))) for part in parts]
-    total = None
+    terms = []
     for corner in product(*taps):
         at = [f + step for f, (step, _) in zip(first, corner)]
         if mode == "bicubic":
@@ -142,6 +141,5 @@ def grid_sample(
         weight = corner[0][1]
         for _, w in corner[1:]:
             weight = weight * w
-        term = pick(at) * weight
-        total = term if total is None else total + term
-    return total
+        terms.append(pick(at) * weight)
+    return sum(terms[1:], terms[0])
