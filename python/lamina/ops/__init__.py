@@ -4,9 +4,9 @@ import importlib as _importlib
 
 _STEMS = (
     "creation", "convert", "elementwise", "special", "activation", "view", "reduce", "softmax",
-    "loss", "norm", "matmul", "linalg", "einsum", "conv", "pool", "pool_volume", "join", "index",
+    "loss", "norm", "matmul", "linalg", "einsum", "conv", "pool", "join", "index",
     "scan", "sort", "dropout", "recurrent", "attention", "arithmetic", "attributes", "numeric",
-    "resize", "grid", "embedding_bag", "sparse_attention", "loss_extra", "regularize",
+    "resize", "loss_extra", "regularize",
 )  # fmt: skip
 
 __all__: list[str] = []
