@@ -379,29 +379,7 @@ def test_learning_rate_follows_the_batch():
     assert run(2e-3, 50) == pytest.approx(run(1e-3, 100), rel=1e-3)
 
 
-# ---- probabilities -------------------------------------------------------------------------------
-def test_probabilities_and_their_distributions():
-    d = lamina.distributions
-    # DL101 example 3.3: P(D) = 0.05, P(S|D) = 0.8, P(S|not D) = 0.1; exercise 3.1 (no answer)
-    for prior, hit, false, want in ((0.05, 0.8, 0.1, 0.296), (0.01, 0.95, 0.05, 0.161017)):
-        joint = T([prior * hit, (1 - prior) * false])
-        assert (joint[0] / joint.sum()).item() == pytest.approx(want, abs=5e-4)
-    table = T([[0.3, 0.2], [0.1, 0.4]])  # example 3.2: hot, cold by high, low
-    assert values(table.sum(1))[0] == 0.5 and values(table.sum(0)) == pytest.approx([0.4, 0.6])
-    coin = d.Bernoulli(T(0.7))  # example 3.7
-    assert (coin.mean.item(), coin.variance.item()) == pytest.approx((0.7, 0.21))
-    # exercises of chapter 3: the book prints no answers
-    wide = d.Uniform(T(0.0), T(2.0))
-    assert 1 - wide.cdf(T(1.5)).item() == pytest.approx(0.25) and wide.mean.item() == 1
-    heads = d.Binomial(10, T(0.5)).log_prob(T(7.0)).exp().item()
-    assert heads == pytest.approx(120 / 1024)
-    normal = d.Normal(T(50.0), T(5.0))
-    within = normal.cdf(T(55.0)) - normal.cdf(T(45.0))
-    assert within.item() == pytest.approx(0.682689, abs=5e-7)
-    posterior = d.Beta(T(2.0 + 7), T(2.0 + 3))  # Beta(2, 2) after 7 heads of 10
-    assert posterior.mean.item() == pytest.approx(9 / 14)
-
-
+# ---- products ------------------------------------------------------------------------------------
 def test_cross_product():
     # DL101 exercise 2.9 (no answer printed)
     got = lamina.linalg.cross(T([1.0, 0.0, 2.0]), T([3.0, 1.0, 1.0]))
