@@ -3,8 +3,7 @@ NeurIPS 2015)."""
 
 from __future__ import annotations
 
-from itertools import product
-
+from .. import _core
 from .._core import Tensor
 
 __all__: list[str] = []
@@ -82,7 +81,7 @@ def grid_sample(
     input (N, C, H, W), grid (N, H', W', 2) -> (N, C, H', W'); or input (N, C, D, H, W), grid
     (N, D', H', W', 3) of points (x, y, z) -> (N, C, D', H', W'). mode: "bilinear" (of volumes:
     trilinear), "nearest" or, of images, "bicubic"; padding_mode: what lies outside, "zeros",
-    "border" or "reflection". Gradients flow to both.
+    "border" or "reflection". Gradients flow to both; second derivatives only with "bicubic".
 
     Raises ValueError for other modes or shapes.
     """
@@ -107,39 +106,27 @@ def grid_sample(
         )
     if mode == "bicubic" and nd == 3:
         raise ValueError("grid_sample: mode 'bicubic' takes images (N, C, H, W) only")
-    n, c, *sizes = input.shape
-    flat = input.reshape(n, c, -1)
-    places = []  # per dimension, depth first; the grid's order is x first
-    for d, size in enumerate(sizes):
-        at = grid[..., nd - 1 - d]
-        at = (at + 1) / 2 * (size - 1) if align_corners else ((at + 1) * size - 1) / 2
-        places.append(at if mode == "bicubic" else _inside(at, size, padding_mode, align_corners))
+    if mode != "bicubic":
+        return _core.grid_sample(input, grid, mode, padding_mode, bool(align_corners))
+    n, c, h, w = input.shape
+    flat, places = input.reshape(n, c, h * w), []
+    for at, size in ((grid[..., 1], h), (grid[..., 0], w)):
+        places.append((at + 1) / 2 * (size - 1) if align_corners else ((at + 1) * size - 1) / 2)
 
-    def pick(at):
+    def pick(y, x):
         """input at whole positions, and 0 outside."""
-        index, inside = 0, None
-        for p, size in zip(at, sizes):
-            here = (p >= 0) & (p < size)
-            inside = here if inside is None else inside & here
-            index = index * size + p.clamp(0, size - 1)
-        index = index.long().view(n, 1, -1)
-        values = flat.gather(2, index.expand(n, c, index.shape[2])).view(n, c, *grid.shape[1:-1])
+        y, x = (_inside(p, size, padding_mode, align_corners) for p, size in ((y, h), (x, w)))
+        inside = (x >= 0) & (x < w) & (y >= 0) & (y < h)
+        index = (
+            (y.clamp(0, h - 1) * w + x.clamp(0, w - 1)).long().view(n, 1, x.shape[1] * x.shape[2])
+        )
+        values = flat.gather(2, index.expand(n, c, index.shape[2])).view(n, c, *x.shape[1:])
         return values * inside.to(input.dtype).unsqueeze(1)
 
-    if mode == "nearest":
-        return pick([p.detach().round() for p in places])
     first = [p.detach().floor() for p in places]
-    parts = [(p - f).unsqueeze(1) for p, f in zip(places, first)]
-    taps: list = [((0, 1 - part), (1, part)) for part in parts]
-    if mode == "bicubic":
-        taps = [tuple(zip((-1, 0, 1, 2), _keys(part))) for part in parts]
-    terms = []
-    for corner in product(*taps):
-        at = [f + step for f, (step, _) in zip(first, corner)]
-        if mode == "bicubic":
-            at = [_inside(p, s, padding_mode, align_corners) for p, s in zip(at, sizes)]
-        weight = corner[0][1]
-        for _, w in corner[1:]:
-            weight = weight * w
-        terms.append(pick(at) * weight)
+    rows, columns = (_keys((p - f).unsqueeze(1)) for p, f in zip(places, first))
+    terms = [
+        pick(first[0] + i - 1, first[1] + j - 1) * (row * column)
+        for i, row in enumerate(rows) for j, column in enumerate(columns)
+    ]  # fmt: skip
     return sum(terms[1:], terms[0])
