@@ -64,6 +64,11 @@ def draw(kind: str, shape: tuple, rng) -> np.ndarray:
         x = np.argsort(rng.uniform(size=shape), axis=-1)
         x[..., shape[-1] // 2 + 1 :] = -1
         return x
+    if kind.startswith("place:"):  # different numbers for the last d sizes: "place:d:limit"
+        d, limit = map(int, kind.removeprefix("place:").split(":"))
+        lead, n = shape[:-d], int(np.prod(shape[-d:]))
+        rows = [rng.permutation(limit)[:n] for _ in range(int(np.prod(lead)))]
+        return np.array(rows, "int64").reshape(shape)
     return rng.integers(0, int(kind.removeprefix("int:")), shape)
 
 
@@ -263,6 +268,52 @@ def windows() -> list[Case]:
     ]  # fmt: skip
 
 
+def volumes() -> list[Case]:
+    """Layers of three dimensions, unpooling, and pooling at random places."""
+    three, few = (2, 5, 6, 7), {"unbatched": False, "batches": FEW}
+    cases = [
+        case("Conv3d", 2, 3, 3, shape=three), case("Conv3d", 2, 4, 1, shape=three),
+        case("Conv3d", 2, 4, (3, 2, 3), (2, 1, 2), (1, 0, 2), (1, 3, 2), 2, shape=three),
+        case("Conv3d", 2, 3, (2, 3, 4), padding="same", bias=False, shape=three),
+        *[case("Conv3d", 2, 3, 3, padding=(1, 2, 1), padding_mode=mode, shape=three)
+          for mode in ("reflect", "replicate", "circular")],
+        case("ConvTranspose3d", 2, 3, 3, shape=three),
+        case("ConvTranspose3d", 2, 4, (3, 2, 3), (2, 1, 2), 1, (1, 0, 1), 2, False, (1, 3, 2),
+             shape=three),
+        case("Dropout3d", 1.0, shape=three), case("Dropout3d", 0.4, shape=three, random=True),
+        case("Upsample", scale_factor=(2, 0.5, 1.5), shape=three, **few),
+        case("Upsample", scale_factor=1.5, mode="trilinear", shape=three, **few),
+    ]  # fmt: skip
+    for kwargs in ({}, {"affine": False}, {"track_running_stats": False}, {"momentum": None}):
+        cases.append(case("BatchNorm3d", 2, shape=three, unbatched=False, batches=FEW, **kwargs))
+    for kwargs in ({}, {"affine": True, "track_running_stats": True}):
+        cases.append(case("InstanceNorm3d", 2, shape=three, batches=FEW, **kwargs))
+    for kwargs in ({}, {"stride": (1, 2, 3)}, {"padding": 1}, {"stride": 2, "ceil_mode": True}):
+        cases.append(case("MaxPool3d", 3, shape=three, **kwargs))
+        cases.append(case("AvgPool3d", 3, shape=three, **kwargs))
+        cases.append(case("AvgPool3d", 3, shape=three, count_include_pad=False, **kwargs))
+    ends = (1, 2, 3, 4, 2, 1)
+    for kind in ("Circular", "Reflection", "Replication", "Zero"):
+        cases += [case(f"{kind}Pad3d", p, shape=three) for p in (2, ends)]
+    for n in (1, (3, 5, 2), (None, 2, 9)):
+        cases += [case(f"Adaptive{kind}Pool3d", n, shape=three) for kind in ("Avg", "Max")]
+    for d, shape, places in ((1, (2, 3), 6), (2, (2, 1, 2), 8), (3, (2, 1, 2, 1), 12)):
+        cases.append(case(f"MaxUnpool{d}d", 2 if d < 3 else (2, 3, 2), batches=(1,),
+                          inputs=(("normal", shape), (f"place:{d}:{places}", shape))))  # fmt: skip
+    for d in (2, 3):
+        samples, shape = ARRAY[: 6 * d].reshape(3, 2, d) / 2, (2, 6, 7, 5)[: d + 1]
+        for settings in ({"output_size": 3}, {"output_ratio": 0.5, "return_indices": True}):
+            cases.append(case(f"FractionalMaxPool{d}d", 2, _random_samples=samples, shape=shape,
+                              batches=(3,), unbatched=False, **settings))  # fmt: skip
+    return cases + [
+        case("MaxPool3d", (3, 2, 2), 2, dilation=(1, 2, 1), return_indices=True, shape=three),
+        case("AvgPool3d", 2, divisor_override=3, shape=three),
+        case("AdaptiveMaxPool3d", 3, True, shape=three),
+        case("ConstantPad3d", ends, 1.5, shape=three),
+        case("LPPool3d", 3, 2, inputs=(("unit", three),), batches=FEW),
+    ]
+
+
 def losses() -> list[Case]:
     """Losses with each reduction and each argument."""
     x, v = ("normal", (5,)), ("normal", (4,))
@@ -341,5 +392,6 @@ def attention() -> list[Case]:
 
 
 CASES = [
-    *activations(), *learned(), *upwards(), *norms(), *windows(), *losses(), *attention(),
+    *activations(), *learned(), *upwards(), *norms(), *windows(), *volumes(), *losses(),
+    *attention(),
 ]  # fmt: skip

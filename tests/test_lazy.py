@@ -15,6 +15,9 @@ CASES = [
     ("LazyBatchNorm1d", (), {}, (4, 3)), ("LazyBatchNorm2d", (), {"affine": False}, (2, 3, 4, 4)),
     ("LazyInstanceNorm1d", (), {}, (2, 3, 4)),
     ("LazyInstanceNorm2d", (), {"affine": True}, (2, 3, 4, 4)),
+    ("LazyConv3d", (4, 3), {"padding": 1}, (2, 6, 5, 5, 4)),
+    ("LazyConvTranspose3d", (4, 2), {"stride": 2}, (2, 6, 3, 4, 2)),
+    ("LazyBatchNorm3d", (), {}, (2, 3, 4, 4, 2)), ("LazyInstanceNorm3d", (), {}, (2, 3, 4, 4, 2)),
 ]  # fmt: skip
 
 

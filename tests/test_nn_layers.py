@@ -29,7 +29,7 @@ LAYERS = sorted(
 
 def test_every_layer_has_a_case():
     lazy = {name for name in LAYERS if name.startswith("Lazy")}  # see test_lazy.py
-    elsewhere = {"CTCLoss"}  # see test_loss_extra.py
+    elsewhere = {"CTCLoss", "EmbeddingBag"}  # see test_loss_extra.py, test_embedding_bag.py
     assert {c.layer for c in CASES} == set(LAYERS) - CONTAINERS - RECURRENT - lazy - elsewhere
 
 
@@ -248,6 +248,11 @@ WRONG = {
     "ReflectionPad2d": ((2,), (3, 4)), "CircularPad1d": ((3,), (1, 2)), "PReLU": ((3,), (2, 4)),
     "GLU": ((), (2, 5)), "Softmax2d": ((), (3, 4)),
     "Unflatten": ((1, (2, 3)), (2, 5)), "MaxPool2d ": ((9,), (1, 4, 4)),
+    "Conv3d": ((3, 4, 3), (2, 9, 9, 9)), "ConvTranspose3d": ((3, 4, 3), (1, 2, 9, 9, 9)),
+    "MaxPool3d": ((3,), (4, 5, 6)), "AvgPool3d": ((9,), (1, 4, 4, 4)),
+    "AdaptiveAvgPool3d": ((3,), (4, 5, 6)), "AdaptiveMaxPool3d": ((3,), (4, 5, 6)),
+    "BatchNorm3d": ((3,), (2, 3, 4, 4)), "InstanceNorm3d": ((3,), (3, 4, 4)),
+    "ReflectionPad3d": ((2,), (3, 4, 4)),
 }  # fmt: skip
 
 

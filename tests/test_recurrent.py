@@ -210,7 +210,7 @@ def test_chunks_with_the_state_carried_are_the_whole(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_truncated_backpropagation_stops_at_detach(kind):
-    """Text 002, 10.2.3, algorithm 5: the state is carried from chunk to chunk, its history is not:
+    """DL101 10.2.3, algorithm 5: the state is carried from chunk to chunk, its history is not:
     the gradient is the sum over chunks of the gradient with the state as a constant."""
     layer = getattr(nn, kind)(3, 5, dtype=lamina.float64)
     x = randn(6, 2, 3)
@@ -324,9 +324,9 @@ def test_a_weight_may_be_replaced_by_a_tensor():
     assert raw.grad is not None
 
 
-# ---- the texts -----------------------------------------------------------------------------------
+# ---- teaching texts (their names: test_texts.py) -------------------------------------------------
 def test_textbook_gru():
-    """Text 002, 10.4.1, equations 10.13-10.16: reset before the product, z weights the candidate,
+    """DL101 10.4.1, equations 10.13-10.16: reset before the product, z weights the candidate,
     no biases. Ours with reset_after=False and the rows of z negated."""
     H, IN = 4, 3
     rng = np.random.default_rng(3)
@@ -350,7 +350,7 @@ def test_textbook_gru():
 
 
 def test_textbook_lstm():
-    """Texts 001 and 002 (10.3.1, equations 10.7-10.12): one matrix per gate on [h, x], gates in the
+    """Notes and DL101 (10.3.1, equations 10.7-10.12): one matrix per gate on [h, x], gates in the
     order f, i, candidate, o, one bias per gate. Ours with rows moved and the second bias 0."""
     H, IN = 4, 3
     rng = np.random.default_rng(4)
@@ -373,7 +373,7 @@ def test_textbook_lstm():
 
 
 def test_bidirectional_results_stand_side_by_side():
-    """Text 002, 10.6.1, equation 10.24: h_t = [forward; backward]."""
+    """DL101 10.6.1, equation 10.24: h_t = [forward; backward]."""
     both, one = nn.RNN(3, 5, bidirectional=True), nn.RNN(3, 5)
     x = randn(6, 2, 3).float()
     y = both(x)[0]

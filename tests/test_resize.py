@@ -136,29 +136,3 @@ def test_shuffles():
         F.pixel_shuffle(t, 3)
     with pytest.raises(RuntimeError, match="not divisible by"):
         F.pixel_unshuffle(t, 3)
-
-
-def test_grid_sample_at_the_pixels():
-    x = lamina.tensor(RNG.normal(size=(1, 2, 3, 4)))
-    same = lamina.tensor([[[1.0, 0, 0], [0, 1, 0]]], dtype=lamina.float64)
-    for align in (False, True):
-        grid = F.affine_grid(same, [1, 2, 3, 4], align_corners=align)
-        for mode in ("bilinear", "nearest"):
-            y = F.grid_sample(x, grid, mode=mode, align_corners=align)
-            np.testing.assert_allclose(y.numpy(), x.numpy(), atol=1e-12)
-
-
-@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
-@pytest.mark.parametrize("align", [False, True])
-def test_grid_sample_like_torch(align, padding):
-    torch = pytest.importorskip("torch")
-    x, theta = RNG.normal(size=(2, 3, 4, 5)), RNG.normal(size=(2, 2, 3))
-    results = []
-    for m, f in ((lamina, F), (torch, torch.nn.functional)):
-        a, b = m.tensor(x, requires_grad=True), m.tensor(theta, requires_grad=True)
-        grid = f.affine_grid(b, [2, 3, 6, 7], align_corners=align)
-        y = f.grid_sample(a, grid, padding_mode=padding, align_corners=align)
-        (y * y).sum().backward()
-        results.append([t.detach().numpy() for t in (grid, y, a.grad, b.grad)])
-    for ours, theirs in zip(*results):
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)

@@ -46,6 +46,7 @@ CHAINS = {
                 T.RandomSolarize(128), T.RandomAutocontrast(), T.RandomEqualize(), T.ToTensor(),
                 T.ColorJitter(saturation=(0.5, 2))],
     "augmented": [T.RandAugment(3), T.TrivialAugmentWide(), T.ToTensor()],
+    "policies": [T.AutoAugment(T.AutoAugmentPolicy.SVHN), T.AugMix(5, alpha=0.6), T.ToTensor()],
     "blurred": [T.GaussianBlur(3), T.RandomAdjustSharpness(2), T.ToTensor(),
                 T.GaussianBlur((5, 3), (0.5, 1))],
 }  # fmt: skip

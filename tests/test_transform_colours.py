@@ -181,6 +181,63 @@ def test_augmentations_have_the_papers_ranges():
         T.RandAugment(magnitude=31)
 
 
+def test_learned_policies():
+    """A pair is chosen evenly, each change happens with its probability (tables of the paper)."""
+    for policy in T.AutoAugmentPolicy:
+        auto = T.AutoAugment(policy)
+        assert len(auto.policies) == 25 and all(len(pair) == 2 for pair in auto.policies)
+        space = auto.space(331, 662)
+        for pair in auto.policies:
+            for name, p, strength in pair:
+                assert name in space and 0 <= p <= 1
+                assert (strength is not None) == (space[name][0] is not None)
+    auto = T.AutoAugment()
+    assert auto.policies[0] == (("Posterize", 0.4, 8), ("Rotate", 0.6, 9))
+    assert auto.space(331, 662)["TranslateX"][0](1.0) == pytest.approx(300)
+    lamina.manual_seed(0)
+    rows = lamina.rand(4000, 5)
+    rows[:, 0] = 0.5 / 25  # the first pair
+    found = [auto.arguments(row, 9, 9) for row in rows.tolist()]
+    posterized = sum(any(n == "Posterize" for n, _ in f) for f in found) / 4000
+    turned = [m for f in found for n, m in f if n == "Rotate"]
+    assert posterized == pytest.approx(0.4, abs=0.03) and len(turned) / 4000 == pytest.approx(
+        0.6, abs=0.03
+    )
+    assert set(turned) == {-30.0, 30.0} and ("Posterize", 4) in [c for f in found for c in f]
+    with pytest.raises(ValueError, match="policy must be an AutoAugmentPolicy, got 'imagenet'"):
+        T.AutoAugment("imagenet")
+    assert repr(auto) == "AutoAugment(policy=AutoAugmentPolicy.IMAGENET, fill=None)"
+
+
+def test_augmix_blends_chains():
+    stats = pytest.importorskip("scipy.stats")
+    for alpha in (0.4, 1.0, 3.0):
+        mix = T.AugMix(alpha=alpha, mixture_width=2, chain_depth=2)
+        lamina.manual_seed(1)
+        made = [mix.arguments(row, 9, 9) for row in lamina.rand(3000, mix.count).tolist()]
+        assert all(keep + sum(w) == pytest.approx(1) for keep, w, _ in made)
+        keep = [keep for keep, _, _ in made]  # Beta(alpha, alpha)
+        assert stats.kstest(keep, stats.beta(alpha, alpha).cdf).pvalue > 1e-4
+        share = [w[0] / sum(w) for _, w, _ in made]
+        assert stats.kstest(share, stats.beta(alpha, alpha).cdf).pvalue > 1e-4
+        assert all(len(chains) == 2 and len(chains[0]) == 2 for *_, chains in made)
+    plain = T.AugMix(all_ops=False)
+    assert len(plain.space(9, 9)) == 9 and len(T.AugMix().space(9, 9)) == 13
+    lamina.manual_seed(0)
+    lengths = {len(c) for _ in range(60)
+               for c in plain.arguments(lamina.rand(plain.count).tolist(), 9, 9)[2]}  # fmt: skip
+    assert lengths == {1, 2, 3}
+    img = lamina.tensor(RNG.integers(0, 256, (3, 12, 10)).astype("uint8"))
+    out = T.AugMix(severity=1)(img)
+    assert out.dtype is lamina.uint8 and out.shape == img.shape
+    kept = plain.one(img, (1.0, [0.0], [[("Invert", 0.0)]]))
+    assert lamina.equal(kept, img)
+    half = plain.one(img, (0.5, [0.5], [[("Solarize", 0.0)]])).int()  # x and 255 - x
+    assert (half == 127).all()
+    with pytest.raises(ValueError, match="between 1 and 10, got 11"):
+        T.AugMix(severity=11)
+
+
 def test_linear_transformation():
     matrix, mean = RNG.random((12, 12)), RNG.random(12)
     x = RNG.random((5, 3, 2, 2))

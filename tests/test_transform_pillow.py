@@ -143,7 +143,8 @@ def test_functions():
 
 def test_augmentations_of_pillow_images():
     lamina.manual_seed(0)
-    for transform in (T.RandAugment(), T.TrivialAugmentWide(fill=128)):
+    for transform in (T.RandAugment(), T.TrivialAugmentWide(fill=128), T.AutoAugment(),
+                      T.AugMix(fill=3)):  # fmt: skip
         for _ in range(30):
             y = transform(picture(BYTES))
             assert y.mode == "RGB" and y.size == (30, 24)

@@ -157,6 +157,7 @@ Tensor as_given(const Tensor& y, const Tensor& x, int64_t nd) {
 Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias, int64_t nd,
             const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups,
             bool same) {
+  if (nd == 3) return conv3d(x, w, bias, stride, padding, dilation, groups, same);
   const ConvName name{"conv", nd};
   check_operands(name, x, w, bias, groups);
   check_bias(name, bias, w.size(0));
@@ -197,6 +198,8 @@ Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias,
 Tensor conv_transpose(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias,
                       int64_t nd, const Dims& stride, const Dims& padding,
                       const Dims& output_padding, int64_t groups, const Dims& dilation) {
+  if (nd == 3)
+    return conv_transpose3d(x, w, bias, stride, padding, output_padding, groups, dilation);
   const ConvName name{"conv_transpose", nd};
   check_operands(name, x, w, bias, groups);
   const int64_t channels = x.size(-1 - int(nd));

@@ -1,4 +1,4 @@
-// Convolution (cross-correlation, as in PyTorch) over the last one or two dimensions.
+// Convolution (cross-correlation, as in PyTorch) over the last one, two or three dimensions.
 #pragma once
 #include <optional>
 
@@ -17,6 +17,15 @@ Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias,
 Tensor conv_transpose(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias,
                       int64_t nd, const Dims& stride, const Dims& padding,
                       const Dims& output_padding, int64_t groups, const Dims& dilation);
+
+// Both over (N, C, D, H, W) or (C, D, H, W), by planes (conv_volume.cpp): what conv and
+// conv_transpose call for nd = 3.
+Tensor conv3d(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias,
+              const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups,
+              bool same);
+Tensor conv_transpose3d(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias,
+                        const Dims& stride, const Dims& padding, const Dims& output_padding,
+                        int64_t groups, const Dims& dilation);
 
 // (N, C, H, W) -> (N, C KH KW, L): column l holds the patch under window l; and the sum of such
 // patches back into (N, C, size).

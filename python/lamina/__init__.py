@@ -62,7 +62,8 @@ _LAZY_MODULES = (
 )  # fmt: skip
 _LAZY_NAMES = {
     "save": "serialization", "load": "serialization", "Trainer": "trainer", "autocast": "amp",
-    "sparse_coo_tensor": "sparse", "spmm": "sparse",
+    "sparse_coo_tensor": "sparse", "sparse_csr_tensor": "sparse", "sparse_csc_tensor": "sparse",
+    "spmm": "sparse",
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ __all__ = [
     "is_storage", "layout", "memory_format", "nan", "newaxis", "pi",
     "preserve_format", "set_default_device", "set_default_tensor_type", "set_deterministic",
     "set_float32_matmul_precision", "set_flush_denormal", "set_num_interop_threads", "sparse_coo",
-    "sparse_csr", "strided", "typename", "use_deterministic_algorithms",
+    "sparse_csc", "sparse_csr", "strided", "typename", "use_deterministic_algorithms",
 ]  # fmt: skip
 
 pi, e, inf, nan = math.pi, math.e, math.inf, math.nan
@@ -50,6 +50,7 @@ strided = layout("strided")
 jagged = layout("jagged")
 sparse_coo = layout("sparse_coo")
 sparse_csr = layout("sparse_csr")
+sparse_csc = layout("sparse_csc")
 
 _FLOATS = {  # bits, mantissa bits, largest exponent
     _core.float16: (16, 10, 15),

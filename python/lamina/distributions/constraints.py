@@ -9,11 +9,12 @@ from __future__ import annotations
 from .._core import Tensor
 
 __all__ = [
-    "Constraint", "boolean", "dependent", "dependent_property", "greater_than",
-    "greater_than_eq", "half_open_interval", "independent", "integer_interval", "interval",
-    "is_dependent", "less_than", "lower_cholesky", "lower_triangular", "multinomial", "nonnegative",
-    "nonnegative_integer", "one_hot", "positive", "positive_definite", "positive_integer", "real",
-    "real_vector", "simplex", "square", "symmetric", "unit_interval",
+    "Constraint", "boolean", "cat", "corr_cholesky", "dependent", "dependent_property",
+    "greater_than", "greater_than_eq", "half_open_interval", "independent", "integer_interval",
+    "interval", "is_dependent", "less_than", "lower_cholesky", "lower_triangular", "multinomial",
+    "nonnegative", "nonnegative_integer", "one_hot", "positive", "positive_definite",
+    "positive_integer", "positive_semidefinite", "real", "real_vector", "simplex", "square",
+    "stack", "symmetric", "unit_interval",
 ]  # fmt: skip
 
 
@@ -233,6 +234,59 @@ class _PositiveDefinite(_Symmetric):
         return symmetric & (cholesky_ex(value.detach()).info == 0)
 
 
+class _PositiveSemidefinite(_Symmetric):
+    def check(self, value):
+        from ..linalg import eigvalsh
+
+        symmetric = super().check(value)
+        if value.shape[-2] != value.shape[-1]:
+            return symmetric
+        lowest = eigvalsh(value.detach()).amin(-1)
+        return symmetric & (lowest >= -1e-6 * value.detach().abs().amax((-2, -1)))
+
+
+class _CorrCholesky(_LowerCholesky):
+    def check(self, value):
+        from .utils import eps_of
+
+        tolerance = eps_of(value.dtype) * value.shape[-1] * 10
+        norms = value.detach().square().sum(-1).sqrt()
+        return super().check(value) & ((norms - 1).abs() <= tolerance).all(-1)
+
+
+class cat(Constraint):
+    """Constraints on slices of `lengths` elements (1 each by default) along `dim`."""
+
+    def __init__(self, cseq, dim=0, lengths=None):
+        self.cseq, self.dim = list(cseq), dim
+        self.lengths = [1] * len(self.cseq) if lengths is None else list(lengths)
+        self.is_discrete = any(c.is_discrete for c in self.cseq)
+        self.event_dim = max(c.event_dim for c in self.cseq)
+
+    def check(self, value):
+        """The parts' checks side by side."""
+        from ..ops.join import cat as join
+
+        pieces = value.split(self.lengths, self.dim)
+        return join([c.check(v) for c, v in zip(self.cseq, pieces)], self.dim)
+
+
+class stack(Constraint):
+    """A constraint for each index of `dim`."""
+
+    def __init__(self, cseq, dim=0):
+        self.cseq, self.dim = list(cseq), dim
+        self.is_discrete = any(c.is_discrete for c in self.cseq)
+        most = max(c.event_dim for c in self.cseq)
+        self.event_dim = most + 1 if self.dim + most < 0 else most
+
+    def check(self, value):
+        """The parts' checks, stacked."""
+        from ..ops.join import stack as join
+
+        return join([c.check(v) for c, v in zip(self.cseq, value.unbind(self.dim))], self.dim)
+
+
 dependent = _Dependent()
 boolean = _Boolean()
 one_hot = _OneHot()
@@ -248,4 +302,6 @@ lower_triangular = _LowerTriangular()
 lower_cholesky = _LowerCholesky()
 square = _Square()
 symmetric = _Symmetric()
+positive_semidefinite = _PositiveSemidefinite()
 positive_definite = _PositiveDefinite()
+corr_cholesky = _CorrCholesky()

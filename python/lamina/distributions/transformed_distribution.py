@@ -29,19 +29,34 @@ class TransformedDistribution(Distribution):
             raise ValueError(
                 f"TransformedDistribution: expected a Transform or a list of them, got {transforms}"
             )
-        self.transforms = transforms
-        more = ComposeTransform(transforms).event_dim - len(base_distribution.event_shape)
-        if more > 0:
-            base_distribution = Independent(base_distribution, more)
-        self.base_dist = base_distribution
-        super().__init__(base_distribution.batch_shape, base_distribution.event_shape,
-                         validate_args=validate_args)  # fmt: skip
+        self.transforms, whole = transforms, ComposeTransform(transforms)
+        base, before = base_distribution, whole.domain.event_dim
+        events = len(base.event_shape)
+        shape = base.batch_shape + base.event_shape
+        if len(shape) < before:
+            raise ValueError(
+                f"TransformedDistribution: the transforms need a base of {before} dimensions or "
+                f"more, got shape {tuple(shape)}"
+            )
+        result = tuple(whole.forward_shape(shape))
+        wide = tuple(whole.inverse_shape(result))
+        if wide != tuple(shape):
+            base = base.expand(wide[: len(wide) - events])
+        if before > events:
+            base = Independent(base, before - events)
+        self.base_dist = base
+        after = whole.codomain.event_dim
+        cut = len(result) - max(after, events + after - before)
+        super().__init__(result[:cut], result[cut:], validate_args=validate_args)
 
     def expand(self, batch_shape, _instance=None):
         """With the base expanded to a larger batch shape."""
         new = self._get_checked_instance(type(self), _instance)
         new.transforms = self.transforms
-        new.base_dist = self.base_dist.expand(batch_shape)
+        whole = ComposeTransform(self.transforms)
+        base = tuple(whole.inverse_shape((*batch_shape, *self._event_shape)))
+        events = len(self.base_dist.event_shape)
+        new.base_dist = self.base_dist.expand(base[: len(base) - events])
         Distribution.__init__(new, batch_shape, self._event_shape, validate_args=False)
         new._validate_args = self._validate_args
         return new
@@ -82,8 +97,9 @@ class TransformedDistribution(Distribution):
         total: Tensor | float = 0.0
         for transform in reversed(self.transforms):
             x = transform._inv_call(y)
+            events += transform.domain.event_dim - transform.codomain.event_dim
             term = transform.log_abs_det_jacobian(x, y)
-            total = total - sum_rightmost(term, events - transform.event_dim)
+            total = total - sum_rightmost(term, events - transform.domain.event_dim)
             y = x
         base = self.base_dist.log_prob(y)
         return sum_rightmost(base, events - len(self.base_dist.event_shape)) + total

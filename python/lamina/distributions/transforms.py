@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 from .. import _core
@@ -69,6 +70,20 @@ class Transform:
         """log |dy / dx|."""
         raise NotImplementedError(f"{type(self).__name__}: has no log_abs_det_jacobian")
 
+    def forward_shape(self, shape):
+        """The shape of f(x) for an x of this shape."""
+        return shape
+
+    def inverse_shape(self, shape):
+        """The shape of x for a y of this shape."""
+        return shape
+
+    def with_cache(self, cache_size=1):
+        """A copy that remembers the last pair (1) or does not (0)."""
+        new = copy.copy(self)
+        Transform.__init__(new, cache_size)
+        return new
+
     def __eq__(self, other):
         return self is other
 
@@ -83,7 +98,13 @@ class _Inverse(Transform):
         super().__init__()
         self._forward = forward
         self.domain, self.codomain = forward.codomain, forward.domain
-        self.event_dim = forward.event_dim
+        self.event_dim, self.bijective = forward.codomain.event_dim, forward.bijective
+
+    def forward_shape(self, shape):
+        return self._forward.inverse_shape(shape)
+
+    def inverse_shape(self, shape):
+        return self._forward.forward_shape(shape)
 
     @property
     def inv(self):
@@ -108,15 +129,30 @@ class _Inverse(Transform):
     __hash__ = object.__hash__
 
 
+def _over(constraint, events: int):
+    """The constraint as one on events of that many dimensions."""
+    more = events - constraint.event_dim
+    return constraints.independent(constraint, more) if more > 0 else constraint
+
+
 class ComposeTransform(Transform):
     """The transforms `parts`, one after the other."""
 
     def __init__(self, parts, cache_size=0):
         super().__init__(cache_size)
         self.parts = list(parts)
-        self.event_dim = max((p.event_dim for p in self.parts), default=0)
-        if self.parts:
-            self.domain, self.codomain = self.parts[0].domain, self.parts[-1].codomain
+        if not self.parts:
+            return
+        self.bijective = all(p.bijective for p in self.parts)
+        first, last = self.parts[0].domain, self.parts[-1].codomain
+        events = last.event_dim  # how many dimensions an event has before each part
+        for p in reversed(self.parts):
+            events = max(events + p.domain.event_dim - p.codomain.event_dim, p.domain.event_dim)
+        self.domain, self.event_dim = _over(first, events), events
+        events = first.event_dim  # and after it
+        for p in self.parts:
+            events = max(events + p.codomain.event_dim - p.domain.event_dim, p.codomain.event_dim)
+        self.codomain = _over(last, events)
 
     @property
     def sign(self):
@@ -138,13 +174,26 @@ class ComposeTransform(Transform):
 
     def log_abs_det_jacobian(self, x, y):
         """The sum of the parts', each with its event dimensions summed."""
-        total = 0.0 * x if not self.parts else 0.0
+        total, events = 0.0 * x if not self.parts else 0.0, self.event_dim
         for p in self.parts:
             next_x = p(x)
             term = p.log_abs_det_jacobian(x, next_x)
-            total = total + sum_rightmost(term, self.event_dim - p.event_dim)
+            total = total + sum_rightmost(term, events - p.domain.event_dim)
+            events += p.codomain.event_dim - p.domain.event_dim
             x = next_x
         return total
+
+    def forward_shape(self, shape):
+        """Through all parts."""
+        for p in self.parts:
+            shape = p.forward_shape(shape)
+        return shape
+
+    def inverse_shape(self, shape):
+        """Back through all parts."""
+        for p in reversed(self.parts):
+            shape = p.inverse_shape(shape)
+        return shape
 
     def __eq__(self, other):
         return isinstance(other, ComposeTransform) and self.parts == other.parts

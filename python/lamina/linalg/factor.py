@@ -6,6 +6,7 @@ gradients unless a function says otherwise. Source: Golub and Van Loan, Matrix C
 
 from __future__ import annotations
 
+from .. import _core
 from .._core import Tensor
 from ..autograd import is_grad_enabled
 from ..ops._method import results
@@ -14,7 +15,7 @@ from .errors import broadcast_batches, call, check, write
 
 __all__ = [
     "cholesky", "cholesky_ex", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "qr", "svd",
-    "svdvals", "eigh", "eigvalsh", "eig", "eigvals",
+    "svdvals", "eigh", "eigvalsh", "eig", "eigvals", "householder_product",
 ]  # fmt: skip
 
 _CholeskyEx = results("linalg_cholesky_ex", "L", "info")
@@ -184,3 +185,30 @@ def eigvals(A, *, out=None) -> Tensor:
     w, info = call("linalg_eigvals", A)
     check("eigvals", A, info, _NO_CONVERGENCE)
     return write(out, w)
+
+
+def householder_product(input, tau, *, out=None) -> Tensor:
+    """The first k columns of H_1 H_2 ... H_m, H_j = I - tau_j v_j v_j^T, of reflections kept as by
+    LAPACK's geqrf: v_j is 0 above row j, 1 there and input[..., j + 1:, j] below.
+
+    input: (..., n, k), n >= k; tau: (..., m), m <= k. Result (..., n, k), by the compact form
+    I - V T V^T, T = (I + D triu(V^T V, 1))^-1 D with D = diag(tau) (Schreiber and Van Loan, 1989).
+    Raises ShapeError for other shapes.
+    """
+    n, k = input.shape[-2:] if input.dim() >= 2 else (0, 1)
+    if n < k or tau.dim() != input.dim() - 1 or tau.shape[-1] > k:
+        raise _core.ShapeError(
+            "householder_product: expected input (..., n, k) with n >= k and tau (..., m) with "
+            f"m <= k, got {tuple(input.shape)} and {tuple(tau.shape)}"
+        )
+    from .systems import solve_triangular
+
+    m = tau.shape[-1]
+    start = eye(n, k, dtype=input.dtype)
+    if m == 0:
+        return write(out, start.expand(input.shape).clone())
+    V = input[..., :m].tril(-1) + eye(n, m, dtype=input.dtype)
+    scaled = tau.unsqueeze(-1) * (V.mT @ V).triu(1)
+    right = tau.unsqueeze(-1) * V[..., :k, :].mT
+    Q = start - V @ solve_triangular(scaled, right, upper=True, unitriangular=True)
+    return write(out, Q)

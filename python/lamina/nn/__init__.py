@@ -32,6 +32,7 @@ from .recurrent import *
 from .regularize import *
 from .sparse import *
 from .transformer import *
+from .unpooling import *
 from .upsampling import *
 
 

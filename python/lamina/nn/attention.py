@@ -224,27 +224,35 @@ class AdditiveAttention(Module):
 
     Args:
         query_dim, key_dim: sizes of s and h_j. hidden_dim: of the small network. bias: b, which the
-            paper leaves out.
+            paper leaves out. coverage: adds w c_j inside the tanh, c the sum of the weights of
+            earlier steps, given to each call (See, Liu and Manning, ACL 2017).
     Parameters: query.weight (hidden, query_dim), key.weight (hidden, key_dim), key.bias (hidden)
-    with bias=True, score.weight (1, hidden), as Linear's.
+    with bias=True, score.weight (1, hidden), coverage.weight (hidden, 1) with coverage=True, as
+    Linear's.
     """
 
-    def __init__(self, query_dim, key_dim, hidden_dim, bias=False, device=None, dtype=None):
+    def __init__(self, query_dim, key_dim, hidden_dim, bias=False, device=None, dtype=None,
+                 coverage=False):  # fmt: skip
         super().__init__()
         kind = {"device": device, "dtype": dtype}
         self.query_dim, self.key_dim, self.hidden_dim = query_dim, key_dim, hidden_dim
         self.query = Linear(query_dim, hidden_dim, bias=False, **kind)
         self.key = Linear(key_dim, hidden_dim, bias=bias, **kind)
         self.score = Linear(hidden_dim, 1, bias=False, **kind)
+        self.coverage = Linear(1, hidden_dim, bias=False, **kind) if coverage else None
 
-    def forward(self, query: Tensor, keys: Tensor, values=None, mask=None, projected=None):
+    def forward(self, query: Tensor, keys: Tensor, values=None, mask=None, projected=None,
+                covered=None):  # fmt: skip
         """The context (N, V) and the weights (N, S); (N, L, V) and (N, L, S) for L queries.
 
         query (N, query_dim) or (N, L, query_dim); keys (N, S, key_dim); values (N, S, V), the keys
         when None; mask (N, S), bool: True is left out. projected: ``layer.key(keys)``, when it was
-        worked out before (the same for every step of a decoder).
+        worked out before (the same for every step of a decoder). covered (N, S): the sum of the
+        weights so far, for a layer made with ``coverage=True``.
         """
         u = self.key(keys) if projected is None else projected
+        if self.coverage is not None and covered is not None:
+            u = u + self.coverage(covered.unsqueeze(-1))
         w = self.query(query).unsqueeze(-2)  # (N, 1, hidden) or (N, L, 1, hidden)
         e = self.score((w + (u if query.dim() == 2 else u.unsqueeze(1))).tanh()).squeeze(-1)
         return _attend(e, keys if values is None else values, mask)

@@ -11,13 +11,13 @@ from ._sizes import per_dim
 from .linear import _new
 from .module import Module
 
-__all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
+__all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
 _MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class _Conv(Module):
-    """What the convolutions of 1 and 2 dimensions share."""
+    """What the convolutions of 1, 2 and 3 dimensions share."""
 
     dims: int
     _transposed = False
@@ -143,6 +143,21 @@ class Conv2d(_Conv):
         return self._run(F.conv2d, input)
 
 
+class Conv3d(_Conv):
+    """The convolution of `Conv1d` over three dimensions: (N, C_in, D, H, W) or (C_in, D, H, W) to
+    (N, C_out, D', H', W') or (C_out, D', H', W').
+
+    kernel_size, stride, padding and dilation are ints or triples (depth, height, width).
+    Parameters: weight (C_out, C_in / groups, kernel depth, height, width), bias (C_out).
+    """
+
+    dims = 3
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The convolution of `input`."""
+        return self._run(F.conv3d, input)
+
+
 class _ConvTranspose(_Conv):
     """What the transposed convolutions share."""
 
@@ -231,3 +246,14 @@ class ConvTranspose2d(_ConvTranspose):
     def forward(self, input: Tensor, output_size=None) -> Tensor:
         """The transposed convolution of `input`."""
         return self._run_transposed(F.conv_transpose2d, input, output_size)
+
+
+class ConvTranspose3d(_ConvTranspose):
+    """The transposed convolution of `ConvTranspose1d` over three dimensions: (N, C_in, D, H, W) or
+    (C_in, D, H, W) to (N, C_out, D', H', W') or (C_out, D', H', W')."""
+
+    dims = 3
+
+    def forward(self, input: Tensor, output_size=None) -> Tensor:
+        """The transposed convolution of `input`."""
+        return self._run_transposed(F.conv_transpose3d, input, output_size)

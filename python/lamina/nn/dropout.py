@@ -7,7 +7,8 @@ from .._core import Tensor
 from . import functional as F
 from .module import Module
 
-__all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "FeatureAlphaDropout"]
+__all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d",
+           "FeatureAlphaDropout"]  # fmt: skip
 
 
 class _Dropout(Module):
@@ -45,6 +46,14 @@ class Dropout2d(_Dropout):
     def forward(self, input: Tensor) -> Tensor:
         """x with channels dropped in training, x otherwise."""
         return F.dropout2d(input, self.p, self.training, self.inplace)
+
+
+class Dropout3d(_Dropout):
+    """Drops whole channels of (N, C, D, H, W) or (C, D, H, W) (Tompson et al., CVPR 2015)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """x with channels dropped in training, x otherwise."""
+        return F.dropout3d(input, self.p, self.training, self.inplace)
 
 
 class AlphaDropout(_Dropout):

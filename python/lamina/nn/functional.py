@@ -6,6 +6,7 @@ operations name as functional.
 
 from __future__ import annotations
 
+import importlib as _importlib
 import sys as _sys
 
 from .. import ops as _ops
@@ -23,8 +24,29 @@ def _gather(namespace: dict) -> list:
     return sorted(names)
 
 
-__all__ = _gather(globals())
+_LATER = {  # functions of modules that are imported when one of them is first used
+    "pool_volume": """
+        max_pool3d max_pool3d_with_indices avg_pool3d adaptive_avg_pool3d adaptive_max_pool3d
+        adaptive_max_pool3d_with_indices lp_pool3d max_unpool1d max_unpool2d max_unpool3d
+        fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d
+        fractional_max_pool3d_with_indices""",
+    "grid": "affine_grid grid_sample",
+    "embedding_bag": "embedding_bag",
+    "sparse_attention": "local_attention strided_attention monotonic_alignment coverage_loss",
+}
+_STEM_OF = {name: stem for stem, names in _LATER.items() for name in names.split()}
+__all__ = sorted([*_gather(globals()), *_STEM_OF])
 
 
 def __getattr__(name: str):
+    stem = _STEM_OF.get(name)
+    if stem is not None:
+        module = _importlib.import_module(f"{_ops.__name__}.{stem}")
+        for each in module.__functional__:
+            globals()[each] = getattr(module, each)
+        return globals()[name]
     raise AttributeError(f"module 'lamina.nn.functional' has no function {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -13,8 +13,8 @@ from .linear import _new
 from .module import Module
 
 __all__ = [
-    "BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "LayerNorm",
-    "LocalResponseNorm", "RMSNorm",
+    "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d",
+    "InstanceNorm3d", "LayerNorm", "LocalResponseNorm", "RMSNorm",
 ]  # fmt: skip
 
 
@@ -119,6 +119,12 @@ class BatchNorm2d(_BatchNorm):
     ndims = (4,)
 
 
+class BatchNorm3d(_BatchNorm):
+    """`BatchNorm1d` for (N, C, D, H, W)."""
+
+    ndims = (5,)
+
+
 class _InstanceNorm(_Norm):
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=False,
                  track_running_stats=False, device=None, dtype=None, *, bias=True):  # fmt: skip
@@ -158,6 +164,12 @@ class InstanceNorm2d(_InstanceNorm):
     """`InstanceNorm1d` for (N, C, H, W) or (C, H, W)."""
 
     ndims = (3, 4)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """`InstanceNorm1d` for (N, C, D, H, W) or (C, D, H, W)."""
+
+    ndims = (4, 5)
 
 
 class LayerNorm(Module):

@@ -10,12 +10,13 @@ from .module import Module
 
 __all__ = [
     f"{kind}Pad{d}d" for kind in ("Circular", "Constant", "Reflection", "Replication", "Zero")
-    for d in (1, 2)
+    for d in (1, 2, 3)
 ]  # fmt: skip
 
 
 class _Pad(Module):
-    """padding: one int, or (left, right) in 1 dimension and (left, right, top, bottom) in 2."""
+    """padding: one int, or (left, right) in 1 dimension, (left, right, top, bottom) in 2 and (left,
+    right, top, bottom, front, back) in 3."""
 
     dims: int
     mode: str
@@ -68,6 +69,12 @@ class ConstantPad2d(_ConstantPad):
     dims = 2
 
 
+class ConstantPad3d(_ConstantPad):
+    """A border of `value` on six sides. padding: int or (left, right, top, bottom, front, back)."""
+
+    dims = 3
+
+
 class ZeroPad1d(_Pad):
     """A border of zeros left and right. padding: int or (left, right)."""
 
@@ -78,6 +85,12 @@ class ZeroPad2d(_Pad):
     """A border of zeros on four sides. padding: int or (left, right, top, bottom)."""
 
     dims, mode = 2, "constant"
+
+
+class ZeroPad3d(_Pad):
+    """A border of zeros on six sides. padding: int or (left, right, top, bottom, front, back)."""
+
+    dims, mode = 3, "constant"
 
 
 class ReflectionPad1d(_Pad):
@@ -92,6 +105,13 @@ class ReflectionPad2d(_Pad):
     dims, mode = 2, "reflect"
 
 
+class ReflectionPad3d(_Pad):
+    """The input mirrored about its faces. padding: int or (left, right, top, bottom, front,
+    back)."""
+
+    dims, mode = 3, "reflect"
+
+
 class ReplicationPad1d(_Pad):
     """The first and last elements repeated. padding: int or (left, right)."""
 
@@ -102,6 +122,12 @@ class ReplicationPad2d(_Pad):
     """The edges repeated. padding: int or (left, right, top, bottom)."""
 
     dims, mode = 2, "replicate"
+
+
+class ReplicationPad3d(_Pad):
+    """The faces repeated. padding: int or (left, right, top, bottom, front, back)."""
+
+    dims, mode = 3, "replicate"
 
 
 class CircularPad1d(_Pad):
@@ -115,3 +141,10 @@ class CircularPad2d(_Pad):
     bottom)."""
 
     dims, mode = 2, "circular"
+
+
+class CircularPad3d(_Pad):
+    """The input repeated periodically in three directions. padding: int or (left, right, top,
+    bottom, front, back)."""
+
+    dims, mode = 3, "circular"

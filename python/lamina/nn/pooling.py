@@ -1,6 +1,7 @@
 """Pooling layers: maxima and means over windows.
 
-Inputs are (N, C, L) or (C, L) in 1 dimension, (N, C, H, W) or (C, H, W) in 2. Windows give
+Inputs are (N, C, L) or (C, L) in 1 dimension, (N, C, H, W) or (C, H, W) in 2 and (N, C, D, H, W) or
+(C, D, H, W) in 3. Windows give
 floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1 outputs (ceil with ceil_mode);
 adaptive layers give exactly `output_size`.
 """
@@ -13,8 +14,9 @@ from ._sizes import per_dim
 from .module import Module
 
 __all__ = [
-    "MaxPool1d", "MaxPool2d", "AvgPool1d", "AvgPool2d", "AdaptiveAvgPool1d", "AdaptiveAvgPool2d",
-    "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "LPPool1d", "LPPool2d",
+    "MaxPool1d", "MaxPool2d", "MaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d",
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d", "AdaptiveMaxPool3d", "LPPool1d", "LPPool2d", "LPPool3d",
 ]  # fmt: skip
 
 
@@ -56,6 +58,15 @@ class MaxPool2d(_MaxPool):
         return self._run(F.max_pool2d, input)
 
 
+class MaxPool3d(_MaxPool):
+    """The maximum of each window; padding counts as -infinity. With return_indices also the
+    positions of the maxima in their D x H x W volume (int64)."""
+
+    def forward(self, input: Tensor):
+        """The maxima, or (maxima, positions)."""
+        return self._run(F.max_pool3d, input)
+
+
 class AvgPool1d(Module):
     """The mean of each window. count_include_pad: padding zeros count as elements."""
 
@@ -76,10 +87,7 @@ class AvgPool1d(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AvgPool2d(Module):
-    """The mean of each window. count_include_pad: padding zeros count as elements;
-    divisor_override divides each sum instead of the number of elements."""
-
+class _AvgPool(Module):
     def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False,
                  count_include_pad=True, divisor_override=None):  # fmt: skip
         super().__init__()
@@ -88,13 +96,29 @@ class AvgPool2d(Module):
         self.padding, self.ceil_mode = padding, ceil_mode
         self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
 
-    def forward(self, input: Tensor) -> Tensor:
-        """The means."""
-        return F.avg_pool2d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
-                            self.count_include_pad, self.divisor_override)  # fmt: skip
+    def _run(self, pool, input: Tensor) -> Tensor:
+        return pool(input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
+                    self.count_include_pad, self.divisor_override)  # fmt: skip
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool2d(_AvgPool):
+    """The mean of each window. count_include_pad: padding zeros count as elements;
+    divisor_override divides each sum instead of the number of elements."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The means."""
+        return self._run(F.avg_pool2d, input)
+
+
+class AvgPool3d(_AvgPool):
+    """`AvgPool2d` over three dimensions."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The means."""
+        return self._run(F.avg_pool3d, input)
 
 
 class _AdaptiveAvgPool(Module):
@@ -122,6 +146,14 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
         return F.adaptive_avg_pool2d(input, self.output_size)
 
 
+class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+    """`AdaptiveAvgPool1d` over three dimensions; None keeps the size of one."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The means."""
+        return F.adaptive_avg_pool3d(input, self.output_size)
+
+
 class _AdaptiveMaxPool(Module):
     def __init__(self, output_size, return_indices=False):
         super().__init__()
@@ -145,6 +177,14 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     def forward(self, input: Tensor):
         """The maxima, or (maxima, positions)."""
         return F.adaptive_max_pool2d(input, self.output_size, return_indices=self.return_indices)
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+    """`AdaptiveMaxPool1d` over three dimensions; None keeps the size of one."""
+
+    def forward(self, input: Tensor):
+        """The maxima, or (maxima, positions)."""
+        return F.adaptive_max_pool3d(input, self.output_size, return_indices=self.return_indices)
 
 
 class _LPPool(Module):
@@ -175,4 +215,13 @@ class LPPool2d(_LPPool):
     def forward(self, input: Tensor) -> Tensor:
         """The norms."""
         return F.lp_pool2d(input, float(self.norm_type), self.kernel_size, self.stride,
+                           self.ceil_mode)  # fmt: skip
+
+
+class LPPool3d(_LPPool):
+    """(sum of x^p)^(1/p) of each window, p = norm_type."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The norms."""
+        return F.lp_pool3d(input, float(self.norm_type), self.kernel_size, self.stride,
                            self.ceil_mode)  # fmt: skip

@@ -118,11 +118,25 @@ def is_set_to(self: Tensor, tensor: Tensor) -> bool:
 
 
 @method
-def to_sparse(self: Tensor, sparse_dim=None):
-    """The nonzero elements as a `lamina.sparse.SparseTensor`."""
+def to_sparse(self: Tensor, sparse_dim=None, *, layout=None):
+    """The nonzero elements as a `lamina.sparse.SparseTensor`, or, of a matrix, by rows or columns:
+    `layout` lamina.sparse_csr or sparse_csc."""
     from ..sparse import to_sparse
 
-    return to_sparse(self, sparse_dim)
+    made = to_sparse(self, sparse_dim)
+    return made if layout is None else made.to_sparse(layout=layout)
+
+
+@method
+def to_sparse_csr(self: Tensor, dense_dim=None):
+    """The nonzero elements of a matrix row by row, as a `lamina.sparse.CompressedTensor`."""
+    return to_sparse(self).to_sparse_csr()
+
+
+@method
+def to_sparse_csc(self: Tensor, dense_dim=None):
+    """The nonzero elements of a matrix column by column."""
+    return to_sparse(self).to_sparse_csc()
 
 
 @method

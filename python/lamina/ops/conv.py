@@ -11,7 +11,8 @@ from __future__ import annotations
 from .. import _core
 from .._core import Tensor
 
-__all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
+__all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
+           "conv_transpose3d"]  # fmt: skip
 __functional__ = [*__all__, "unfold", "fold"]
 
 
@@ -50,6 +51,18 @@ def conv2d(
     return _conv("conv2d", input, weight, bias, 2, stride, padding, dilation, groups)
 
 
+def conv3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride=1, padding=0, dilation=1,
+    groups=1,
+) -> Tensor:  # fmt: skip
+    """The convolution of `conv1d` over three dimensions.
+
+    input (N, C, D, H, W) or (C, D, H, W), weight (O, C / groups, KD, KH, KW), bias (O) ->
+    (N, O, D', H', W') or (O, D', H', W').
+    """
+    return _conv("conv3d", input, weight, bias, 3, stride, padding, dilation, groups)
+
+
 def conv_transpose1d(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, stride=1, padding=0,
     output_padding=0, groups=1, dilation=1,
@@ -76,6 +89,20 @@ def conv_transpose2d(
     """
     return _core.conv_transpose(
         input, weight, bias, 2, stride, padding, output_padding, groups, dilation
+    )
+
+
+def conv_transpose3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride=1, padding=0,
+    output_padding=0, groups=1, dilation=1,
+) -> Tensor:  # fmt: skip
+    """The transposed convolution of `conv_transpose1d` over three dimensions.
+
+    input (N, O, D, H, W) or (O, D, H, W), weight (O, C / groups, KD, KH, KW), bias (C) ->
+    (N, C, D', H', W') or (C, D', H', W').
+    """
+    return _core.conv_transpose(
+        input, weight, bias, 3, stride, padding, output_padding, groups, dilation
     )
 
 

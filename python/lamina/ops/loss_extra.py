@@ -12,8 +12,8 @@ from .loss import _equal, _reduce, nll_loss
 
 __all__ = ["ctc_loss"]
 __functional__ = [
-    "ctc_loss", "dice_loss", "focal_loss", "hinge_loss", "jaccard_loss", "quantile_loss",
-    "sigmoid_focal_loss",
+    "cost_sensitive_loss", "ctc_loss", "dice_loss", "distillation_loss", "focal_loss",
+    "hinge_loss", "jaccard_loss", "quantile_loss", "sigmoid_focal_loss",
 ]  # fmt: skip
 
 
@@ -37,6 +37,37 @@ def focal_loss(input: Tensor, target: Tensor, gamma=2.0, weight=None, ignore_ind
     if reduction == "mean":
         return loss.sum() / ignored.logical_not().sum()
     return _reduce("focal_loss", loss, reduction)
+
+
+def cost_sensitive_loss(input: Tensor, target: Tensor, cost: Tensor, reduction="mean") -> Tensor:
+    """sum_k p_k cost[t, k], p = softmax(x): the expected cost of answering by p where the class is
+    t (Elkan, "The foundations of cost-sensitive learning", 2001).
+
+    input: scores (N, C); target: class numbers (N); cost: (C, C), a row per true class, a column
+    per answer. Raises ShapeError for other shapes, ValueError for another reduction.
+    """
+    if input.dim() != 2 or cost.shape != (input.shape[1],) * 2 or target.shape != input.shape[:1]:
+        raise _core.ShapeError(
+            "cost_sensitive_loss: expected input (N, C), target (N) and cost (C, C), got "
+            f"{tuple(input.shape)}, {tuple(target.shape)} and {tuple(cost.shape)}"
+        )
+    expected = _core.softmax(input, 1) * cost.to(input.dtype).index_select(0, target)
+    return _reduce("cost_sensitive_loss", expected.sum(1), reduction)
+
+
+def distillation_loss(input: Tensor, teacher: Tensor, temperature=1.0) -> Tensor:
+    """T^2 KL(softmax(teacher / T) || softmax(input / T)), the mean over samples: T^2 keeps the size
+    of the gradient (Hinton, Vinyals and Dean, "Distilling the knowledge in a network", 2015).
+
+    input, teacher: scores (..., C) of one shape; temperature: T > 0, above 1 softens both. No
+    gradient goes to the teacher. Raises ShapeError for other shapes, ValueError for T <= 0.
+    """
+    _equal("distillation_loss", input, teacher)
+    if temperature <= 0:
+        raise ValueError(f"distillation_loss: temperature must be positive, got {temperature}")
+    q = _core.log_softmax(input / temperature, -1)
+    p = _core.log_softmax(teacher.detach() / temperature, -1)
+    return (p.exp() * (p - q)).sum(-1).mean() * temperature**2
 
 
 def sigmoid_focal_loss(inputs: Tensor, targets: Tensor, alpha: float = 0.25, gamma: float = 2,

@@ -144,12 +144,20 @@ def adaptive_max_pool2d_with_indices(input: Tensor, output_size, return_indices=
     return _adaptive_max(input, 2, output_size, True)
 
 
+def _lp_of(input, norm_type, mean_of, elements: int) -> Tensor:
+    """(sum of x^p)^(1/p) per window from the means of windows of `elements` elements."""
+    means = mean_of(input if norm_type == 1 else input**norm_type)
+    return (means.sign() * means.abs().relu() * elements) ** (1.0 / norm_type)
+
+
 def _lp(input, nd, norm_type, kernel, stride, ceil_mode):
-    powers = input if norm_type == 1 else input**norm_type
-    sums = _avg(powers, nd, kernel, stride, 0, ceil_mode, True, None)
     k = kernel if isinstance(kernel, int) else None
     elements = k**nd if k is not None else kernel[0] * (kernel[1] if nd == 2 else 1)
-    return (sums.sign() * sums.abs().relu() * elements) ** (1.0 / norm_type)
+
+    def means(powers):
+        return _avg(powers, nd, kernel, stride, 0, ceil_mode, True, None)
+
+    return _lp_of(input, norm_type, means, elements)
 
 
 def lp_pool1d(input: Tensor, norm_type, kernel_size, stride=None, ceil_mode=False) -> Tensor:

@@ -1,4 +1,4 @@
-"""Images of other sizes: interpolation, pixels to channels and back, sampling at given points."""
+"""Images of other sizes: interpolation, pixels to channels and back."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from .._core import Tensor
 
 __all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
 __functional__ = [
-    *__all__, "affine_grid", "grid_sample", "interpolate", "upsample", "upsample_bilinear",
-    "upsample_nearest",
+    *__all__, "interpolate", "upsample", "upsample_bilinear", "upsample_nearest",
 ]  # fmt: skip
 
 _MODES = ("nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area")
@@ -82,11 +81,10 @@ def interpolate(
         if not recompute_scale_factor:
             factors = [1.0 / f for f in given]
     if mode == "area":
-        from . import pool
+        from . import pool, pool_volume
 
-        pools = (pool.adaptive_avg_pool1d, pool.adaptive_avg_pool2d)
-        if n == 3:
-            raise NotImplementedError("interpolate: mode 'area' takes 3 or 4 dimensions")
+        pools = (pool.adaptive_avg_pool1d, pool.adaptive_avg_pool2d,
+                 pool_volume.adaptive_avg_pool3d)  # fmt: skip
         return pools[n - 1](input, outputs)
     kind = mode if mode.startswith("nearest") else "cubic" if mode == "bicubic" else "linear"
     kind += "-aa" if antialias else ""
@@ -184,93 +182,3 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         )
     n, c, *rest = input.shape
     return input.reshape(n, groups, c // groups, *rest).transpose(1, 2).reshape(n, c, *rest)
-
-
-# ---- sampling at given points ------------------------------------------------------------------
-def affine_grid(theta: Tensor, size, align_corners=None) -> Tensor:
-    """Points of an affine map: theta (N, 2, 3) and size (N, C, H, W) -> (N, H, W, 2), (x, y) in
-    [-1, 1] (Jaderberg et al., "Spatial transformer networks", 2015).
-
-    With `align_corners` -1 and 1 are the centres of the end pixels, else their edges. Raises
-    ValueError for other shapes.
-    """
-    from .creation import linspace, ones
-    from .join import stack
-
-    n, _, h, w = size
-    if theta.dim() != 3 or tuple(theta.shape) != (n, 2, 3):
-        raise ValueError(
-            f"affine_grid: expected theta of shape ({n}, 2, 3), got {tuple(theta.shape)}"
-        )
-
-    def points(count):
-        if count <= 1:
-            return theta.new_zeros(count)
-        p = linspace(-1, 1, count, dtype=theta.dtype)
-        return p if align_corners else p * ((count - 1) / count)
-
-    x, y = points(w).view(1, w).expand(h, w), points(h).view(h, 1).expand(h, w)
-    base = stack((x, y, ones(h, w, dtype=theta.dtype)), -1).view(1, h * w, 3)
-    return (base @ theta.transpose(1, 2)).view(n, h, w, 2)
-
-
-def _reflect(x: Tensor, low: float, high: float) -> Tensor:
-    """x folded back into [low, high] / 2 at its ends."""
-    if low == high:
-        return x * 0
-    span = (high - low) / 2
-    x = (x - low / 2).abs()
-    extra, flips = x.remainder(span), (x / span).floor()
-    return extra.where(flips.remainder(2) == 0, span - extra) + low / 2
-
-
-def grid_sample(
-    input: Tensor, grid: Tensor, mode="bilinear", padding_mode="zeros", align_corners=None
-) -> Tensor:
-    """y[n, c, i, j] = input[n, c] at the point (x, y) = grid[n, i, j] of [-1, 1]^2.
-
-    input (N, C, H, W), grid (N, H', W', 2) -> (N, C, H', W'). mode: "bilinear" or "nearest";
-    padding_mode: what lies outside, "zeros", "border" or "reflection". Gradients flow to both.
-
-    Raises ValueError for other modes or shapes.
-    """
-    if mode not in ("bilinear", "nearest"):
-        raise ValueError(f"grid_sample: expected mode 'bilinear' or 'nearest', got {mode!r}")
-    if padding_mode not in ("zeros", "border", "reflection"):
-        raise ValueError(
-            "grid_sample: expected padding_mode 'zeros', 'border' or 'reflection', got "
-            f"{padding_mode!r}"
-        )
-    if input.dim() != 4 or grid.dim() != 4 or grid.shape[-1] != 2 or len(input) != len(grid):
-        raise ValueError(
-            "grid_sample: expected input (N, C, H, W) and grid (N, H', W', 2), got "
-            f"{tuple(input.shape)} and {tuple(grid.shape)}"
-        )
-    n, c, h, w = input.shape
-    places = []
-    for axis, size in ((0, w), (1, h)):
-        at = grid[..., axis]
-        at = (at + 1) / 2 * (size - 1) if align_corners else ((at + 1) * size - 1) / 2
-        if padding_mode == "reflection":
-            ends = (0, 2 * (size - 1)) if align_corners else (-1, 2 * size - 1)
-            at = _reflect(at, *ends)
-        if padding_mode != "zeros":
-            at = at.clamp(0, size - 1)
-        places.append(at)
-    flat = input.reshape(n, c, h * w)
-
-    def pick(x, y):
-        """input at whole positions, and 0 outside."""
-        inside = (x >= 0) & (x < w) & (y >= 0) & (y < h)
-        index = (y.clamp(0, h - 1) * w + x.clamp(0, w - 1)).long().view(n, 1, -1)
-        values = flat.gather(2, index.expand(n, c, index.shape[2])).view(n, c, *x.shape[1:])
-        return values * inside.to(input.dtype).unsqueeze(1)
-
-    x, y = places
-    if mode == "nearest":
-        return pick(x.detach().round(), y.detach().round())
-    x0, y0 = x.detach().floor(), y.detach().floor()
-    right, below = (x - x0).unsqueeze(1), (y - y0).unsqueeze(1)
-    upper = pick(x0, y0) * (1 - right) + pick(x0 + 1, y0) * right
-    lower = pick(x0, y0 + 1) * (1 - right) + pick(x0 + 1, y0 + 1) * right
-    return upper * (1 - below) + lower * below

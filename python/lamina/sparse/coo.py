@@ -150,9 +150,23 @@ class SparseTensor:
         flat = zeros((math.prod(self.shape[:n]), *self.shape[n:]), dtype=self.dtype)
         return flat.index_add(0, self._flat(), self._v).view(self.shape)
 
-    def to_sparse(self, *args) -> SparseTensor:
-        """Itself."""
-        return self
+    def to_sparse(self, sparse_dim=None, *, layout=None):
+        """Itself, or of another `layout` (lamina.sparse_csr, lamina.sparse_csc)."""
+        if layout is None or str(layout).endswith("coo"):
+            return self
+        return self.to_sparse_csr() if str(layout).endswith("csr") else self.to_sparse_csc()
+
+    def to_sparse_csr(self):
+        """The matrix row by row: see `sparse_csr_tensor`."""
+        from .compressed import to_sparse_csr
+
+        return to_sparse_csr(self)
+
+    def to_sparse_csc(self):
+        """The matrix column by column."""
+        from .compressed import to_sparse_csc
+
+        return to_sparse_csc(self)
 
     def _with(self, values: Tensor) -> SparseTensor:
         return SparseTensor(self._i, values, self.shape, self._coalesced)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .. import _core
 from .._core import Tensor
 from ..ops.creation import zeros
+from .compressed import CompressedTensor, to_sparse_csr
 from .coo import SparseTensor
 
 
@@ -24,6 +25,10 @@ def mm(mat1, mat2):
     Sparse times sparse is sparse, anything else dense. Cost: one row of the dense operand for each
     kept element. Raises ShapeError and DTypeError for operands that do not fit.
     """
+    if isinstance(mat1, CompressedTensor) or isinstance(mat2, CompressedTensor):
+        a, b = (m.to_sparse() if isinstance(m, CompressedTensor) else m for m in (mat1, mat2))
+        product = mm(a, b)
+        return to_sparse_csr(product) if isinstance(product, SparseTensor) else product
     if not isinstance(mat1, SparseTensor):
         return mm(mat2.t(), mat1.t()).t() if mat1.dim() == 2 else mm(mat2.t(), mat1)
     _check("sparse.mm", mat1, mat2)
@@ -47,6 +52,52 @@ def spmm(input, mat2):
 def addmm(mat, mat1, mat2, *, beta=1.0, alpha=1.0):
     """beta mat + alpha (mat1 @ mat2), mat dense, mat1 sparse."""
     return beta * mat + alpha * mm(mat1, mat2)
+
+
+def sampled_addmm(input, mat1, mat2, *, beta=1.0, alpha=1.0, out=None):
+    """beta input + alpha (mat1 @ mat2) at the elements that `input`, a CSR matrix, keeps.
+
+    mat1 (M, K) and mat2 (K, N) are dense; only the kept products are computed. The result has the
+    form of `input`. Raises ShapeError for operands that do not fit.
+    """
+    if input.shape != (mat1.shape[0], mat2.shape[1]) or mat1.shape[1] != mat2.shape[0]:
+        raise _core.ShapeError(
+            f"sampled_addmm: shapes {tuple(input.shape)}, {tuple(mat1.shape)} and "
+            f"{tuple(mat2.shape)} do not fit; expected (M, N), (M, K) and (K, N)"
+        )
+    rows, columns = input.to_sparse()._i
+    products = (mat1.index_select(0, rows) * mat2.index_select(1, columns).t()).sum(1)
+    return input._with(beta * input._v + alpha * products)
+
+
+def spdiags(diagonals: Tensor, offsets, shape, layout=None):
+    """A sparse matrix with the rows of `diagonals` as its diagonals: element (i, i + k) of the one
+    at offset k is the row's number i + k.
+
+    diagonals: (D, L) or (L); offsets: D different ints, positive above the main diagonal. layout:
+    coordinates, or lamina.sparse_csr or sparse_csc. Raises ValueError for repeated offsets.
+    """
+    from ..ops.creation import as_tensor, tensor
+    from .coo import sparse_coo_tensor
+
+    table = diagonals if diagonals.dim() == 2 else diagonals.unsqueeze(0)
+    steps = as_tensor(offsets).reshape(-1).tolist()
+    if len(steps) != len(table) or len(set(steps)) != len(steps):
+        raise ValueError(
+            f"spdiags: expected {len(table)} different offsets, one per diagonal, got {steps}"
+        )
+    rows, columns, which = [], [], []
+    for d, k in enumerate(steps):
+        for j in range(max(0, k), min(shape[1], shape[0] + k, table.shape[1])):
+            rows.append(j - k)
+            columns.append(j)
+            which.append(d)
+    places = tensor([rows, columns], dtype=_core.int64)
+    values = table[tensor(which, dtype=_core.int64), places[1]]
+    made = sparse_coo_tensor(places, values, shape)
+    if layout is None or str(layout).endswith("coo"):
+        return made
+    return made.to_sparse(layout=layout)
 
 
 def sum(input: SparseTensor, dim=None, dtype=None):

@@ -19,6 +19,7 @@ from .. import (  # noqa: F401
     recurrent,
     sparse,
     transformer,
+    unpooling,
     upsampling,
 )
 from .. import normalization as batchnorm
@@ -43,6 +44,7 @@ from ..pooling import *
 from ..recurrent import *
 from ..sparse import *
 from ..transformer import *
+from ..unpooling import *
 from ..upsampling import *
 
 for _name in ("activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten",
@@ -50,3 +52,5 @@ for _name in ("activation", "batchnorm", "container", "conv", "distance", "dropo
               "pixelshuffle", "pooling", "rnn", "sparse", "transformer", "upsampling"):  # fmt: skip
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
 activation.MultiheadAttention = MultiheadAttention  # type: ignore[attr-defined]
+for _name in unpooling.__all__:
+    setattr(pooling, _name, getattr(unpooling, _name))

@@ -1,15 +1,21 @@
-"""Weights under a condition, as functions for `parametrize`: `weight_norm`, `spectral_norm`."""
+"""Weights under a condition, as functions for `parametrize`: `orthogonal`, `weight_norm`,
+`spectral_norm`."""
 
 from __future__ import annotations
 
+import math
+
 from ... import _core
 from ..._core import Tensor
+from ..._platform import finfo
 from ...autograd import no_grad
+from ...ops.creation import eye, zeros_like
+from ...ops.join import cat, stack
 from ...ops.norm import normalize
 from ..module import Module
 from . import parametrize
 
-__all__ = ["spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 
 def norm_except(v: Tensor, dim: int) -> Tensor:
@@ -18,6 +24,145 @@ def norm_except(v: Tensor, dim: int) -> Tensor:
         return v.norm()
     others = [d for d in range(v.dim()) if d != dim]
     return v.norm(dim=others, keepdim=True) if others else v.abs()
+
+
+def _positive_qr(A: Tensor) -> Tensor:
+    """Q of A = Q R whose R has a positive diagonal."""
+    from ... import linalg
+
+    Q, R = linalg.qr(A, mode="complete")
+    n = min(A.shape[-2:])
+    signs = _core.where(R.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(A.dtype)
+    Q[..., :n] *= signs.unsqueeze(-2)
+    return Q
+
+
+def _reflectors(Q: Tensor) -> Tensor:
+    """Q (n, k) with orthonormal columns as k reflections: their vectors below the diagonal, on it
+    the signs of the columns (Golub and Van Loan, Matrix Computations, 2013, section 5.2)."""
+    A = Q.clone()
+    for j in range(A.shape[1]):
+        first = A[j, j].item()
+        beta = -math.copysign(A[j:, j].norm().item(), first)
+        v = A[j:, j] / (first - beta)
+        v[0] = 1
+        scale = (beta - first) / beta
+        rest = A[j:, j + 1 :]
+        A[j:, j + 1 :] = rest - scale * v.unsqueeze(1) * (v @ rest)
+        A[j:, j] = v
+        A[j, j] = math.copysign(1.0, beta)
+    return A
+
+
+class _Orthogonal(Module):
+    """Q with orthonormal columns (of wide matrices: rows) from any matrix of the same shape."""
+
+    base: Tensor
+
+    def __init__(self, weight: Tensor, orthogonal_map: str, use_trivialization: bool):
+        super().__init__()
+        self.shape, self.orthogonal_map = weight.shape, orthogonal_map
+        if use_trivialization:
+            self.register_buffer("base", None)
+
+    def forward(self, X: Tensor) -> Tensor:
+        """The orthogonal matrix of X."""
+        from ... import linalg
+
+        n, k = X.shape[-2:]
+        wide = n < k
+        if wide:
+            X, n, k = X.mT, k, n
+        if self.orthogonal_map == "householder":
+            A = X.tril(-1)
+            scale = 2 / (1 + (A * A).sum(-2))
+            Q = linalg.householder_product(A, scale)
+            Q = Q * X.detach().diagonal(dim1=-2, dim2=-1).trunc().unsqueeze(-2)
+        else:
+            X = X.tril()
+            if n != k:
+                X = cat([X, X.new_zeros((*X.shape[:-1], n - k))], -1)
+            A = X - X.mT
+            if self.orthogonal_map == "matrix_exp":
+                Q = linalg.matrix_exp(A)
+            else:
+                one = eye(n, dtype=A.dtype)
+                Q = linalg.solve(one - A / 2, (one + A / 2).expand(A.shape))
+            Q = Q[..., :k]
+        if "base" in self._buffers:
+            Q = self.base @ Q
+        return Q.mT if wide else Q
+
+    def right_inverse(self, Q: Tensor) -> Tensor:
+        """A matrix whose orthogonal matrix is Q, or the nearest that the QR decomposition gives."""
+        if Q.shape != self.shape:
+            raise ValueError(
+                f"Expected a matrix or batch of matrices of shape {tuple(self.shape)}. Got a "
+                f"tensor of shape {tuple(Q.shape)}."
+            )
+        wide = Q.shape[-2] < Q.shape[-1]
+        tall = (Q.mT if wide else Q).detach()
+        n, k = tall.shape[-2:]
+        with no_grad():
+            if "base" not in self._buffers:
+                if self.orthogonal_map != "householder":
+                    raise NotImplementedError(
+                        "It is not possible to assign to the matrix exponential or the Cayley "
+                        "parametrizations when use_trivialization=False."
+                    )
+                columns = _positive_qr(tall)[..., :k] if not _is_orthonormal(tall) else tall
+                batch = [_reflectors(q) for q in columns.reshape(-1, n, k)]
+                A = stack(batch).reshape(tall.shape)
+                return A.mT if wide else A
+            whole = tall
+            if n != k:
+                draw = _core.empty((*tall.shape[:-1], n - k), tall.dtype).normal_(0, 1)
+                whole = cat([tall, draw], -1)
+            # with base = Q the trained matrix starts at -I, whose orthogonal matrix is I
+            kept = n == k and _is_orthonormal(whole)
+            self.base = whole.clone() if kept else _positive_qr(whole)
+            start = zeros_like(Q)
+            start.diagonal(dim1=-2, dim2=-1).fill_(-1)
+            return start
+
+
+def _is_orthonormal(Q: Tensor) -> bool:
+    eps = 10 * Q.shape[-2] * finfo(Q.dtype).eps
+    product = Q.mT @ Q
+    return bool((product - eye(Q.shape[-1], dtype=Q.dtype)).abs().max().item() <= eps)
+
+
+def orthogonal(module: Module, name: str = "weight", orthogonal_map: str | None = None, *,
+               use_trivialization: bool = True) -> Module:  # fmt: skip
+    """Keeps a weight orthogonal: Q^T Q = I (of wide matrices Q Q^T = I), whatever is trained.
+
+    The weight (..., n, k) is computed from a parameter X of its shape, by `orthogonal_map`:
+    "matrix_exp", exp(A) with the skew matrix A = L - L^T of X's lower triangle L; "cayley",
+    (I - A / 2)^-1 (I + A / 2); or "householder", a product of k reflections by the columns of X.
+    Default: "matrix_exp" for square weights, else "householder". With `use_trivialization` the
+    result is multiplied by a fixed orthogonal matrix (buffer ``base``), from which training starts
+    and to which an assignment to the weight moves.
+
+    Raises ValueError for a weight of fewer than 2 dimensions or another map. Returns the module.
+
+    Lezcano-Casado and Martinez-Rubio, "Cheap orthogonal constraints in neural networks" (2019);
+    Lezcano-Casado, "Trivializations for gradient-based optimization on manifolds" (2019).
+    """
+    weight = getattr(module, name, None)
+    if not isinstance(weight, Tensor):
+        raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
+    if weight.dim() < 2:
+        raise ValueError(f"Expected a matrix or batch of matrices. Got a tensor of {weight.dim()} "
+                         "dimensions.")  # fmt: skip
+    if orthogonal_map is None:
+        orthogonal_map = "matrix_exp" if weight.shape[-2] == weight.shape[-1] else "householder"
+    if orthogonal_map not in ("matrix_exp", "cayley", "householder"):
+        raise ValueError(
+            'orthogonal_map has to be one of "matrix_exp", "cayley", "householder". '
+            f"Got: {orthogonal_map}"
+        )
+    function = _Orthogonal(weight, orthogonal_map, use_trivialization)
+    return parametrize.register_parametrization(module, name, function, unsafe=True)
 
 
 class _WeightNorm(Module):

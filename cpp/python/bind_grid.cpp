@@ -1,0 +1,6 @@
+#include "ops/grid.h"
+#include "python/bind.h"
+
+namespace lamina {
+static const Methods methods{def<grid_sample>("grid_sample")};
+}  // namespace lamina
