@@ -5,8 +5,9 @@
 #include <cmath>
 #include <cstring>
 
+#include "ops/complex.h"
 #include "ops/ops.h"
-#include "ops/strided.h"
+#include "ops/strided_copy.h"
 
 namespace lamina {
 namespace {
@@ -17,10 +18,14 @@ struct CopyArgs {
   DType to;
 };
 
-void copy_infer(Call& c) { c.output(c.in[0].shape(), c.args<CopyArgs>().to); }
+void copy_infer(Call& c) {
+  const DType to = c.args<CopyArgs>().to;
+  check(!is_complex(c.in[0].dtype()) || is_complex(to), ErrorKind::dtype, "copy: complex values ",
+        c.in[0], " do not fit ", to, "; take .real, .imag or .abs()");
+  c.output(c.in[0].shape(), to);
+}
 
-void copy_launch(Call& c) {
-  const Tensor &x = c.in[0], &y = c.out[0];
+void copy_values(const Tensor& x, const Tensor& y) {
   if (x.numel() == 0) return;
   StridedLoop loop(x.shape());
   loop.operand(y);
@@ -56,9 +61,22 @@ void copy_launch(Call& c) {
   });
 }
 
-void copy_vjp(Vjp& c) { c.set(0, to_dtype(c.g(), c.dtype(0))); }
+void fill_values(const Tensor& y, double d, int64_t i, bool integral);
 
-const Op kCopy{.name = "copy", .infer = copy_infer, .launch = copy_launch, .vjp = copy_vjp};
+void copy_launch(Call& c) {
+  const Tensor &x = c.in[0], &y = c.out[0];
+  if (!is_complex(y.dtype())) return copy_values(x, y);
+  if (x.dtype() == y.dtype())
+    return strided_copy(y.data(), y.strides().v, x.data(), x.strides().v, x.shape(),
+                        item_size(x.dtype()));
+  if (is_complex(x.dtype())) return copy_values(parts_of(x), parts_of(y));
+  copy_values(x, part_of(y, 0));
+  fill_values(part_of(y, 1), 0, 0, true);
+}
+
+void copy_vjp(Vjp& c) { c.set(0, gradient_as(c.g(), c.dtype(0))); }
+
+const Op kCopy{.name = "copy", .infer = copy_infer, .launch = copy_launch, .vjp = copy_vjp, .complex = true};
 
 struct FillArgs {
   double d;
@@ -66,14 +84,12 @@ struct FillArgs {
   bool integral;
 };
 void fill_infer(Call& c) { c.output(c.in[0].shape(), c.in[0].dtype()); }
-void fill_launch(Call& c) {
-  const Tensor& y = c.out[0];
+void fill_values(const Tensor& y, double d, int64_t i, bool integral) {
   if (y.numel() == 0) return;
-  const auto& a = c.args<FillArgs>();
   const Compute via = compute_type(y.dtype());
-  const double d = a.integral && via != kI64 ? double(a.i) : a.d;
+  if (integral && via != kI64) d = double(i);
+  if (!integral) i = y.dtype() == DType::boolean ? d != 0 : int64_t(d);
   const float f = float(d);
-  const int64_t i = a.integral ? a.i : y.dtype() == DType::boolean ? d != 0 : int64_t(d);
   const void* value = via == kF32   ? static_cast<const void*>(&f)
                       : via == kF64 ? static_cast<const void*>(&d)
                                     : static_cast<const void*>(&i);
@@ -95,13 +111,20 @@ void fill_launch(Call& c) {
     });
   });
 }
+void fill_launch(Call& c) {
+  const auto& a = c.args<FillArgs>();
+  const Tensor& y = c.out[0];
+  if (!is_complex(y.dtype())) return fill_values(y, a.d, a.i, a.integral);
+  fill_values(part_of(y, 0), a.d, a.i, a.integral);
+  fill_values(part_of(y, 1), 0, 0, true);
+}
 void fill_vjp(Vjp& c) { c.set(0, zeros(c.shape(0), c.dtype(0))); }
 // The input is the tensor being filled: it gives the shape, and its gradient is zero.
 const Op kFill{.name = "fill_",
                .infer = fill_infer,
                .launch = fill_launch,
                .vjp = fill_vjp,
-               .elementwise = true};
+               .elementwise = true, .complex = true};
 
 struct RangeArgs {
   double start, step;
@@ -212,6 +235,8 @@ Scalar item(const Tensor& x) {
         "item: only a tensor with one element can become a "
         "Python number, got shape ",
         x.shape(), "; use .tolist() or index it");
+  check(!is_complex(x.dtype()), ErrorKind::type, "item: a complex number is not a real one: ", x,
+        "; take .real or .imag");
   const Compute via = compute_type(x.dtype());
   alignas(8) char value[8];
   cpu_kernels().load[int(x.dtype())][via == kI64 ? kI64 : kF64](value, x.data<char>(), 0, 1);

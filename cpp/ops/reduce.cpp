@@ -7,6 +7,7 @@
 
 #include <cmath>
 
+#include "ops/complex.h"
 #include "ops/index.h"
 #include "ops/ops.h"
 #include "ops/reduce_launch.h"
@@ -185,6 +186,7 @@ Tensor position(const Op& op, ReduceKind kind, const Tensor& x, std::optional<in
 }  // namespace
 
 Tensor sum(const Tensor& x, const Dims& dims, bool keepdim) {
+  if (is_complex(x.dtype())) return complex_sum(x, dims, keepdim);
   const Tensor y = reduced(kSum, x, dims, keepdim, kReduceSum);
   return is_floating(x.dtype()) ? to_dtype(y, x.dtype()) : y;
 }
@@ -194,6 +196,10 @@ Tensor sum(const Tensor& x, const Dims& dims, bool keepdim, std::optional<DType>
 }
 Tensor mean(const Tensor& x, const Dims& dims, bool keepdim, std::optional<DType> dtype) {
   if (dtype && *dtype != x.dtype()) return mean(to_dtype(x, *dtype), dims, keepdim, {});
+  if (is_complex(x.dtype())) {
+    const Tensor y = complex_sum(x, dims, keepdim);
+    return y * (double(y.numel()) / double(x.numel()));
+  }
   check(is_floating(x.dtype()), ErrorKind::dtype, "mean: the result needs a floating dtype, got ",
         x, "; use .float() or dtype=lamina.float32");
   const double n = double(reduced_count(x.shape(), mask_of("mean", dims, x.dim())));
@@ -202,6 +208,7 @@ Tensor mean(const Tensor& x, const Dims& dims, bool keepdim, std::optional<DType
 Tensor prod(const Tensor& x, const Dims& dims, bool keepdim, std::optional<DType> dtype) {
   if (dtype && *dtype != x.dtype())
     return to_dtype(prod(to_dtype(x, *dtype), dims, keepdim, {}), *dtype);
+  if (is_complex(x.dtype())) return complex_prod(x, dims, keepdim);
   const Tensor y = reduced(kProd, x, dims, keepdim, kReduceProd);
   return is_floating(x.dtype()) ? to_dtype(y, x.dtype()) : y;
 }

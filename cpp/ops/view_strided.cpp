@@ -99,7 +99,7 @@ void diagonal_vjp(Vjp& c) {
   const Geometry y = diagonal_of(shape, contiguous_strides(shape), c.args<DiagonalArgs>());
   c.set(0, as_strided_grad(c.g(), shape, y.strides, y.offset));
 }
-const Op kDiagonal{.name = "diagonal", .infer = diagonal_infer, .vjp = diagonal_vjp};
+const Op kDiagonal{.name = "diagonal", .infer = diagonal_infer, .vjp = diagonal_vjp, .complex = true};
 
 struct UnfoldArgs {
   int64_t dim, size, step;
@@ -124,7 +124,7 @@ void unfold_vjp(Vjp& c) {
   const Geometry y = unfold_of(shape, contiguous_strides(shape), c.args<UnfoldArgs>());
   c.set(0, as_strided_grad(c.g(), shape, y.strides, 0));
 }
-const Op kUnfold{.name = "unfold", .infer = unfold_infer, .vjp = unfold_vjp};
+const Op kUnfold{.name = "unfold", .infer = unfold_infer, .vjp = unfold_vjp, .complex = true};
 
 struct AsStridedArgs {
   PackedDims shape, strides;
@@ -140,7 +140,7 @@ void as_strided_vjp(Vjp& c) {
   const auto& a = c.args<AsStridedArgs>();
   c.set(0, as_strided_grad(c.g(), c.shape(0), unpack(a.strides), a.offset));
 }
-const Op kAsStrided{.name = "as_strided", .infer = as_strided_infer, .vjp = as_strided_vjp};
+const Op kAsStrided{.name = "as_strided", .infer = as_strided_infer, .vjp = as_strided_vjp, .complex = true};
 
 }  // namespace
 
