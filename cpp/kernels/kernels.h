@@ -54,6 +54,7 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 #include "kernels/args_pool.h"
 // ---- complex numbers, Fourier transforms -------------------------------------------------------
 #include "kernels/args_complex.h"
+#include "kernels/args_fft.h"
 // ---- recurrent networks ------------------------------------------------------------------------
 #include "kernels/args_recurrent.h"
 #include "kernels/args_resample.h"
@@ -90,6 +91,7 @@ struct Kernels {
   BatchKernels batch;
   AttentionKernels attention;
   ComplexKernels complex;
+  FftKernels fft;
 };
 
 // The kernels of the best instruction set this CPU has, or of the one LAMINA_ISA names.
