@@ -2,6 +2,7 @@
 //   gx = 0, gx[element] += g at each place the view shows it
 #include <cstring>
 
+#include "ops/complex.h"
 #include "ops/ops.h"
 #include "ops/packed_dims.h"
 
@@ -60,6 +61,15 @@ const Op kStridedAdd{.name = "as_strided_grad",
 
 // zeros(shape) with g added at (offset, strides) of its dense memory, in g's order.
 Tensor as_strided_grad(const Tensor& g, const Dims& shape, const Dims& strides, int64_t offset) {
+  if (is_complex(g.dtype())) {
+    Dims parts = shape, steps = strides;
+    for (int d = 0; d < steps.n; ++d) steps.v[d] *= 2;
+    parts.push(2);
+    steps.push(1);
+    return on_parts(contiguous(g), [&](const Tensor& x) {
+      return as_strided_grad(x, parts, steps, offset * 2);
+    });
+  }
   const DType t = g.dtype() == DType::float64 ? DType::float64 : DType::float32;
   const Tensor gx = apply(kStridedAdd, {contiguous(to_dtype(g, t))},
                           StridedAddArgs{pack(shape), pack(strides), offset});

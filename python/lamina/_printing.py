@@ -71,6 +71,20 @@ def _formatter(values: list, floating: bool):
     return lambda v: text(v).rjust(width)
 
 
+def _complex_formatter(values: list):
+    """PyTorch's a+bj: real parts as wide as each other, and imaginary ones."""
+    real = _formatter([v.real for v in values], True)
+    imag = _formatter([v.imag for v in values], True)
+    wide = max((len(imag(v.imag).lstrip("-").strip()) for v in values), default=0)
+
+    def text(v: complex) -> str:
+        part = imag(v.imag).strip()
+        sign, digits = ("-", part[1:]) if part.startswith("-") else ("+", part)
+        return real(v.real) + (sign + digits + "j").ljust(wide + 2)
+
+    return text
+
+
 def _kept(n: int, summarise: bool) -> list:
     """Indices shown along one dimension; None stands for the dots."""
     edge = _options["edgeitems"]
@@ -123,12 +137,16 @@ def tensor_repr(self: Tensor) -> str:
         shape_shown = tuple(plain.shape)
         values: list = []
         _collect(shown, shape_shown, summarise, values)
-        floating = self.dtype.is_floating_point
-        body = _layout(shown, shape_shown, summarise, _formatter(values, floating), len(prefix))
+        fmt = (
+            _complex_formatter(values) if self.dtype.is_complex
+            else _formatter(values, self.dtype.is_floating_point)
+        )  # fmt: skip
+        body = _layout(shown, shape_shown, summarise, fmt, len(prefix))
     extra = []
     if self.numel() == 0 and len(shape) != 1:
         extra.append(f"size={shape}")
-    implied = (_core.default_dtype(), _core.int64, _core.bool)
+    default = _core.default_dtype()
+    implied = (default, _core.int64, _core.bool, default.to_complex())
     if self.dtype not in implied or (self.numel() == 0 and self.dtype is not implied[0]):
         extra.append(f"dtype={self.dtype}")
     if self._call_name:

@@ -172,17 +172,28 @@ def _finish(name, value, out, device, requires_grad, named=()) -> Tensor:
     return value
 
 
+def _draw(random, shape, a, b, dtype, generator) -> Tensor:
+    """Both parts of complex numbers are drawn alike."""
+    dtype = dtype or _core.default_dtype()
+    if not dtype.is_complex:
+        return random(shape, a, b, dtype, generator)
+    return _core.view_as_complex(random((*shape, 2), a, b, dtype.to_real(), generator))
+
+
 def rand(*size, generator=None, out=None, dtype=None, device=None, requires_grad=False, **named):
-    """Uniform on [0, 1), of the given shape: multiples of 2^-24 (2^-53 for float64)."""
+    """Uniform on [0, 1), of the given shape: multiples of 2^-24 (2^-53 for float64). Both parts of
+    complex numbers are."""
     shape = _shape(size, named)
-    y = _core.random_uniform(shape, 0.0, 1.0, dtype or _core.default_dtype(), generator)
+    y = _draw(_core.random_uniform, shape, 0.0, 1.0, dtype, generator)
     return _finish("rand", y, out, device, requires_grad, named)
 
 
 def randn(*size, generator=None, out=None, dtype=None, device=None, requires_grad=False, **named):
-    """Standard normal, of the given shape (Box and Muller, 1958)."""
+    """Standard normal, of the given shape (Box and Muller, 1958). The parts of complex numbers have
+    variance 1/2 each."""
     shape = _shape(size, named)
-    y = _core.random_normal(shape, 0.0, 1.0, dtype or _core.default_dtype(), generator)
+    scale = 0.5**0.5 if dtype is not None and dtype.is_complex else 1.0
+    y = _draw(_core.random_normal, shape, 0.0, scale, dtype, generator)
     return _finish("randn", y, out, device, requires_grad, named)
 
 

@@ -118,8 +118,11 @@ for _name, _doc in {
 @_public
 @method
 def sgn(input: Tensor) -> Tensor:
-    """-1, 0 or 1 (the same as `sign` for real tensors)."""
-    return _core.sign(input)
+    """-1, 0 or 1 (the same as `sign` for real tensors); of complex ones z / |z|, 0 at 0."""
+    if not input.dtype.is_complex:
+        return _core.sign(input)
+    size = _core.abs(input)
+    return input / _core.where(size == 0, 1.0, size)
 
 
 @_public
