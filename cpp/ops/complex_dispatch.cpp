@@ -42,9 +42,8 @@ Tensor reciprocal(const Tensor& z) {
 
 // z^p: products for small whole p, so that squares and cubes are exact where they can be.
 Tensor power(const Tensor& z, double p) {
-  if (p == 0) return ones(z.shape(), z.dtype());
   if (p == 0.5) return unary(kComplexSqrt, z);
-  if (p != std::floor(p) || std::fabs(p) > 64)
+  if (p == 0 || p != std::floor(p) || std::fabs(p) > 64)
     return complex_function(kComplexPow, z, to_dtype(scalar_tensor(p), z.dtype()));
   Tensor base = z, y;
   for (int n = int(std::fabs(p)); n; n >>= 1) {
@@ -76,6 +75,7 @@ Tensor of_one(std::string_view name, const Tensor& z, double p0, bool* known) {
   if (name == "log2") return unary(kComplexLog, z) * (1 / ln2);
   if (name == "log10") return unary(kComplexLog, z) * (1 / ln10);
   if (name == "sigmoid") return reciprocal(unary(kComplexExp, -z) + 1.0);
+  if (name == "silu") return z * of_one("sigmoid", z, 0, known);
   if (name == "isnan") return both_parts("isnan", "logical_or", z);
   if (name == "isinf") return both_parts("isinf", "logical_or", z);
   if (name == "isfinite") return both_parts("isfinite", "logical_and", z);

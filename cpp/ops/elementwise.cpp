@@ -275,7 +275,11 @@ void vjp(Vjp& c) {
   Tensor x[3], y;
   const Saves saved = c.call().saves();
   for (int i = 0; i < info.inputs; ++i)
-    if (saved.inputs >> i & 1) x[i] = c.in(i);
+    if (saved.inputs >> i & 1) {
+      x[i] = c.in(i);
+      // in formulas on Tensors a number counts as much as the rest
+      if (grad_enabled() && x[i]->wrapped_number) x[i] = to_dtype(x[i], a.compute);
+    }
   if (saved.outputs) y = c.out();
   for (int i = 0; i < info.inputs; ++i) {
     if (!c.needs(i)) continue;
@@ -335,7 +339,15 @@ Tensor elementwise(int f, std::initializer_list<Tensor> x, double p0, double p1,
 Tensor elementwise_into(int f, std::initializer_list<Tensor> x, const Tensor& into, double p0,
                         double p1, double p2) {
   if (any_complex(x) || is_complex(into.dtype())) {
-    const Tensor y = elementwise(f, x, p0, p1, p2);
+    Tensor before[3];  // backward reads the values from before the write
+    int n = 0;
+    for (const Tensor& t : x) {
+      const bool kept = t.same(into) && grad_enabled();
+      before[n++] = kept ? clone(t) : t;
+    }
+    const Tensor y = n == 1   ? elementwise(f, {before[0]}, p0, p1, p2)
+                     : n == 2 ? elementwise(f, {before[0], before[1]}, p0, p1, p2)
+                              : elementwise(f, {before[0], before[1], before[2]}, p0, p1, p2);
     check(y.shape() == into.shape(), ErrorKind::shape, Table::names[f], ": output with shape ",
           into.shape(), " does not match the result's shape ", y.shape());
     return copy_(into, y);

@@ -64,7 +64,7 @@ _LAZY_MODULES = (
 )  # fmt: skip
 _LAZY_NAMES = {
     "save": "serialization", "load": "serialization", "Trainer": "trainer", "autocast": "amp",
-    "sparse_coo_tensor": "sparse", "spmm": "sparse", "stft": "_stft", "istft": "_stft",
+    "sparse_coo_tensor": "sparse", "spmm": "sparse",
 }  # fmt: skip
 
 

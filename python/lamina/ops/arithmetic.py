@@ -118,9 +118,9 @@ def _euclid(a: Tensor, b: Tensor) -> Tensor:
 def gcd(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     """The greatest common divisor of whole numbers, by Euclid's algorithm; gcd(0, 0) = 0.
 
-    Raises DTypeError for floating numbers.
+    Raises DTypeError for floating and complex numbers.
     """
-    if input.dtype.is_floating_point or other.dtype.is_floating_point:
+    if max(_kind(input.dtype), _kind(other.dtype)) > 1:
         raise _core.DTypeError(f"gcd: expected integers, got {input.dtype} and {other.dtype}")
     zero = input * 0 + other * 0
     value = _euclid(input + zero, other + zero)

@@ -54,10 +54,9 @@ def _converted(x: Tensor, dtype) -> Tensor:
     if x.dtype.is_complex and isinstance(dtype, _core.dtype) and not dtype.is_complex:
         if dtype is _core.bool:
             return x != 0
-        import warnings
-
-        warnings.warn("to: the imaginary parts are dropped; take .real to say so", stacklevel=3)
-        x = x.real
+        raise _core.DTypeError(
+            f"to: complex numbers do not fit {dtype}; take .real, .imag or .abs()"
+        )
     return _core.to_dtype(x, dtype)
 
 

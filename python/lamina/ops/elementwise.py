@@ -122,7 +122,8 @@ def sgn(input: Tensor) -> Tensor:
     if not input.dtype.is_complex:
         return _core.sign(input)
     size = _core.abs(input)
-    return input / _core.where(size == 0, 1.0, size)
+    zero = size == 0
+    return _core.where(zero, 0.0, input / _core.where(zero, 1.0, size))
 
 
 @_public
