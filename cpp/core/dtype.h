@@ -6,9 +6,9 @@
 namespace lamina {
 
 constexpr int kItemSize[kDTypes] = {4, 8, 2, 2, 8, 4, 2, 1, 1, 1, 8, 16};
-constexpr const char* kDTypeName[kDTypes] = {"float32", "float64",   "float16",   "bfloat16",
-                                             "int64",   "int32",     "int16",     "int8",
-                                             "uint8",   "bool",      "complex64", "complex128"};
+constexpr const char* kDTypeName[kDTypes] = {"float32", "float64", "float16",   "bfloat16",
+                                             "int64",   "int32",   "int16",     "int8",
+                                             "uint8",   "bool",    "complex64", "complex128"};
 
 inline int64_t item_size(DType d) { return kItemSize[int(d)]; }
 inline const char* name(DType d) { return kDTypeName[int(d)]; }
@@ -30,8 +30,8 @@ inline Compute compute_type(DType d) {
   return d == DType::float64 ? kF64 : is_floating(d) ? kF32 : kI64;
 }
 
-// The dtype both operands are converted to. Complex beats floats beat integers beat bool; float16 with bfloat16
-// gives float32; uint8 with a signed type gives the next wider signed type.
+// The dtype both operands are converted to. Complex beats floats beat integers beat bool; float16
+// with bfloat16 gives float32; uint8 with a signed type gives the next wider signed type.
 DType promote(DType a, DType b);
 
 DType default_dtype();

@@ -26,12 +26,12 @@ struct FftArgs {
   const void* x;
   void* y;
   int64_t n, outer, inner;
-  int64_t group;           // transforms side by side; a unit is one such group
+  int64_t group;  // transforms side by side; a unit is one such group
   bool inverse;
-  double scale, middle;    // middle: factor of half-spectrum elements that stand for two
-  const FftPlan* plan;     // of length n, or n / 2 for a half spectrum with even n
-  const void* turns;       // w_n^k for k < n / 2, where plan has length n / 2; re, then im
-  void* scratch;           // fft_scratch(...) values
+  double scale, middle;  // middle: factor of half-spectrum elements that stand for two
+  const FftPlan* plan;   // of length n, or n / 2 for a half spectrum with even n
+  const void* turns;     // w_n^k for k < n / 2, where plan has length n / 2; re, then im
+  void* scratch;         // fft_scratch(...) values
 };
 using FftFn = void (*)(const FftArgs& a, int64_t begin, int64_t end);
 // (re, im) (n, group) -> their transforms, in place; scratch of the same size and as the plan asks.

@@ -161,8 +161,8 @@ Saves saves_for(const Call& c) {
   }
 }
 
-constexpr const char* kNames[kComplexFunctions] = {"mul", "div",  "pow",  "conj", "exp",
-                                                   "log", "sqrt", "sin",  "cos",  "tan",
+constexpr const char* kNames[kComplexFunctions] = {"mul",  "div",  "pow",  "conj", "exp",
+                                                   "log",  "sqrt", "sin",  "cos",  "tan",
                                                    "sinh", "cosh", "tanh", "abs"};
 struct Ops {
   Op op[kComplexFunctions];
@@ -219,29 +219,23 @@ Tensor view_as_complex(const Tensor& x) {
   bool even = x->offset % 2 == 0 && x.stride(-1) == 1;
   for (int d = 0; d + 1 < x.dim(); ++d) even = even && x.stride(d) % 2 == 0;
   check(even, ErrorKind::runtime, "view_as_complex: strides ", x.strides(), " and offset ",
-        x->offset,
-        " do not make pairs: the last must be 1 and all else even; use .contiguous()");
+        x->offset, " do not make pairs: the last must be 1 and all else even; use .contiguous()");
   return apply(kAsComplex, {x});
 }
-Tensor real(const Tensor& z) {
-  return is_complex(z.dtype()) ? select(view_as_real(z), -1, 0) : z;
-}
+Tensor real(const Tensor& z) { return is_complex(z.dtype()) ? select(view_as_real(z), -1, 0) : z; }
 Tensor imag(const Tensor& z) {
   check(is_complex(z.dtype()), ErrorKind::dtype, "imag: expected a complex tensor, got ", z);
   return select(view_as_real(z), -1, 1);
 }
 Tensor make_complex(const Tensor& re, const Tensor& im) {
-  check(re.dtype() == im.dtype() &&
-            (re.dtype() == DType::float32 || re.dtype() == DType::float64),
+  check(re.dtype() == im.dtype() && (re.dtype() == DType::float32 || re.dtype() == DType::float64),
         ErrorKind::dtype, "complex: both parts must be float32 or both float64, got ", re, " and ",
         im);
   const Dims shape = broadcast_shapes("complex", re.shape(), im.shape());
   return view_as_complex(stack({expand(re, shape), expand(im, shape)}, -1));
 }
 Tensor to_complex(const Tensor& x) { return to_dtype(x, complex_type(x.dtype())); }
-Tensor conj(const Tensor& z) {
-  return is_complex(z.dtype()) ? apply_function(kComplexConj, z) : z;
-}
+Tensor conj(const Tensor& z) { return is_complex(z.dtype()) ? apply_function(kComplexConj, z) : z; }
 Tensor angle(const Tensor& z) {
   static const int atan2 = function_index("atan2"), eq = function_index("eq");
   const Tensor none = elementwise(eq, {z, scalar_tensor(0)});  // at 0: angle 0, gradient 0

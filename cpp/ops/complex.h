@@ -12,16 +12,17 @@
 namespace lamina {
 
 // ---- views and parts ---------------------------------------------------------------------------
-Tensor view_as_real(const Tensor& z);           // (...) -> (..., 2)
-Tensor view_as_complex(const Tensor& x);        // (..., 2) -> (...)
-Tensor real(const Tensor& z);                   // a view; a real tensor itself
-Tensor imag(const Tensor& z);                   // a view; throws for a real tensor
+Tensor view_as_real(const Tensor& z);     // (...) -> (..., 2)
+Tensor view_as_complex(const Tensor& x);  // (..., 2) -> (...)
+Tensor real(const Tensor& z);             // a view; a real tensor itself
+Tensor imag(const Tensor& z);             // a view; throws for a real tensor
 Tensor make_complex(const Tensor& re, const Tensor& im);
-Tensor to_complex(const Tensor& x);             // x with zero imaginary part
-Tensor conj(const Tensor& z);                   // a copy
+Tensor to_complex(const Tensor& x);  // x with zero imaginary part
+Tensor conj(const Tensor& z);        // a copy
 Tensor angle(const Tensor& z);
-Tensor complex_function(int f, const Tensor& x, const Tensor& y);  // of args_complex.h; y may be none
-Tensor complex_number(double re, double im);    // 0-dim, weak in promotion as a Python number is
+Tensor complex_function(int f, const Tensor& x,
+                        const Tensor& y);     // of args_complex.h; y may be none
+Tensor complex_number(double re, double im);  // 0-dim, weak in promotion as a Python number is
 
 // The same memory as views outside the tape: all parts (..., 2), and the real (0) or imaginary (1).
 Tensor parts_of(const Tensor& z);

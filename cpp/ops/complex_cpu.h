@@ -93,14 +93,10 @@ inline Pair<V> evaluate(Pair<V> x, [[maybe_unused]] Pair<V> y) {
   if constexpr (f == kComplexExp) return polar_exp(x.re, x.im);
   if constexpr (f == kComplexLog) return logarithm(x);
   if constexpr (f == kComplexSqrt) return root(x);
-  if constexpr (f == kComplexSin)
-    return {sin(x.re) * cosh(x.im), cos(x.re) * sinh(x.im)};
-  if constexpr (f == kComplexCos)
-    return {cos(x.re) * cosh(x.im), -(sin(x.re) * sinh(x.im))};
-  if constexpr (f == kComplexSinh)
-    return {sinh(x.re) * cos(x.im), cosh(x.re) * sin(x.im)};
-  if constexpr (f == kComplexCosh)
-    return {cosh(x.re) * cos(x.im), sinh(x.re) * sin(x.im)};
+  if constexpr (f == kComplexSin) return {sin(x.re) * cosh(x.im), cos(x.re) * sinh(x.im)};
+  if constexpr (f == kComplexCos) return {cos(x.re) * cosh(x.im), -(sin(x.re) * sinh(x.im))};
+  if constexpr (f == kComplexSinh) return {sinh(x.re) * cos(x.im), cosh(x.re) * sin(x.im)};
+  if constexpr (f == kComplexCosh) return {cosh(x.re) * cos(x.im), sinh(x.re) * sin(x.im)};
   if constexpr (f == kComplexTanh) return hyperbolic_tangent(x.re, x.im);
   if constexpr (f == kComplexTan) {
     const Pair<V> t = hyperbolic_tangent(-x.im, x.re);

@@ -36,9 +36,7 @@ Tensor truth(const Tensor& x) {  // of any dtype: x != 0
   return elementwise(ne, {x, scalar_tensor(0)});
 }
 Tensor unary(int f, const Tensor& z) { return complex_function(f, z, {}); }
-Tensor reciprocal(const Tensor& z) {
-  return complex_function(kComplexDiv, ones({}, z.dtype()), z);
-}
+Tensor reciprocal(const Tensor& z) { return complex_function(kComplexDiv, ones({}, z.dtype()), z); }
 
 // z^p: products for small whole p, so that squares and cubes are exact where they can be.
 Tensor power(const Tensor& z, double p) {
@@ -90,15 +88,16 @@ Tensor of_two(std::string_view name, const Tensor& a, const Tensor& b, double p0
                    kDiv = function("div");
   const bool one = is_complex(a.dtype()), two = is_complex(b.dtype());
   auto on_pairs = [&](int f) {
-    return view_as_complex(
-        elementwise(f, {one ? view_as_real(a) : unsqueeze(a, -1), two ? view_as_real(b) : unsqueeze(b, -1)}, p0));
+    return view_as_complex(elementwise(
+        f, {one ? view_as_real(a) : unsqueeze(a, -1), two ? view_as_real(b) : unsqueeze(b, -1)},
+        p0));
   };
   if (name == "mul") return one && two ? complex_function(kComplexMul, a, b) : on_pairs(kMul);
   if (name == "div" && one && !two) return on_pairs(kDiv);
   const Tensor x = one ? a : to_dtype(a, b.dtype()), y = two ? b : to_dtype(b, a.dtype());
   if (name == "add" || name == "sub")
-    return view_as_complex(elementwise(name == "add" ? kAdd : kSub,
-                                       {view_as_real(x), view_as_real(y)}, p0));
+    return view_as_complex(
+        elementwise(name == "add" ? kAdd : kSub, {view_as_real(x), view_as_real(y)}, p0));
   if (name == "div") return complex_function(kComplexDiv, x, y);
   if (name == "pow") return complex_function(kComplexPow, x, y);
   if (name == "eq") return equal(x, y);
@@ -109,8 +108,8 @@ Tensor of_two(std::string_view name, const Tensor& a, const Tensor& b, double p0
   return {};
 }
 
-Tensor of_three(std::string_view name, const Tensor& a, const Tensor& b, const Tensor& c,
-                double p0, bool* known) {
+Tensor of_three(std::string_view name, const Tensor& a, const Tensor& b, const Tensor& c, double p0,
+                bool* known) {
   if (name == "where")
     return view_as_complex(where(unsqueeze(a, -1), view_as_real(b), view_as_real(c)));
   if (name == "lerp") return a + c * (b - a);
@@ -129,8 +128,9 @@ Tensor complex_elementwise(const char* f, const Tensor* x, int n, const double* 
   const bool scales = name == "mul" || name == "div";  // by a real number or tensor
   Tensor z[3];
   for (int i = 0; i < n; ++i)
-    z[i] = i < skip ? x[i]
-                    : to_dtype(x[i], scales && !is_complex(x[i].dtype()) ? part_type(dtype) : dtype);
+    z[i] = i < skip
+               ? x[i]
+               : to_dtype(x[i], scales && !is_complex(x[i].dtype()) ? part_type(dtype) : dtype);
   bool known = true;
   const Tensor y = n == 1   ? of_one(name, z[0], p[0], &known)
                    : n == 2 ? of_two(name, z[0], z[1], p[0], &known)
@@ -142,13 +142,13 @@ Tensor complex_elementwise(const char* f, const Tensor* x, int n, const double* 
 
 Tensor complex_matmul(const Tensor& a, const Tensor& b) {
   const Tensor i = complex_number(0, 1);
-  const Tensor left = view_as_real(contiguous(a));                      // (..., M, K, 2)
+  const Tensor left = view_as_real(contiguous(a));  // (..., M, K, 2)
   const Tensor rows = stack({view_as_real(contiguous(b)), view_as_real(b * i)}, -3);
   Dims ls = a.shape(), rs = b.shape();
   ls.v[ls.n - 1] *= 2;
   rs.v[rs.n - 1] *= 2;
   rs.v[rs.n - 2] *= 2;
-  const Tensor y = matmul(reshape(left, ls), reshape(rows, rs));        // (..., M, 2N)
+  const Tensor y = matmul(reshape(left, ls), reshape(rows, rs));  // (..., M, 2N)
   Dims pairs = y.shape();
   pairs.v[pairs.n - 1] /= 2;
   pairs.push(2);

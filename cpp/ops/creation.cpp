@@ -76,7 +76,8 @@ void copy_launch(Call& c) {
 
 void copy_vjp(Vjp& c) { c.set(0, gradient_as(c.g(), c.dtype(0))); }
 
-const Op kCopy{.name = "copy", .infer = copy_infer, .launch = copy_launch, .vjp = copy_vjp, .complex = true};
+const Op kCopy{
+    .name = "copy", .infer = copy_infer, .launch = copy_launch, .vjp = copy_vjp, .complex = true};
 
 struct FillArgs {
   double d;
@@ -124,7 +125,8 @@ const Op kFill{.name = "fill_",
                .infer = fill_infer,
                .launch = fill_launch,
                .vjp = fill_vjp,
-               .elementwise = true, .complex = true};
+               .elementwise = true,
+               .complex = true};
 
 struct RangeArgs {
   double start, step;

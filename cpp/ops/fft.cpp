@@ -37,7 +37,8 @@ class Roots {
     long double re, im;
   };
   Root at(int64_t j) const {
-    const long double angle = -6.283185307179586476925286766559L * (long double)(j) / (long double)(n_);
+    const long double angle =
+        -6.283185307179586476925286766559L * (long double)(j) / (long double)(n_);
     return {std::cos(angle), std::sin(angle)};
   }
   int64_t n_, step_ = 1;
@@ -185,7 +186,9 @@ void infer(Call& c) {
   Dims shape = c.in[0].shape();
   shape.v[a.dim] = a.kind == kFftToHalf ? a.n / 2 + 1 : a.n;
   const DType d = c.in[0].dtype();
-  c.output(shape, a.kind == kFftToHalf ? complex_type(d) : a.kind == kFftFromHalf ? part_type(d) : d);
+  c.output(shape, a.kind == kFftToHalf     ? complex_type(d)
+                  : a.kind == kFftFromHalf ? part_type(d)
+                                           : d);
 }
 
 void launch(Call& c) {
@@ -241,8 +244,8 @@ Tensor apply_fft(const Tensor& x, const Args& a) { return apply(kFft, {contiguou
 int checked_dim(const char* name, const Tensor& x, int64_t dim, bool complex) {
   const DType d = part_type(x.dtype());
   check(is_complex(x.dtype()) == complex && (d == DType::float32 || d == DType::float64),
-        ErrorKind::dtype, name, ": expected ", complex ? "complex64 or complex128" : "float32 or float64",
-        ", got ", x);
+        ErrorKind::dtype, name, ": expected ",
+        complex ? "complex64 or complex128" : "float32 or float64", ", got ", x);
   check(x.dim() > 0, ErrorKind::shape, name, ": a 0-dim tensor has no dimension to transform");
   return wrap_dim(name, dim, x.dim());
 }

@@ -43,8 +43,7 @@ void stage(Planes<V> x, Planes<V> y, int64_t m, int64_t s, const Scalar<V>* tw,
 
 // The first stage of a lone transform: p runs over vectors, whose results are interleaved.
 template <int r, class V>
-void first_stage(Planes<V> x, Planes<V> y, int64_t m, const Scalar<V>* tw,
-                 const Scalar<V>* roots) {
+void first_stage(Planes<V> x, Planes<V> y, int64_t m, const Scalar<V>* tw, const Scalar<V>* roots) {
   using S = Scalar<V>;
   constexpr int L = kLanes<V>;
   const S* ti = tw + (r - 1) * m;
@@ -55,7 +54,8 @@ void first_stage(Planes<V> x, Planes<V> y, int64_t m, const Scalar<V>* tw,
     butterfly<r>(a, roots);
     for (int k = 1; k < r; ++k) {
       const S *u = tw + (k - 1) * m + p, *v = ti + (k - 1) * m + p;
-      a[k] = n == L ? times(a[k], load<V>(u), load<V>(v)) : times(a[k], load<V>(u, n), load<V>(v, n));
+      a[k] =
+          n == L ? times(a[k], load<V>(u), load<V>(v)) : times(a[k], load<V>(u, n), load<V>(v, n));
     }
     interleave<r>(a, y.re + r * p, y.im + r * p, n);
   }
@@ -79,14 +79,29 @@ Planes<V> staged(const FftPlan& plan, Planes<V> x, Planes<V> y, int64_t group) {
     const int64_t m = n / r;
     const void *tw = plan.twiddle[i], *roots = plan.roots[i];
     switch (r) {
-      case 2: any_stage<2, V>(x, y, m, s, tw, roots); break;
-      case 3: any_stage<3, V>(x, y, m, s, tw, roots); break;
-      case 4: any_stage<4, V>(x, y, m, s, tw, roots); break;
-      case 5: any_stage<5, V>(x, y, m, s, tw, roots); break;
-      case 7: any_stage<7, V>(x, y, m, s, tw, roots); break;
-      case 8: any_stage<8, V>(x, y, m, s, tw, roots); break;
-      case 11: any_stage<11, V>(x, y, m, s, tw, roots); break;
-      default: any_stage<13, V>(x, y, m, s, tw, roots);
+      case 2:
+        any_stage<2, V>(x, y, m, s, tw, roots);
+        break;
+      case 3:
+        any_stage<3, V>(x, y, m, s, tw, roots);
+        break;
+      case 4:
+        any_stage<4, V>(x, y, m, s, tw, roots);
+        break;
+      case 5:
+        any_stage<5, V>(x, y, m, s, tw, roots);
+        break;
+      case 7:
+        any_stage<7, V>(x, y, m, s, tw, roots);
+        break;
+      case 8:
+        any_stage<8, V>(x, y, m, s, tw, roots);
+        break;
+      case 11:
+        any_stage<11, V>(x, y, m, s, tw, roots);
+        break;
+      default:
+        any_stage<13, V>(x, y, m, s, tw, roots);
     }
     const Planes<V> t = x;
     x = y;

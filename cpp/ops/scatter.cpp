@@ -286,8 +286,8 @@ Tensor gather(const Tensor& x, int64_t dim, const Tensor& rows) {
 Tensor scatter(const Tensor& x, int64_t dim, const Tensor& rows, const Tensor& source,
                const std::string& reduce, bool include_self) {
   if (is_complex(x.dtype()) && x.dim() && rows.dim()) {
-    check(reduce.empty() || reduce == "sum" || reduce == "add", ErrorKind::dtype,
-          "scatter: '", reduce, "' is not defined for complex tensors, got ", x);
+    check(reduce.empty() || reduce == "sum" || reduce == "add", ErrorKind::dtype, "scatter: '",
+          reduce, "' is not defined for complex tensors, got ", x);
     const int d = wrap_dim("scatter", dim, x.dim());
     check(source.dtype() == x.dtype() || source.dim() == 0, ErrorKind::dtype,
           "scatter: source has dtype ", source.dtype(), " but the input has ", x.dtype(),

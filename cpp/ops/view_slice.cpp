@@ -73,7 +73,8 @@ void slice_grad_vjp(Vjp& c) {
 const Op kSliceGrad{.name = "slice_grad",
                     .infer = slice_grad_infer,
                     .launch = slice_grad_launch,
-                    .vjp = slice_grad_vjp, .complex = true};
+                    .vjp = slice_grad_vjp,
+                    .complex = true};
 
 void slice_vjp(Vjp& c) {
   const auto& a = c.args<SliceArgs>();

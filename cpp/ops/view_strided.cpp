@@ -66,9 +66,8 @@ Tensor as_strided_grad(const Tensor& g, const Dims& shape, const Dims& strides, 
     for (int d = 0; d < steps.n; ++d) steps.v[d] *= 2;
     parts.push(2);
     steps.push(1);
-    return on_parts(contiguous(g), [&](const Tensor& x) {
-      return as_strided_grad(x, parts, steps, offset * 2);
-    });
+    return on_parts(contiguous(g),
+                    [&](const Tensor& x) { return as_strided_grad(x, parts, steps, offset * 2); });
   }
   const DType t = g.dtype() == DType::float64 ? DType::float64 : DType::float32;
   const Tensor gx = apply(kStridedAdd, {contiguous(to_dtype(g, t))},
@@ -109,7 +108,8 @@ void diagonal_vjp(Vjp& c) {
   const Geometry y = diagonal_of(shape, contiguous_strides(shape), c.args<DiagonalArgs>());
   c.set(0, as_strided_grad(c.g(), shape, y.strides, y.offset));
 }
-const Op kDiagonal{.name = "diagonal", .infer = diagonal_infer, .vjp = diagonal_vjp, .complex = true};
+const Op kDiagonal{
+    .name = "diagonal", .infer = diagonal_infer, .vjp = diagonal_vjp, .complex = true};
 
 struct UnfoldArgs {
   int64_t dim, size, step;
@@ -150,7 +150,8 @@ void as_strided_vjp(Vjp& c) {
   const auto& a = c.args<AsStridedArgs>();
   c.set(0, as_strided_grad(c.g(), c.shape(0), unpack(a.strides), a.offset));
 }
-const Op kAsStrided{.name = "as_strided", .infer = as_strided_infer, .vjp = as_strided_vjp, .complex = true};
+const Op kAsStrided{
+    .name = "as_strided", .infer = as_strided_infer, .vjp = as_strided_vjp, .complex = true};
 
 }  // namespace
 

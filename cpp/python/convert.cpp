@@ -177,12 +177,12 @@ PyGetSetDef dtype_getset[] = {
     {"is_complex", dtype_is_complex, nullptr, "True for complex numbers", nullptr},
     {"is_signed", dtype_is_signed, nullptr, "False for uint8 and bool", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
-PyMethodDef dtype_methods[] = {{"to_complex", dtype_to_complex, METH_NOARGS,
-                                "The complex dtype whose parts hold this one."},
-                               {"to_real", dtype_to_real, METH_NOARGS,
-                                "The dtype of a complex one's parts; a real dtype itself."},
-                               {"__reduce__", dtype_reduce, METH_NOARGS, nullptr},
-                               {nullptr, nullptr, 0, nullptr}};
+PyMethodDef dtype_methods[] = {
+    {"to_complex", dtype_to_complex, METH_NOARGS, "The complex dtype whose parts hold this one."},
+    {"to_real", dtype_to_real, METH_NOARGS,
+     "The dtype of a complex one's parts; a real dtype itself."},
+    {"__reduce__", dtype_reduce, METH_NOARGS, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
 PyType_Slot dtype_slots[] = {{Py_tp_repr, reinterpret_cast<void*>(dtype_repr)},
                              {Py_tp_getset, dtype_getset},
                              {Py_tp_methods, dtype_methods},

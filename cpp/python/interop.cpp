@@ -40,7 +40,8 @@ DType dtype_of_format(const char* format, Py_ssize_t itemsize) {
       return DType::float64;
   }
   fail(ErrorKind::type, "from_numpy: arrays of type '", f, "' (", itemsize,
-       " bytes) have no lamina dtype; supported are float16/32/64, complex64/128, int8/16/32/64, uint8 and bool");
+       " bytes) have no lamina dtype; supported are float16/32/64, complex64/128, int8/16/32/64, "
+       "uint8 and bool");
 }
 
 }  // namespace
@@ -315,7 +316,9 @@ Tensor tensor_from_python(PyObject* o, std::optional<DType> dtype) {
   survey(o, 0, n, true);
   if (!n.any) n.dtype = default_dtype();
   const bool pairs = is_complex(n.dtype), floating = has_gradients(n.dtype);
-  Tensor wide = empty(n.shape, pairs ? DType::complex128 : floating ? DType::float64 : DType::int64);
+  Tensor wide = empty(n.shape, pairs      ? DType::complex128
+                               : floating ? DType::float64
+                                          : DType::int64);
   double* d = floating ? wide.data<double>() : nullptr;
   int64_t* i = floating ? nullptr : wide.data<int64_t>();
   fill_from(o, d, i, pairs);

@@ -196,7 +196,8 @@ int to_bool(PyObject* self) {
         const Tensor& t = unwrap(self);
         check(t.numel() == 1, ErrorKind::runtime, "bool: the truth value of a tensor with shape ",
               t.shape(), " is ambiguous; use .any(), .all() or .numel()");
-        if (is_complex(t.dtype())) return item(elementwise(function_index("ne"), {t, scalar_tensor(0)})).i != 0;
+        if (is_complex(t.dtype()))
+          return item(elementwise(function_index("ne"), {t, scalar_tensor(0)})).i != 0;
         const Scalar s = item(t);
         return s.kind == Scalar::real ? s.d != 0 : s.i != 0;
       },
@@ -279,7 +280,8 @@ int set_requires_grad(PyObject* self, PyObject* value, void*) {
         check(!t->call || on, ErrorKind::runtime,
               "requires_grad: only leaf tensors can be switched off; use .detach()");
         check(!on || has_gradients(t.dtype()), ErrorKind::runtime,
-              "requires_grad: only floating point and complex tensors can require gradients, got ", t);
+              "requires_grad: only floating point and complex tensors can require gradients, got ",
+              t);
         if (!t->call) t->requires_grad = on;
         return 0;
       },
@@ -376,8 +378,8 @@ PyObject* m_item(PyObject* self, PyObject*) {
   return guarded([&] { return number_to_python(unwrap(self)); }, nullptr);
 }
 PyObject* m_complex(PyObject* self, PyObject*) {
-  return guarded(
-      [&] { return number_to_python(to_dtype(unwrap(self), DType::complex128)); }, nullptr);
+  return guarded([&] { return number_to_python(to_dtype(unwrap(self), DType::complex128)); },
+                 nullptr);
 }
 PyObject* m_tolist(PyObject* self, PyObject*) {
   return guarded([&] { return to_list(unwrap(self)); }, nullptr);
