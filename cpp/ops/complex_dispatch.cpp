@@ -173,11 +173,7 @@ Tensor complex_prod(const Tensor& z, const Dims& dims, bool keepdim) {
   Tensor y = z;
   for (int64_t d : over) {
     if (z.dim() == 0) break;
-    if (y.size(int(d)) == 0) {
-      Dims shape = y.shape();
-      shape.v[d] = 1;
-      y = ones(shape, y.dtype());
-    }
+    if (y.size(int(d)) == 0) y = complex_sum(y, {d}, true) + 1.0;
     while (y.size(int(d)) > 1) {
       const int64_t n = y.size(int(d)), half = n / 2;
       const Tensor low = narrow(y, d, 0, half) * narrow(y, d, half, half);

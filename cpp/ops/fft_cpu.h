@@ -114,12 +114,16 @@ Planes<V> staged(const FftPlan& plan, Planes<V> x, Planes<V> y, int64_t group) {
 
 // x (n, group) *= w, one factor per row; rows n to end become zero.
 template <class V>
-void scale_rows(Planes<V> x, const void* factors, int64_t n, int64_t end, int64_t group, bool back,
+void scale_rows(Planes<V> x, const void* factors, int64_t n, int64_t end, int64_t group,
                 Scalar<V> scale) {
   using S = Scalar<V>;
   const S *fr = static_cast<const S*>(factors), *fi = fr + n;
-  for (int64_t j = 0; j < n; ++j) {
-    const S a = fr[j] * scale, b = (back ? -fi[j] : fi[j]) * scale;
+  constexpr int L = kLanes<V>;
+  int64_t j = 0;
+  for (const V u = set1<V>(scale); group == 1 && j + L <= n; j += L)
+    put(x, j, L, times(get(x, j, L), load<V>(fr + j) * u, load<V>(fi + j) * u));
+  for (; j < n; ++j) {
+    const S a = fr[j] * scale, b = fi[j] * scale;
     for (int64_t q = j * group; q < (j + 1) * group; ++q) {
       const S re = x.re[q] * a - x.im[q] * b;
       x.im[q] = x.re[q] * b + x.im[q] * a;
@@ -139,13 +143,13 @@ Planes<V> convolved(const FftPlan& p, Planes<V> x, Scalar<V>* scratch, int64_t g
     a.re[q] = x.re[q];
     a.im[q] = x.im[q];
   }
-  scale_rows<V>(a, p.chirp, n, N, group, false, S(1));
+  scale_rows<V>(a, p.chirp, n, N, group, S(1));
   Planes<V> z = staged<V>(*p.inner, a, b, group);
-  scale_rows<V>(z, p.filter, N, N, group, false, S(1));
+  scale_rows<V>(z, p.filter, N, N, group, S(1));
   const Planes<V> other = z.re == a.re ? b : a;
   Planes<V> swapped = staged<V>(*p.inner, {z.im, z.re}, {other.im, other.re}, group);
   const Planes<V> y{swapped.im, swapped.re};
-  scale_rows<V>(y, p.chirp, n, n, group, false, S(1) / S(N));
+  scale_rows<V>(y, p.chirp, n, n, group, S(1) / S(N));
   return y;
 }
 
@@ -169,50 +173,62 @@ void planes_in_place(const FftPlan& p, void* re, void* im, int64_t group, void* 
 // ---- real transforms of even length ------------------------------------------------------------
 // With Z the transform of z_j = x_2j + i x_2j+1 (length h = n / 2), E and O those of the even and
 // odd x:  E = (Z_k + conj Z_h-k) / 2,  O = (Z_k - conj Z_h-k) / 2i,  X_k = E + w_n^k O.
+// Backwards, twice as large, Z_k = P + i conj(w_n^k) D with P, D = X_k +- conj X_h-k.
+// Both are `from` rows k and h - k to row k of `to`; row 0 (and h) is done by the caller.
+template <class T, bool back>
+inline void half_step(T ar, T ai, T br, T bi, T wr, T wi, T factor, T* yr, T* yi) {
+  const T sr = ar + br, si = ai - bi, dr = ar - br, di = ai + bi;
+  if constexpr (back) {
+    *yr = factor * (sr - (wr * di - wi * dr));
+    *yi = factor * (si + (wr * dr + wi * di));
+  } else {
+    *yr = factor * (sr + (wr * di + wi * dr));
+    *yi = factor * (si - (wr * dr - wi * di));
+  }
+}
+template <class V, bool back>
+void half_rows(Planes<V> x, Planes<V> y, int64_t h, int64_t group, const void* turns,
+               Scalar<V> factor) {
+  using S = Scalar<V>;
+  constexpr int L = kLanes<V>;
+  const S *wr = static_cast<const S*>(turns), *wi = wr + h;
+  int64_t k = 1;
+  for (; group == 1 && k + L <= h; k += L) {  // rows k up, rows h - k down
+    const int64_t low = h - k - L + 1;
+    V re, im;
+    half_step<V, back>(load<V>(x.re + k), load<V>(x.im + k), reversed(load<V>(x.re + low)),
+                       reversed(load<V>(x.im + low)), load<V>(wr + k), load<V>(wi + k),
+                       set1<V>(factor), &re, &im);
+    store(y.re + k, re);
+    store(y.im + k, im);
+  }
+  for (; k < h; ++k) {
+    const int64_t a = k * group, b = (h - k) * group;
+    for (int64_t q = 0; q < group; ++q)
+      half_step<S, back>(x.re[a + q], x.im[a + q], x.re[b + q], x.im[b + q], wr[k], wi[k], factor,
+                         y.re + a + q, y.im + a + q);
+  }
+}
 // Planes z (h, group) -> y (h + 1, group).
 template <class V>
 void unpack_half(Planes<V> z, Planes<V> y, int64_t h, int64_t group, const void* turns,
                  Scalar<V> middle) {
-  using S = Scalar<V>;
-  const S *wr = static_cast<const S*>(turns), *wi = wr + h;
-  const S half = S(0.5) * middle;
   for (int64_t q = 0; q < group; ++q) {
     y.re[q] = z.re[q] + z.im[q];
     y.re[h * group + q] = z.re[q] - z.im[q];
     y.im[q] = y.im[h * group + q] = 0;
   }
-  for (int64_t k = 1; k < h; ++k) {
-    const S *ar = z.re + k * group, *ai = z.im + k * group;
-    const S *br = z.re + (h - k) * group, *bi = z.im + (h - k) * group;
-    S *yr = y.re + k * group, *yi = y.im + k * group;
-    for (int64_t q = 0; q < group; ++q) {
-      const S er = ar[q] + br[q], ei = ai[q] - bi[q], or_ = ai[q] + bi[q], oi = br[q] - ar[q];
-      yr[q] = half * (er + (wr[k] * or_ - wi[k] * oi));
-      yi[q] = half * (ei + (wr[k] * oi + wi[k] * or_));
-    }
-  }
+  half_rows<V, false>(z, y, h, group, turns, Scalar<V>(0.5) * middle);
 }
-// The reverse for the inverse transform, twice as large: Z_k = P + i conj(w_n^k) D with
-// P, D = X_k +- conj X_h-k. Planes x (h + 1, group) -> z (h, group).
+// Planes x (h + 1, group) -> z (h, group).
 template <class V>
 void pack_half(Planes<V> x, Planes<V> z, int64_t h, int64_t group, const void* turns,
                Scalar<V> middle) {
-  using S = Scalar<V>;
-  const S *wr = static_cast<const S*>(turns), *wi = wr + h;
   for (int64_t q = 0; q < group; ++q) {
     z.re[q] = x.re[q] + x.re[h * group + q];
     z.im[q] = x.re[q] - x.re[h * group + q];
   }
-  for (int64_t k = 1; k < h; ++k) {
-    const S *ar = x.re + k * group, *ai = x.im + k * group;
-    const S *br = x.re + (h - k) * group, *bi = x.im + (h - k) * group;
-    S *zr = z.re + k * group, *zi = z.im + k * group;
-    for (int64_t q = 0; q < group; ++q) {
-      const S pr = ar[q] + br[q], pi = ai[q] - bi[q], dr = ar[q] - br[q], di = ai[q] + bi[q];
-      zr[q] = middle * (pr - (wr[k] * di - wi[k] * dr));
-      zi[q] = middle * (pi + (wr[k] * dr + wi[k] * di));
-    }
-  }
+  half_rows<V, true>(x, z, h, group, turns, middle);
 }
 
 // ---- units -------------------------------------------------------------------------------------
