@@ -47,6 +47,14 @@ void check_complex(const Call& call) {
           "; work on .real and .imag, .abs() or view_as_real(x)");
 }
 
+// Nor does any other op make one: its kernels have no entry for them.
+void check_results(const Call& call) {
+  if (call.op->complex || !call.op->launch) return;
+  for (const Tensor& t : call.out)
+    check(!is_complex(t.dtype()), ErrorKind::dtype, call.name(), ": not defined for ", t.dtype(),
+          "; make the real and imaginary parts and join them with lamina.complex");
+}
+
 // Notes where the inputs came from and lets go of those backward does not read.
 void note_sources(Call& call, const Tensor* into) {
   for (const Tensor& t : call.in) {
@@ -145,6 +153,7 @@ Outputs run(const CallRef& call) {
   if (recording) check_rule(c);
   check_complex(c);
   c.op->infer(c);
+  check_results(c);
   for (Tensor& t : c.out)
     if (!t->storage) give_storage(t);
   if (call_observer) call_observer(call);

@@ -173,6 +173,7 @@ Tensor zeros_like(const Tensor& x) { return zeros(x.shape(), x.dtype()); }
 Tensor ones_like(const Tensor& x) { return ones(x.shape(), x.dtype()); }
 
 Tensor arange(Scalar start, Scalar end, Scalar step, DType dtype) {
+  if (is_complex(dtype)) return to_dtype(arange(start, end, step, part_type(dtype)), dtype);
   check(step.d != 0, ErrorKind::value, "arange: step must be nonzero");
   check((end.d - start.d) * step.d >= 0, ErrorKind::value, "arange: from ", start.d, " to ", end.d,
         " with step ", step.d, " goes the wrong way; change the sign of step");
@@ -187,6 +188,7 @@ Tensor linspace(double start, double end, int64_t steps, DType dtype) {
   check(steps >= 0, ErrorKind::value, "linspace: number of steps must be non-negative, got ",
         steps);
   const double step = steps > 1 ? (end - start) / double(steps - 1) : 0;
+  if (is_complex(dtype)) return to_dtype(linspace(start, end, steps, part_type(dtype)), dtype);
   if (!is_floating(dtype))  // each value is cut to a whole number, not the step
     return to_dtype(linspace(start, end, steps, DType::float64), dtype);
   Tensor t = apply(kRange, {}, RangeArgs{start, step, 0, 0, steps, dtype});

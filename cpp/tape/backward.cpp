@@ -66,6 +66,9 @@ class Engine {
     }
     check(g.shape() == root.shape(), ErrorKind::shape, "backward: gradient has shape ", g.shape(),
           " but the output has shape ", root.shape());
+    check(is_complex(root.dtype()) || !is_complex(g.dtype()), ErrorKind::dtype,
+          "backward: a complex gradient ", g, " for a real output ", root, "; pass its .real");
+    if (is_complex(root.dtype())) g = to_dtype(g, root.dtype());
     Edge edge;
     if (root->call)
       edge = {root->call, {}, root->index};

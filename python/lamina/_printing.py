@@ -72,16 +72,15 @@ def _formatter(values: list, floating: bool):
 
 
 def _complex_formatter(values: list):
-    """PyTorch's a+bj: real parts as wide as each other, and imaginary ones."""
+    """As PyTorch: real parts as wide as each other, imaginary ones next to them."""
     real = _formatter([v.real for v in values], True)
     imag = _formatter([v.imag for v in values], True)
-    wide = max((len(imag(v.imag).lstrip("-").strip()) for v in values), default=0)
 
     def text(v: complex) -> str:
-        part = imag(v.imag).strip()
-        sign, digits = ("-", part[1:]) if part.startswith("-") else ("+", part)
-        return real(v.real) + (sign + digits + "j").ljust(wide + 2)
+        plus = "" if v.imag < 0 else "+"
+        return f"{real(v.real)}{plus}{imag(v.imag).strip()}j"
 
+    text.width = len(real(0.0)) + len(imag(0.0)) + 1  # type: ignore[attr-defined]
     return text
 
 
@@ -108,7 +107,7 @@ def _layout(data, shape, summarise: bool, fmt, indent: int) -> str:
     kept = _kept(shape[0], summarise)
     if len(shape) == 1:
         items = [" ..." if i is None else fmt(data[i]) for i in kept]
-        width = max((len(s) for s in items), default=0)
+        width = getattr(fmt, "width", max((len(s) for s in items), default=0))
         per_line = max(1, (_options["linewidth"] - indent) // (width + 2))
         lines = [", ".join(items[i : i + per_line]) for i in range(0, len(items), per_line)]
         return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"

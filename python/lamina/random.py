@@ -181,8 +181,7 @@ def _draw(random, shape, a, b, dtype, generator) -> Tensor:
 
 
 def rand(*size, generator=None, out=None, dtype=None, device=None, requires_grad=False, **named):
-    """Uniform on [0, 1), of the given shape: multiples of 2^-24 (2^-53 for float64). Both parts of
-    complex numbers are."""
+    """Uniform on [0, 1), of the given shape: multiples of 2^-24 (2^-53 for float64)."""
     shape = _shape(size, named)
     y = _draw(_core.random_uniform, shape, 0.0, 1.0, dtype, generator)
     return _finish("rand", y, out, device, requires_grad, named)
@@ -339,13 +338,18 @@ def _named(name, values, kwargs, *names):
     return out
 
 
+def _parts(x: Tensor) -> Tensor:
+    return _core.view_as_real(x) if x.dtype.is_complex else x
+
+
 @method
 def uniform_(self: Tensor, a=0.0, b=1.0, *, generator=None, **named) -> Tensor:
     """Fill with values uniform on [a, b) (PyTorch's names: `from`, `to`)."""
     a, b = _named("uniform_", (a, b), named, "from", "to")
     if not a <= b:
         raise RuntimeError(f"uniform_: needs from <= to, got [{a}, {b})")
-    return _core.random_(self, 0, a, b, generator)
+    _core.random_(_parts(self), 0, a, b, generator)
+    return self
 
 
 @method
@@ -353,7 +357,9 @@ def normal_(self: Tensor, mean=0.0, std=1.0, *, generator=None) -> Tensor:
     """Fill with mean + std * z, z standard normal."""
     if not std >= 0:
         raise RuntimeError(f"normal_: std must not be negative, got {std}")
-    return _core.random_(self, 1, mean, std, generator)
+    share = 0.5**0.5 if self.dtype.is_complex else 1.0  # the variance is std^2 in all
+    _core.random_(_parts(self), 1, mean, std * share, generator)
+    return self
 
 
 @method

@@ -6,7 +6,8 @@ from ._core import Tensor, bfloat16, complex64, complex128, float16, float32, fl
 from .ops.creation import as_tensor
 
 _TOLERANCE = {float16: (1e-3, 1e-5), bfloat16: (1.6e-2, 1e-5), float32: (1.3e-6, 1e-5),
-              float64: (1e-7, 1e-7), complex64: (1.3e-6, 1e-5), complex128: (1e-7, 1e-7)}  # fmt: skip
+              float64: (1e-7, 1e-7), complex64: (1.3e-6, 1e-5),
+              complex128: (1e-7, 1e-7)}  # fmt: skip
 
 
 def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=None,

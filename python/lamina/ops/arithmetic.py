@@ -20,7 +20,9 @@ __all__ = [
 # ---- dtypes ------------------------------------------------------------------------------------
 def _kind(dtype) -> int:
     """bool 0, whole numbers 1, floating ones 2, complex ones 3."""
-    return 3 if dtype.is_complex else 2 if dtype.is_floating_point else 0 if dtype is _core.bool else 1
+    if dtype.is_complex:
+        return 3
+    return 2 if dtype.is_floating_point else 0 if dtype is _core.bool else 1
 
 
 def can_cast(from_, to) -> bool:

@@ -9,6 +9,7 @@ from ._method import method
 
 __all__ = ["is_complex", "is_same_size", "is_signed"]
 
+
 def _constant(name: str, value, doc: str) -> None:
     setattr(Tensor, name, property(lambda self: value, doc=doc))
 

@@ -39,6 +39,8 @@ def fill_(self: Tensor, value) -> Tensor:
                 "use copy_ to broadcast"
             )
         return _core.copy_(self, value)
+    if isinstance(value, complex):
+        return _core.copy_(self, _core.tensor(value, None))
     _core.fill_(self, value)
     return self
 
@@ -174,8 +176,10 @@ class _ArrayView:
     def __init__(self, t: Tensor):
         self.tensor = t
         d = t.dtype
-        kind = "b" if d is _core.bool else "f" if d.is_floating_point else "c" if d.is_complex else (
-            "i" if d.is_signed else "u")  # fmt: skip
+        kind = (
+            "b" if d is _core.bool else "f" if d.is_floating_point else "c" if d.is_complex
+            else "i" if d.is_signed else "u"
+        )  # fmt: skip
         order = "|" if t.dtype.itemsize == 1 else "<"
         self.__array_interface__ = {
             "version": 3,

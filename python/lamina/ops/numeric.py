@@ -131,7 +131,7 @@ def vander(x: Tensor, N=None, increasing=False) -> Tensor:
 
 def frobenius_norm(input: Tensor, dim=(), keepdim=False) -> Tensor:
     """The root of the sum of squares over `dim` (default: all)."""
-    return input.norm(2, dim or None, keepdim) if dim or keepdim else input.norm(2)
+    return input.norm(2, None if dim == () else dim, keepdim)
 
 
 def gumbel_softmax(logits: Tensor, tau=1, hard=False, eps=1e-10, dim=-1) -> Tensor:

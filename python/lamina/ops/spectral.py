@@ -85,7 +85,8 @@ def stft(input: Tensor, n_fft, hop_length=None, win_length=None, window=None, ce
 
 @method
 def istft(input: Tensor, n_fft, hop_length=None, win_length=None, window=None, center=True,
-          normalized=False, onesided=None, length=None, return_complex=False) -> Tensor:  # fmt: skip
+          normalized=False, onesided=None, length=None,
+          return_complex=False) -> Tensor:  # fmt: skip
     """The signal whose `stft` is nearest to `input` (Griffin and Lim, 1984): the pieces, windowed
     again and added where they overlap, over the sum of squares of the windows there.
 

@@ -237,6 +237,8 @@ def _matrix_transposed(self: Tensor) -> Tensor:
 
 
 Tensor.T = property(_transposed)
+
+
 def _conjugate_transposed(self: Tensor) -> Tensor:
     """`mT`, conjugated where complex (then a copy)."""
     return _core.conj(_matrix_transposed(self))
