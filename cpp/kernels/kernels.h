@@ -52,6 +52,7 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 // ---- convolution and pooling -------------------------------------------------------------------
 #include "kernels/args_conv.h"
 #include "kernels/args_pool.h"
+#include "kernels/args_winograd.h"
 // ---- complex numbers, Fourier transforms -------------------------------------------------------
 #include "kernels/args_complex.h"
 #include "kernels/args_fft.h"
@@ -80,6 +81,7 @@ struct Kernels {
   RandomKernels random;
   GammaKernels gamma;
   ConvKernels conv;
+  WinogradKernels winograd;
   PoolKernels pool;
   RecurrentKernels recurrent;
   ResampleKernels resample;

@@ -126,6 +126,7 @@ const Op kFill{.name = "fill_",
                .launch = fill_launch,
                .vjp = fill_vjp,
                .elementwise = true,
+               .fills = true,
                .complex = true};
 
 struct RangeArgs {
@@ -241,6 +242,7 @@ Scalar item(const Tensor& x) {
         x.shape(), "; use .tolist() or index it");
   check(!is_complex(x.dtype()), ErrorKind::type, "item: a complex number is not a real one: ", x,
         "; take .real or .imag");
+  note_read("item");
   const Compute via = compute_type(x.dtype());
   alignas(8) char value[8];
   cpu_kernels().load[int(x.dtype())][via == kI64 ? kI64 : kF64](value, x.data<char>(), 0, 1);

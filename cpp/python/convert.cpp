@@ -71,6 +71,7 @@ bool weak_number(PyObject* o, Tensor* out) {
 
 PyObject* number_to_python(const Tensor& t) {
   if (!is_complex(t.dtype()) || t.numel() != 1) return scalar_to_python(item(t));
+  note_read("item");
   const Tensor wide = to_dtype(reshape(t, {}), DType::complex128);
   return PyComplex_FromDoubles(wide.data<double>()[0], wide.data<double>()[1]);
 }
