@@ -65,7 +65,7 @@ _LAZY_MODULES = (
 )  # fmt: skip
 _LAZY_NAMES = {
     "save": "serialization", "load": "serialization", "Trainer": "trainer", "autocast": "amp",
-    "sparse_coo_tensor": "sparse", "spmm": "sparse",
+    "sparse_coo_tensor": "sparse", "spmm": "sparse", "stft": "fft.short", "istft": "fft.short",
 }  # fmt: skip
 
 

@@ -36,7 +36,8 @@ def _plan(name: str, x: Tensor, s, dim) -> tuple:
     return sizes, dims
 
 
-def _complex(name: str, x: Tensor, sizes, dims, norm, inverse: bool) -> Tensor:
+def _along(name: str, x: Tensor, plan: tuple, norm, inverse: bool) -> Tensor:
+    sizes, dims = plan
     for n, d in zip(sizes, dims):
         x = resized(name, x, n, d)
     for d in reversed(dims):
@@ -56,7 +57,7 @@ def _half(name: str, input: Tensor, s, dim, norm, inverse: bool) -> Tensor:
     y = _core.fft_to_half(x, last, scale_of(name, norm, x.size(last), inverse))
     if inverse:
         y = _core.conj(y)
-    return _complex(name, y, [None] * (len(dims) - 1), dims[:-1], norm, inverse)
+    return _along(name, y, ([None] * (len(dims) - 1), dims[:-1]), norm, inverse)
 
 
 def _from_half(name: str, input: Tensor, s, dim, norm, inverse: bool) -> Tensor:
@@ -64,7 +65,7 @@ def _from_half(name: str, input: Tensor, s, dim, norm, inverse: bool) -> Tensor:
     sizes, dims = _plan(name, x, s, dim)
     if not dims:
         raise ValueError(f"{name}: at least one dimension must be transformed")
-    x = _complex(name, x, sizes[:-1], dims[:-1], norm, inverse)
+    x = _along(name, x, (sizes[:-1], dims[:-1]), norm, inverse)
     return from_half(name, x, sizes[-1], dims[-1], norm, inverse)
 
 
@@ -75,13 +76,13 @@ def fftn(input: Tensor, s=None, dim=None, norm=None, *, out=None) -> Tensor:
     dimension given twice.
     """
     x = as_complex("fftn", input)
-    return _write(out, _complex("fftn", x, *_plan("fftn", x, s, dim), norm, False))
+    return _write(out, _along("fftn", x, _plan("fftn", x, s, dim), norm, False))
 
 
 def ifftn(input: Tensor, s=None, dim=None, norm=None, *, out=None) -> Tensor:
     """The inverse of `fftn`."""
     x = as_complex("ifftn", input)
-    return _write(out, _complex("ifftn", x, *_plan("ifftn", x, s, dim), norm, True))
+    return _write(out, _along("ifftn", x, _plan("ifftn", x, s, dim), norm, True))
 
 
 def rfftn(input: Tensor, s=None, dim=None, norm=None, *, out=None) -> Tensor:

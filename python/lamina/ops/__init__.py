@@ -6,7 +6,7 @@ _STEMS = (
     "creation", "convert", "elementwise", "special", "activation", "view", "reduce", "softmax",
     "loss", "norm", "matmul", "linalg", "einsum", "conv", "pool", "join", "index", "scan", "sort",
     "dropout", "recurrent", "attention", "arithmetic", "attributes", "numeric", "resize",
-    "loss_extra", "regularize", "complex", "spectral",
+    "loss_extra", "regularize", "complex",
 )  # fmt: skip
 
 __all__: list[str] = []

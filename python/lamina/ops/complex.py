@@ -119,6 +119,22 @@ def isreal(input: Tensor) -> Tensor:
     return input.new_ones(input.shape, dtype=_core.bool)
 
 
+@method
+def stft(self: Tensor, n_fft, *args, **kwargs) -> Tensor:
+    """`lamina.stft` of this signal."""
+    from ..fft import short
+
+    return short.stft(self, n_fft, *args, **kwargs)
+
+
+@method
+def istft(self: Tensor, n_fft, *args, **kwargs) -> Tensor:
+    """`lamina.istft` of this spectrum."""
+    from ..fft import short
+
+    return short.istft(self, n_fft, *args, **kwargs)
+
+
 def _set_real(self: Tensor, value) -> None:
     _core.real(self).copy_(value if isinstance(value, Tensor) else _core.tensor(value, None))
 

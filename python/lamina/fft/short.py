@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
-from ._method import method
 
 __all__ = ["stft", "istft"]
 
@@ -30,7 +29,6 @@ def _pieces(name: str, input: Tensor, n_fft: int, hop_length, win_length, window
     return hop, _core.pad(window, [left, n_fft - wide - left], 0, 0.0)
 
 
-@method
 def stft(input: Tensor, n_fft, hop_length=None, win_length=None, window=None, center=True,
          pad_mode="reflect", normalized=False, onesided=None, return_complex=None,
          align_to_window=None) -> Tensor:  # fmt: skip
@@ -83,7 +81,6 @@ def stft(input: Tensor, n_fft, hop_length=None, win_length=None, window=None, ce
     return y if return_complex else _core.view_as_real(y)
 
 
-@method
 def istft(input: Tensor, n_fft, hop_length=None, win_length=None, window=None, center=True,
           normalized=False, onesided=None, length=None,
           return_complex=False) -> Tensor:  # fmt: skip
