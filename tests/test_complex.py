@@ -234,6 +234,8 @@ def test_accurate_functions():
     big = lamina.tensor([3e200 + 4e200j, 1e-200j], dtype=lamina.cdouble)
     np.testing.assert_allclose(big.abs().numpy(), [5e200, 1e-200], rtol=1e-15)
     assert (big / big).tolist() == [1, 1]
+    over_zero = (lamina.tensor([1 - 1j, 0.0]) / 0j).numpy()
+    assert over_zero[0] == complex(np.inf, -np.inf) and np.isnan(over_zero[1])
     one = lamina.tensor([1.0 + 1e-12j, 30 + 1j, -30 + 1j, 1000 + 1j], dtype=lamina.cdouble)
     np.testing.assert_allclose(one.log().real[0].item(), 5e-25, rtol=1e-6)
     np.testing.assert_allclose(one.tanh().numpy(), np.tanh(one.numpy()), rtol=1e-14)

@@ -35,7 +35,9 @@ template <class V>
 inline Pair<V> div(Pair<V> x, Pair<V> y) {
   const V m = max(abs(y.re), abs(y.im));
   const V c = y.re / m, d = y.im / m, den = fma(c, c, d * d) * m;
-  return {fma(x.re, c, x.im * d) / den, fnma(x.re, d, x.im * c) / den};
+  const auto none = m == num<V>(0);  // each part over 0
+  return {select(none, x.re / m, fma(x.re, c, x.im * d) / den),
+          select(none, x.im / m, fnma(x.re, d, x.im * c) / den)};
 }
 // |z| = larger * root, root in [1, sqrt 2]
 template <class V>
