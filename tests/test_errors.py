@@ -108,7 +108,8 @@ MISTAKES = [
     ("lamina.ones(2,requires_grad=True).sum().backward(lamina.ones(3))", "ShapeError",
      "backward: gradient has shape (3,) but the output has shape ()"),
     ("T([1,2],requires_grad=True)", "RuntimeError",
-     "requires_grad: only floating point tensors can require gradients, got (2,) int64"),
+     "requires_grad: only floating point and complex tensors can require "
+     "gradients, got (2,) int64"),
     ("lamina.ones(2,requires_grad=True).add_(1)", "RuntimeError",
      "add: a leaf tensor that requires grad is being used in an in-place operation; do"
      " it under lamina.no_grad(), or on a copy"),

@@ -77,7 +77,7 @@ def test_safe_globals_list():
     assert serialization.get_safe_globals() == []
 
 
-@pytest.mark.parametrize("dtype", ["float64", "int32", "bool"])
+@pytest.mark.parametrize("dtype", ["float64", "int32", "bool", "complex64"])
 def test_arrays(dtype):
     array = np.arange(6).reshape(2, 3).astype(dtype)
     made = lamina.load(saved({"a": array[:, ::2], "x": np.float64(2.5), "n": np.int64(3)}))
@@ -87,4 +87,4 @@ def test_arrays(dtype):
 
 def test_arrays_without_a_dtype_here():
     with pytest.raises(TypeError, match=r"save: obj\['a'\]: .*no lamina dtype"):
-        lamina.save({"a": np.zeros(2, complex)}, io.BytesIO())
+        lamina.save({"a": np.zeros(2, np.longdouble)}, io.BytesIO())

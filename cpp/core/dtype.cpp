@@ -7,6 +7,10 @@ namespace lamina {
 
 DType promote(DType a, DType b) {
   if (a == b) return a;
+  if (is_complex(a) || is_complex(b)) {
+    const bool wide = complex_type(a) == DType::complex128 || complex_type(b) == DType::complex128;
+    return wide ? DType::complex128 : DType::complex64;
+  }
   const bool fa = is_floating(a), fb = is_floating(b);
   if (fa != fb) return fa ? a : b;
   if (fa) {  // two different floats: the wider, and the two halves meet in float32

@@ -21,9 +21,11 @@ enum class DType : uint8_t {
   int16,
   int8,
   uint8,
-  boolean
+  boolean,
+  complex64,
+  complex128
 };
-constexpr int kDTypes = 10;
+constexpr int kDTypes = 12;
 
 // The types arithmetic is done in: halves compute as float32, all integers and bool as int64.
 enum Compute : int { kF32 = 0, kF64 = 1, kI64 = 2 };
@@ -53,6 +55,9 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 #include "kernels/args_depthwise.h"
 #include "kernels/args_peak.h"
 #include "kernels/args_winograd.h"
+// ---- complex numbers, Fourier transforms -------------------------------------------------------
+#include "kernels/args_complex.h"
+#include "kernels/args_fft.h"
 // ---- recurrent networks ------------------------------------------------------------------------
 #include "kernels/args_recurrent.h"
 #include "kernels/args_resample.h"
@@ -91,6 +96,8 @@ struct Kernels {
   CtcKernels ctc;
   BatchKernels batch;
   AttentionKernels attention;
+  ComplexKernels complex;
+  FftKernels fft;
 };
 
 // The kernels of the best instruction set this CPU has, or of the one LAMINA_ISA names.

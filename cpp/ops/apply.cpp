@@ -38,6 +38,23 @@ Edge edge_of(const Tensor& t) {
   return {};
 }
 
+// Complex tensors meet only the ops that know them.
+void check_complex(const Call& call) {
+  if (call.op->complex) return;
+  for (const Tensor& t : call.in)
+    check(!t.defined() || !is_complex(t.dtype()), ErrorKind::dtype, call.name(),
+          ": not defined for complex tensors, got ", t,
+          "; work on .real and .imag, .abs() or view_as_real(x)");
+}
+
+// Nor does any other op make one: its kernels have no entry for them.
+void check_results(const Call& call) {
+  if (call.op->complex || !call.op->launch) return;
+  for (const Tensor& t : call.out)
+    check(!is_complex(t.dtype()), ErrorKind::dtype, call.name(), ": not defined for ", t.dtype(),
+          "; make the real and imaginary parts and join them with lamina.complex");
+}
+
 // Notes where the inputs came from and lets go of those backward does not read.
 void note_sources(Call& call, const Tensor* into) {
   for (const Tensor& t : call.in) {
@@ -124,7 +141,7 @@ void record(const CallRef& call, const Outputs& outputs) {
   if (call->source.empty()) note_sources(*call, nullptr);
   note_outputs(call, outputs);
   for (int i = 0; i < outputs.size(); ++i) {
-    if (!is_floating(outputs[i].dtype())) continue;
+    if (!has_gradients(outputs[i].dtype())) continue;
     outputs[i]->call = call;
     outputs[i]->index = uint32_t(i);
   }
@@ -134,7 +151,9 @@ Outputs run(const CallRef& call) {
   Call& c = *call;
   const bool recording = wants_record(c);
   if (recording) check_rule(c);
+  check_complex(c);
   c.op->infer(c);
+  check_results(c);
   for (Tensor& t : c.out)
     if (!t->storage) give_storage(t);
   if (call_observer) call_observer->call(c);
@@ -167,14 +186,15 @@ Tensor run_into(const CallRef& call, const Tensor& into) {
   }
   check(into->storage->writable, ErrorKind::value, c.name(),
         ": the output's memory is read-only (it came from a read-only array); use .clone()");
+  check_complex(c);
   c.op->infer(c);
   const Tensor made = c.out[0];
   check(made.shape() == into.shape(), ErrorKind::shape, c.name(), ": output with shape ",
         into.shape(), " does not match the result's shape ", made.shape(),
         "; an in-place or out= result cannot be broadcast or resized");
   const DType to = into.dtype(), from = made.dtype();
-  check(to == from || is_floating(to) || (!is_floating(from) && to != DType::boolean) ||
-            from == DType::boolean,
+  check(to == from || is_complex(to) || (is_floating(to) && !is_complex(from)) ||
+            (!has_gradients(from) && to != DType::boolean) || from == DType::boolean,
         ErrorKind::dtype, c.name(), ": result type ", from, " cannot be written into a tensor of ",
         to, "; convert with .to() or use the out-of-place form");
   for (int i = 0; i < into.dim(); ++i)

@@ -5,8 +5,9 @@
 #include <cmath>
 #include <cstring>
 
+#include "ops/complex.h"
 #include "ops/ops.h"
-#include "ops/strided.h"
+#include "ops/strided_copy.h"
 
 namespace lamina {
 namespace {
@@ -17,10 +18,14 @@ struct CopyArgs {
   DType to;
 };
 
-void copy_infer(Call& c) { c.output(c.in[0].shape(), c.args<CopyArgs>().to); }
+void copy_infer(Call& c) {
+  const DType to = c.args<CopyArgs>().to;
+  check(!is_complex(c.in[0].dtype()) || is_complex(to), ErrorKind::dtype, "copy: complex values ",
+        c.in[0], " do not fit ", to, "; take .real, .imag or .abs()");
+  c.output(c.in[0].shape(), to);
+}
 
-void copy_launch(Call& c) {
-  const Tensor &x = c.in[0], &y = c.out[0];
+void copy_values(const Tensor& x, const Tensor& y) {
   if (x.numel() == 0) return;
   StridedLoop loop(x.shape());
   loop.operand(y);
@@ -56,9 +61,23 @@ void copy_launch(Call& c) {
   });
 }
 
-void copy_vjp(Vjp& c) { c.set(0, to_dtype(c.g(), c.dtype(0))); }
+void fill_values(const Tensor& y, double d, int64_t i, bool integral);
 
-const Op kCopy{.name = "copy", .infer = copy_infer, .launch = copy_launch, .vjp = copy_vjp};
+void copy_launch(Call& c) {
+  const Tensor &x = c.in[0], &y = c.out[0];
+  if (!is_complex(y.dtype())) return copy_values(x, y);
+  if (x.dtype() == y.dtype())
+    return strided_copy(y.data(), y.strides().v, x.data(), x.strides().v, x.shape(),
+                        item_size(x.dtype()));
+  if (is_complex(x.dtype())) return copy_values(parts_of(x), parts_of(y));
+  copy_values(x, part_of(y, 0));
+  fill_values(part_of(y, 1), 0, 0, true);
+}
+
+void copy_vjp(Vjp& c) { c.set(0, gradient_as(c.g(), c.dtype(0))); }
+
+const Op kCopy{
+    .name = "copy", .infer = copy_infer, .launch = copy_launch, .vjp = copy_vjp, .complex = true};
 
 struct FillArgs {
   double d;
@@ -66,14 +85,12 @@ struct FillArgs {
   bool integral;
 };
 void fill_infer(Call& c) { c.output(c.in[0].shape(), c.in[0].dtype()); }
-void fill_launch(Call& c) {
-  const Tensor& y = c.out[0];
+void fill_values(const Tensor& y, double d, int64_t i, bool integral) {
   if (y.numel() == 0) return;
-  const auto& a = c.args<FillArgs>();
   const Compute via = compute_type(y.dtype());
-  const double d = a.integral && via != kI64 ? double(a.i) : a.d;
+  if (integral && via != kI64) d = double(i);
+  if (!integral) i = y.dtype() == DType::boolean ? d != 0 : int64_t(d);
   const float f = float(d);
-  const int64_t i = a.integral ? a.i : y.dtype() == DType::boolean ? d != 0 : int64_t(d);
   const void* value = via == kF32   ? static_cast<const void*>(&f)
                       : via == kF64 ? static_cast<const void*>(&d)
                                     : static_cast<const void*>(&i);
@@ -95,6 +112,13 @@ void fill_launch(Call& c) {
     });
   });
 }
+void fill_launch(Call& c) {
+  const auto& a = c.args<FillArgs>();
+  const Tensor& y = c.out[0];
+  if (!is_complex(y.dtype())) return fill_values(y, a.d, a.i, a.integral);
+  fill_values(part_of(y, 0), a.d, a.i, a.integral);
+  fill_values(part_of(y, 1), 0, 0, true);
+}
 void fill_vjp(Vjp& c) { c.set(0, zeros(c.shape(0), c.dtype(0))); }
 // The input is the tensor being filled: it gives the shape, and its gradient is zero.
 const Op kFill{.name = "fill_",
@@ -102,7 +126,8 @@ const Op kFill{.name = "fill_",
                .launch = fill_launch,
                .vjp = fill_vjp,
                .elementwise = true,
-               .fills = true};
+               .fills = true,
+               .complex = true};
 
 struct RangeArgs {
   double start, step;
@@ -149,6 +174,7 @@ Tensor zeros_like(const Tensor& x) { return zeros(x.shape(), x.dtype()); }
 Tensor ones_like(const Tensor& x) { return ones(x.shape(), x.dtype()); }
 
 Tensor arange(Scalar start, Scalar end, Scalar step, DType dtype) {
+  if (is_complex(dtype)) return to_dtype(arange(start, end, step, part_type(dtype)), dtype);
   check(step.d != 0, ErrorKind::value, "arange: step must be nonzero");
   check((end.d - start.d) * step.d >= 0, ErrorKind::value, "arange: from ", start.d, " to ", end.d,
         " with step ", step.d, " goes the wrong way; change the sign of step");
@@ -163,6 +189,7 @@ Tensor linspace(double start, double end, int64_t steps, DType dtype) {
   check(steps >= 0, ErrorKind::value, "linspace: number of steps must be non-negative, got ",
         steps);
   const double step = steps > 1 ? (end - start) / double(steps - 1) : 0;
+  if (is_complex(dtype)) return to_dtype(linspace(start, end, steps, part_type(dtype)), dtype);
   if (!is_floating(dtype))  // each value is cut to a whole number, not the step
     return to_dtype(linspace(start, end, steps, DType::float64), dtype);
   Tensor t = apply(kRange, {}, RangeArgs{start, step, 0, 0, steps, dtype});
@@ -213,6 +240,8 @@ Scalar item(const Tensor& x) {
         "item: only a tensor with one element can become a "
         "Python number, got shape ",
         x.shape(), "; use .tolist() or index it");
+  check(!is_complex(x.dtype()), ErrorKind::type, "item: a complex number is not a real one: ", x,
+        "; take .real or .imag");
   note_read("item");
   const Compute via = compute_type(x.dtype());
   alignas(8) char value[8];

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "kernels/formula_reads.h"
+#include "ops/complex.h"
 #include "ops/formulas_on_tensors.h"
 #include "ops/ops.h"
 #include "ops/strided.h"
@@ -90,16 +91,19 @@ constexpr int position(List<All...>) {
 constexpr int kBitwiseNot = position<BitwiseNot>(AllElementwise{});
 constexpr int kLogicalNot = position<LogicalNot>(AllElementwise{});
 
-// What PyTorch calls result_type: tensors with dimensions outrank 0-dim tensors, which outrank
-// Python numbers; a lower rank only matters when its kind (bool < int < float) is higher.
+}  // namespace
+
 DType result_type(const Tensor* x, int n) {
-  auto kind = [](DType d) { return is_floating(d) ? 2 : d == DType::boolean ? 0 : 1; };
+  auto kind = [](DType d) {
+    return is_complex(d) ? 3 : is_floating(d) ? 2 : d == DType::boolean ? 0 : 1;
+  };
   bool have[3] = {};
   DType rank[3] = {};
   for (int i = 0; i < n; ++i) {
     const int r = x[i]->wrapped_number ? 2 : x[i].dim() == 0 ? 1 : 0;
     DType d = x[i].dtype();
     if (r == 2 && is_floating(d)) d = default_dtype();
+    if (r == 2 && is_complex(d)) d = complex_type(default_dtype());
     rank[r] = have[r] ? promote(rank[r], d) : d;
     have[r] = true;
   }
@@ -112,6 +116,8 @@ DType result_type(const Tensor* x, int n) {
   }
   return out;
 }
+
+namespace {
 
 void infer(Call& c) {
   auto& a = c.args<ElementwiseArgs>();
@@ -269,7 +275,11 @@ void vjp(Vjp& c) {
   Tensor x[3], y;
   const Saves saved = c.call().saves();
   for (int i = 0; i < info.inputs; ++i)
-    if (saved.inputs >> i & 1) x[i] = c.in(i);
+    if (saved.inputs >> i & 1) {
+      x[i] = c.in(i);
+      // in formulas on Tensors a number counts as much as the rest
+      if (grad_enabled() && x[i]->wrapped_number) x[i] = to_dtype(x[i], a.compute);
+    }
   if (saved.outputs) y = c.out();
   for (int i = 0; i < info.inputs; ++i) {
     if (!c.needs(i)) continue;
@@ -320,10 +330,28 @@ CallRef call_of(int f, std::initializer_list<Tensor> inputs, double p0, double p
 }  // namespace
 
 Tensor elementwise(int f, std::initializer_list<Tensor> x, double p0, double p1, double p2) {
+  if (any_complex(x)) {
+    const double p[3] = {p0, p1, p2};
+    return complex_elementwise(Table::names[f], x.begin(), int(x.size()), p);
+  }
   return std::move(run(call_of(f, x, p0, p1, p2))[0]);
 }
 Tensor elementwise_into(int f, std::initializer_list<Tensor> x, const Tensor& into, double p0,
                         double p1, double p2) {
+  if (any_complex(x) || is_complex(into.dtype())) {
+    Tensor before[3];  // backward reads the values from before the write
+    int n = 0;
+    for (const Tensor& t : x) {
+      const bool kept = t.same(into) && grad_enabled();
+      before[n++] = kept ? clone(t) : t;
+    }
+    const Tensor y = n == 1   ? elementwise(f, {before[0]}, p0, p1, p2)
+                     : n == 2 ? elementwise(f, {before[0], before[1]}, p0, p1, p2)
+                              : elementwise(f, {before[0], before[1], before[2]}, p0, p1, p2);
+    check(y.shape() == into.shape(), ErrorKind::shape, Table::names[f], ": output with shape ",
+          into.shape(), " does not match the result's shape ", y.shape());
+    return copy_(into, y);
+  }
   return run_into(call_of(f, x, p0, p1, p2), into);
 }
 int function_count() { return Table::n; }

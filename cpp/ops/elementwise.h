@@ -11,6 +11,9 @@ Tensor elementwise(int f, std::initializer_list<Tensor> inputs, double p0 = 0, d
 // The result written into `into` (in-place methods, out=).
 Tensor elementwise_into(int f, std::initializer_list<Tensor> inputs, const Tensor& into,
                         double p0 = 0, double p1 = 0, double p2 = 0);
+// The dtype of an operation on n tensors: those with dimensions outrank 0-dim ones, which outrank
+// Python numbers; a lower rank matters only when its kind (bool < int < float < complex) is higher.
+DType result_type(const Tensor* x, int n);
 int function_index(const char* name);  // -1 when there is none
 int function_count();
 const char* function_name(int f);

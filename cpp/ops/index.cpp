@@ -259,6 +259,8 @@ Tensor take(const Tensor& x, const Tensor& places) {
 }
 
 Tensor nonzero(const Tensor& x) {
+  if (is_complex(x.dtype()))
+    return nonzero(elementwise(function_index("ne"), {x, scalar_tensor(0)}));
   const DType d = x.dtype();
   const bool known =
       d == DType::float32 || d == DType::float64 || d == DType::int64 || item_size(d) == 1;

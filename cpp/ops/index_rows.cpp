@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "core/threads.h"
+#include "ops/complex.h"
 #include "ops/index.h"
 #include "ops/ops.h"
 #include "ops/packed_dims.h"
@@ -263,6 +264,8 @@ Tensor as_rows(const char* name, const Tensor& index) {
 }
 
 Tensor select_rows(const char* name, const Tensor& x, const Tensor& rows, int first, int count) {
+  if (is_complex(x.dtype()) && std::strcmp(name, "embedding"))
+    return on_parts(x, [&](const Tensor& p) { return select_rows(name, p, rows, first, count); });
   const Op& op = named(name, {&kIndex, &kIndexSelect, &kEmbedding, &kTake});
   const bool from_zero = &op == &kIndexSelect || &op == &kEmbedding;
   return apply(op, {contiguous(x), rows}, RowsArgs{first, count, false, false, from_zero, -1, {}});
@@ -270,6 +273,18 @@ Tensor select_rows(const char* name, const Tensor& x, const Tensor& rows, int fi
 
 Tensor put_rows(const char* name, const Tensor& x, const Tensor& rows, int first, int count,
                 const Tensor& value, bool accumulate, const Tensor* into) {
+  if (is_complex(x.dtype())) {
+    const Tensor v = view_as_real(to_dtype(value, x.dtype()));
+    if (into && !(grad_enabled() && (needs_grad(*into) || needs_grad(value)))) {
+      const Tensor parts = parts_of(*into);
+      put_rows(name, parts, rows, first, count, v, accumulate, &parts);
+      return *into;
+    }
+    const Tensor y = on_parts(x, [&](const Tensor& p) {
+      return put_rows(name, p, rows, first, count, v, accumulate, nullptr);
+    });
+    return into ? copy_(*into, y) : y;
+  }
   const Op& op = named(name, {&kIndexPut, &kIndexAdd, &kIndexCopy, &kIndexFill});
   const bool from_zero = &op == &kIndexAdd || &op == &kIndexCopy;
   const RowsArgs args{first, count, accumulate, false, from_zero, -1, {}};

@@ -5,6 +5,7 @@
 //   and v, like every other view of b, is again a view of b: its call is rebuilt from b's when it
 //   is next looked at (b->rebased against v->view->seen).
 #include "ops/apply.h"
+#include "ops/complex.h"
 #include "ops/ops.h"
 
 namespace lamina {
@@ -13,12 +14,16 @@ namespace {
 // Where a view lies inside its base, and the base's own strides.
 struct GeometryArgs {
   int8_t base_n, n;
+  bool parts;  // one of them is complex, the other shows its parts: both are seen as parts
   int64_t offset;
   int64_t base_strides[kMaxDims], strides[kMaxDims];
 };
 
-GeometryArgs pack(const Tensor& base, const Tensor& view) {
+GeometryArgs pack(const Tensor& whole, const Tensor& seen) {
   GeometryArgs a{};
+  a.parts = is_complex(whole.dtype()) != is_complex(seen.dtype());
+  const Tensor base = a.parts && is_complex(whole.dtype()) ? parts_of(whole) : whole;
+  const Tensor view = a.parts && is_complex(seen.dtype()) ? parts_of(seen) : seen;
   a.base_n = int8_t(base.dim());
   a.n = int8_t(view.dim());
   a.offset = view->offset - base->offset;
@@ -48,35 +53,51 @@ Tensor region(const Tensor& base_like, const GeometryArgs& a, const Dims& shape)
   return Tensor::view_of(base_like, shape, strides, base_like->offset + a.offset);
 }
 
+// A gradient, and a shape of dtype d, as parts where the geometry is in them; and back.
+Tensor seen_as(const GeometryArgs& a, const Tensor& g) {
+  return a.parts && is_complex(g.dtype()) ? view_as_real(contiguous(g)) : g;
+}
+Dims shape_of(const GeometryArgs& a, Dims shape, DType d) {
+  if (a.parts && is_complex(d)) shape.push(2);
+  return shape;
+}
+Tensor as_before(const Tensor& g, DType d) {
+  return is_complex(d) && !is_complex(g.dtype()) ? view_as_complex(contiguous(g)) : g;
+}
+
 void no_infer(Call&) {}
 
 // y = base with the region replaced by v.  g_base = g outside the region, 0 inside; g_v = g inside.
 void copy_slices_vjp(Vjp& c) {
   const auto& a = c.args<GeometryArgs>();
-  const Dims& shape = c.shape(1);
+  const Dims shape = shape_of(a, c.shape(1), c.dtype(1));
+  const Tensor whole = seen_as(a, c.g());
   if (grad_enabled()) {  // for higher derivatives: the same in recorded ops
-    Tensor g = c.g();
+    const Tensor g = whole;
     Dims strides;
     for (int i = 0; i < a.n; ++i) strides.push(a.strides[i]);
     Tensor dense = clone(g);
     check(dense.strides() == Dims(std::vector<int64_t>(a.base_strides, a.base_strides + a.base_n)),
           ErrorKind::not_implemented,
           "copy_slices: higher derivatives through writes into a view of a non-contiguous tensor");
-    if (c.needs(1)) c.set(1, contiguous(as_strided(dense, shape, strides, a.offset)));
+    if (c.needs(1)) {
+      const Tensor inside = contiguous(as_strided(dense, shape, strides, a.offset));
+      c.set(1, as_before(inside, c.dtype(1)));
+    }
     if (c.needs(0)) {
       Tensor mask = ones(g.shape(), g.dtype());
       Tensor inside = region(mask, a, shape);
       fill_(inside, 0.0);
-      c.set(0, g * mask);
+      c.set(0, as_before(g * mask, c.dtype(0)));
     }
     return;
   }
-  Tensor g = in_base_layout(c.g(), a);
+  Tensor g = in_base_layout(whole, a);
   Tensor inside = region(g, a, shape);
-  if (c.needs(1)) c.set(1, clone(inside));
+  if (c.needs(1)) c.set(1, as_before(clone(inside), c.dtype(1)));
   if (c.needs(0)) {
     fill_(inside, 0.0);
-    c.set(0, g);
+    c.set(0, as_before(g, c.dtype(0)));
   }
 }
 const Op kCopySlices{.name = "copy_slices", .infer = no_infer, .vjp = copy_slices_vjp};
@@ -87,15 +108,17 @@ void region_vjp(Vjp& c) {
   Dims strides;
   for (int i = 0; i < a.base_n; ++i) strides.push(a.base_strides[i]);
   int64_t span = 1;
+  const Dims whole = shape_of(a, c.shape(0), c.dtype(0));
+  const Tensor g = seen_as(a, c.g());
   for (int i = 0; i < a.base_n; ++i)
-    if (c.shape(0)[i] > 1) span += (c.shape(0)[i] - 1) * a.base_strides[i];
-  Tensor zero = Tensor::view_of(zeros({span}, c.g().dtype()), c.shape(0), strides, 0);
-  Tensor inside = region(zero, a, c.g().shape());
+    if (whole[i] > 1) span += (whole[i] - 1) * a.base_strides[i];
+  Tensor zero = Tensor::view_of(zeros({span}, g.dtype()), whole, strides, 0);
+  Tensor inside = region(zero, a, g.shape());
   if (grad_enabled())
-    copy_(as_strided(zero, inside.shape(), inside.strides(), inside->offset), c.g());
+    copy_(as_strided(zero, inside.shape(), inside.strides(), inside->offset), g);
   else
-    copy_(inside, c.g());
-  c.set(0, zero);
+    copy_(inside, g);
+  c.set(0, as_before(zero, c.dtype(0)));
 }
 const Op kRegion{.name = "as_strided", .infer = no_infer, .vjp = region_vjp};
 

@@ -43,7 +43,8 @@ void cat_vjp(Vjp& c) {
     at += n;
   }
 }
-const Op kCat{.name = "cat", .infer = cat_infer, .launch = cat_launch, .vjp = cat_vjp};
+const Op kCat{
+    .name = "cat", .infer = cat_infer, .launch = cat_launch, .vjp = cat_vjp, .complex = true};
 
 void stack_infer(Call& c) {
   Dims shape = c.in[0].shape();
@@ -63,7 +64,11 @@ void stack_vjp(Vjp& c) {
   for (int i = 0; i < c.inputs(); ++i)
     if (c.needs(i)) c.set(i, select(g, c.args<JoinArgs>().dim, i));
 }
-const Op kStack{.name = "stack", .infer = stack_infer, .launch = stack_launch, .vjp = stack_vjp};
+const Op kStack{.name = "stack",
+                .infer = stack_infer,
+                .launch = stack_launch,
+                .vjp = stack_vjp,
+                .complex = true};
 
 Tensors promoted(const Tensors& xs) {
   DType dtype = xs[0].dtype();

@@ -6,6 +6,7 @@
 // Shapes: a (..., M, K), b (..., K, N), y and g (..., M, N); x (..., K), w (N, K), b (N).
 #include "ops/matmul.h"
 
+#include "ops/complex.h"
 #include "ops/elementwise.h"
 #include "ops/gemm.h"
 #include "ops/reduce.h"
@@ -48,7 +49,7 @@ DType computed_in(DType d) {
 // f applied to operands of a computable dtype, its result converted back.
 template <class F>
 Tensor in_compute_type(const Tensor& a, const Tensor& b, F f) {
-  const DType d = a.dtype(), c = computed_in(d);
+  const DType d = a.dtype(), c = is_complex(d) ? d : computed_in(d);
   return d == c ? f(a, b) : to_dtype(f(to_dtype(a, c), to_dtype(b, c)), d);
 }
 
@@ -177,6 +178,7 @@ const Op kMatmul{.name = "matmul",
 
 // Both with two dimensions or more, of one dtype.
 Tensor product(const Tensor& a, const Tensor& b) {
+  if (is_complex(a.dtype())) return complex_matmul(a, b);
   return in_compute_type(a, b,
                          [](const Tensor& x, const Tensor& y) { return apply(kMatmul, {x, y}); });
 }
@@ -253,6 +255,11 @@ Tensor linear_with(const Tensor& x, const Tensor& w, const Tensor& b, bool relu)
           " does not fit weight ", w.shape(), "; it must have shape (", w.size(0), ",)");
     check_dtypes("linear", x, b);
   }
+  if (is_complex(x.dtype())) {
+    check(!relu, ErrorKind::dtype, "relu: not defined for complex tensors, got ", x);
+    const Tensor y = matmul(x, swapped(w));
+    return b.defined() ? y + b : y;
+  }
   const DType d = x.dtype(), t = computed_in(d);
   if (d != t)
     return to_dtype(
@@ -277,7 +284,7 @@ Tensor scaled_sum(const char* op, const Tensor& input, const Tensor& y, Scalar b
   check(input.dtype() == y.dtype(), ErrorKind::dtype, op, ": input ", input,
         " and the product have different dtypes, ", input.dtype(), " and ", y.dtype(),
         "; convert one with .to()");
-  check(is_floating(y.dtype()) || (beta.kind != Scalar::real && alpha.kind != Scalar::real),
+  check(has_gradients(y.dtype()) || (beta.kind != Scalar::real && alpha.kind != Scalar::real),
         ErrorKind::dtype, op, ": beta and alpha must be integers for tensors of ", y.dtype());
   check(expands(input.shape(), y.shape()), ErrorKind::shape, op, ": input ", input.shape(),
         " cannot be expanded to the product's shape ", y.shape(),

@@ -2,6 +2,7 @@
 //   constant                      gx = pad(g, -pads): the part of g that x went to
 //   reflect, replicate, circular  gx[source of i] += g[i]
 #include "core/threads.h"
+#include "ops/complex.h"
 #include "ops/join.h"
 #include "ops/ops.h"
 #include "ops/strided_copy.h"
@@ -185,6 +186,13 @@ Tensor pad(const Tensor& x, const Dims& pads, int64_t mode, double value) {
   check(pads.n % 2 == 0, ErrorKind::value, "pad: pads come in pairs (before, after), got ", pads);
   check(pads.n / 2 <= x.dim(), ErrorKind::shape, "pad: ", pads.n / 2,
         " dimensions to pad, but the tensor has shape ", x.shape());
+  if (is_complex(x.dtype())) {
+    if (mode == kConstant && value != 0)
+      return make_complex(pad(real(x), pads, mode, value), pad(imag(x), pads, mode, 0));
+    Dims parts{0, 0};
+    for (int64_t n : pads) parts.push(n);
+    return on_parts(x, [&](const Tensor& p) { return pad(p, parts, mode, 0); });
+  }
   PadArgs a{};
   a.n = int8_t(pads.n / 2);
   a.mode = int8_t(mode);

@@ -29,7 +29,8 @@ void flip_launch(Call& c) {
 }
 Tensor flip_mask(const Tensor& x, uint32_t mask);
 void flip_vjp(Vjp& c) { c.set(0, flip_mask(c.g(), c.args<FlipArgs>().mask)); }
-const Op kFlip{.name = "flip", .infer = same_infer, .launch = flip_launch, .vjp = flip_vjp};
+const Op kFlip{
+    .name = "flip", .infer = same_infer, .launch = flip_launch, .vjp = flip_vjp, .complex = true};
 Tensor flip_mask(const Tensor& x, uint32_t mask) { return apply(kFlip, {x}, FlipArgs{mask}); }
 
 struct RollArgs {
@@ -54,7 +55,8 @@ void roll_vjp(Vjp& c) {
   const auto& a = c.args<RollArgs>();
   c.set(0, roll_one(c.g(), int(a.dim), -a.shift));
 }
-const Op kRoll{.name = "roll", .infer = same_infer, .launch = roll_launch, .vjp = roll_vjp};
+const Op kRoll{
+    .name = "roll", .infer = same_infer, .launch = roll_launch, .vjp = roll_vjp, .complex = true};
 Tensor roll_one(const Tensor& x, int d, int64_t shift) {
   const int64_t n = x.size(d) ? x.size(d) : 1;
   return apply(kRoll, {x}, RollArgs{d, (shift % n + n) % n});
@@ -89,8 +91,16 @@ void triangle_vjp(Vjp& c) {
   const auto& a = c.args<TriangleArgs>();
   c.set(0, triangle("tril", c.g(), a.diagonal, a.lower));
 }
-const Op kTril{.name = "tril", .infer = same_infer, .launch = triangle_launch, .vjp = triangle_vjp};
-const Op kTriu{.name = "triu", .infer = same_infer, .launch = triangle_launch, .vjp = triangle_vjp};
+const Op kTril{.name = "tril",
+               .infer = same_infer,
+               .launch = triangle_launch,
+               .vjp = triangle_vjp,
+               .complex = true};
+const Op kTriu{.name = "triu",
+               .infer = same_infer,
+               .launch = triangle_launch,
+               .vjp = triangle_vjp,
+               .complex = true};
 Tensor triangle(const char* name, const Tensor& x, int64_t diagonal, bool lower) {
   check(x.dim() >= 2, ErrorKind::shape, name, ": needs at least 2 dimensions, got shape ",
         x.shape());
@@ -131,7 +141,8 @@ void diag_embed_vjp(Vjp& c) {
 const Op kDiagEmbed{.name = "diag_embed",
                     .infer = diag_embed_infer,
                     .launch = diag_embed_launch,
-                    .vjp = diag_embed_vjp};
+                    .vjp = diag_embed_vjp,
+                    .complex = true};
 
 }  // namespace
 

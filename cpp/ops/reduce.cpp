@@ -7,6 +7,7 @@
 
 #include <cmath>
 
+#include "ops/complex.h"
 #include "ops/index.h"
 #include "ops/ops.h"
 #include "ops/reduce_launch.h"
@@ -185,6 +186,7 @@ Tensor position(const Op& op, ReduceKind kind, const Tensor& x, std::optional<in
 }  // namespace
 
 Tensor sum(const Tensor& x, const Dims& dims, bool keepdim) {
+  if (is_complex(x.dtype())) return complex_sum(x, dims, keepdim);
   const Tensor y = reduced(kSum, x, dims, keepdim, kReduceSum);
   return is_floating(x.dtype()) ? to_dtype(y, x.dtype()) : y;
 }
@@ -194,6 +196,10 @@ Tensor sum(const Tensor& x, const Dims& dims, bool keepdim, std::optional<DType>
 }
 Tensor mean(const Tensor& x, const Dims& dims, bool keepdim, std::optional<DType> dtype) {
   if (dtype && *dtype != x.dtype()) return mean(to_dtype(x, *dtype), dims, keepdim, {});
+  if (is_complex(x.dtype())) {
+    const Tensor y = complex_sum(x, dims, keepdim);
+    return y * (double(y.numel()) / double(x.numel()));
+  }
   check(is_floating(x.dtype()), ErrorKind::dtype, "mean: the result needs a floating dtype, got ",
         x, "; use .float() or dtype=lamina.float32");
   const double n = double(reduced_count(x.shape(), mask_of("mean", dims, x.dim())));
@@ -202,6 +208,7 @@ Tensor mean(const Tensor& x, const Dims& dims, bool keepdim, std::optional<DType
 Tensor prod(const Tensor& x, const Dims& dims, bool keepdim, std::optional<DType> dtype) {
   if (dtype && *dtype != x.dtype())
     return to_dtype(prod(to_dtype(x, *dtype), dims, keepdim, {}), *dtype);
+  if (is_complex(x.dtype())) return complex_prod(x, dims, keepdim);
   const Tensor y = reduced(kProd, x, dims, keepdim, kReduceProd);
   return is_floating(x.dtype()) ? to_dtype(y, x.dtype()) : y;
 }
@@ -235,29 +242,46 @@ Tensor argmax(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
 Tensor argmin(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
   return position(kArgmin, kReduceArgMin, x, dim, keepdim);
 }
+namespace {
+Tensor truth(const Tensor& x) {
+  return is_complex(x.dtype()) ? differs(x, scalar_tensor(0)) : to_dtype(x, DType::boolean);
+}
+}  // namespace
+
 Tensor any(const Tensor& x, const Dims& dims, bool keepdim) {
-  const Tensor b = detach(to_dtype(x, DType::boolean));
+  const Tensor b = detach(truth(x));
   return differs(sum(b, dims, keepdim), scalar_tensor(0));
 }
 Tensor all(const Tensor& x, const Dims& dims, bool keepdim) {
-  const Tensor b = detach(to_dtype(x, DType::boolean));
+  const Tensor b = detach(truth(x));
   return differs(prod(b, dims, keepdim, {}), scalar_tensor(0));
 }
 
 Tensor var(const Tensor& x, const Dims& dims, double correction, bool keepdim) {
+  if (is_complex(x.dtype()))
+    return var(real(x), dims, correction, keepdim) + var(imag(x), dims, correction, keepdim);
   check_floating("var", x);
   return reduced_same(kVar, x, dims, keepdim, kReduceMoments, {ReduceFinish::variance, correction});
 }
 Tensor std_dev(const Tensor& x, const Dims& dims, double correction, bool keepdim) {
+  if (is_complex(x.dtype())) {
+    static const int sqrt = function_index("sqrt");
+    return elementwise(sqrt, {var(x, dims, correction, keepdim)});
+  }
   check_floating("std", x);
   return reduced_same(kStd, x, dims, keepdim, kReduceMoments,
                       {ReduceFinish::deviation, correction});
 }
 Tensor norm2(const Tensor& x, const Dims& dims, bool keepdim) {
+  if (is_complex(x.dtype())) return norm2(elementwise(function_index("abs"), {x}), dims, keepdim);
   check_floating("norm", x);
   return reduced_same(kNorm, x, dims, keepdim, kReduceSquare, {ReduceFinish::root, 0});
 }
 Tensor vector_norm(const Tensor& x, double p, const Dims& dims, bool keepdim) {
+  if (is_complex(x.dtype())) {
+    if (p != 2) return vector_norm(elementwise(function_index("abs"), {x}), p, dims, keepdim);
+    return norm2(x, dims, keepdim);
+  }
   check_floating("norm", x);
   if (p == 2) return norm2(x, dims, keepdim);
   static const int abs = function_index("abs"), pow = function_index("pow");

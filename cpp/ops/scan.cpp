@@ -6,6 +6,7 @@
 #include "ops/scan.h"
 
 #include "core/threads.h"
+#include "ops/complex.h"
 #include "ops/index.h"
 #include "ops/join.h"
 #include "ops/ops.h"
@@ -134,6 +135,12 @@ std::pair<Tensor, Tensor> extreme(const Op& op, const Tensor& x, int64_t dim) {
 }  // namespace
 
 Tensor cumsum(const Tensor& x, int64_t dim, std::optional<DType> dtype, bool reverse) {
+  if (is_complex(x.dtype()) || (dtype && is_complex(*dtype))) {
+    const Tensor z = dtype ? to_dtype(x, *dtype) : x;
+    if (z.dim() == 0) return clone(z);
+    const int d = wrap_dim("cumsum", dim, z.dim());
+    return on_parts(z, [&](const Tensor& p) { return cumsum(p, d, {}, reverse); });
+  }
   return accumulate(kSum, x, dim, dtype, reverse);
 }
 Tensor cumprod(const Tensor& x, int64_t dim, std::optional<DType> dtype, bool reverse) {

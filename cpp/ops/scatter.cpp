@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "core/threads.h"
+#include "ops/complex.h"
 #include "ops/index.h"
 #include "ops/ops.h"
 
@@ -262,9 +263,20 @@ Tensor scatter_impl(const Tensor& x, int64_t dim, const Tensor& index, const Ten
 
 }  // namespace
 
+namespace {
+// Indices of complex elements for both of their parts.
+Tensor for_parts(const Tensor& rows) {
+  Dims shape = rows.shape();
+  shape.push(2);
+  return expand(unsqueeze(rows, -1), shape);
+}
+}  // namespace
+
 Tensor gather(const Tensor& x, int64_t dim, const Tensor& rows) {
   const int d = wrap_dim("gather", dim, x.dim());
   check_shapes("gather", x, d, rows);
+  if (is_complex(x.dtype()) && x.dim() && rows.dim())
+    return on_parts(x, [&](const Tensor& p) { return gather(p, d, for_parts(rows)); });
   const Tensor list = contiguous(to_dtype(rows, DType::int64));
   if (x.dim() == 0 || rows.dim() == 0)
     return reshape(gather(at_least_1d(x), 0, at_least_1d(list)), rows.shape());
@@ -273,6 +285,20 @@ Tensor gather(const Tensor& x, int64_t dim, const Tensor& rows) {
 
 Tensor scatter(const Tensor& x, int64_t dim, const Tensor& rows, const Tensor& source,
                const std::string& reduce, bool include_self) {
+  if (is_complex(x.dtype()) && x.dim() && rows.dim()) {
+    check(reduce.empty() || reduce == "sum" || reduce == "add", ErrorKind::dtype, "scatter: '",
+          reduce, "' is not defined for complex tensors, got ", x);
+    const int d = wrap_dim("scatter", dim, x.dim());
+    check(source.dtype() == x.dtype() || source.dim() == 0, ErrorKind::dtype,
+          "scatter: source has dtype ", source.dtype(), " but the input has ", x.dtype(),
+          "; convert with .to()");
+    Tensor s = to_dtype(source, x.dtype());
+    if (s.dim() == 0) s = expand(s, rows.shape());
+    const Tensor v = view_as_real(s);
+    return on_parts(x, [&](const Tensor& p) {
+      return scatter(p, d, for_parts(rows), v, reduce, include_self);
+    });
+  }
   if (reduce == "mean") {
     const Tensor sum = scatter(x, dim, rows, source, "sum", include_self);
     const Tensor one = full({}, 1, x.dtype());
@@ -291,7 +317,7 @@ Tensor scatter(const Tensor& x, int64_t dim, const Tensor& rows, const Tensor& s
 
 Tensor scatter_(const Tensor& x, int64_t dim, const Tensor& rows, const Tensor& source,
                 const std::string& reduce, bool include_self) {
-  if (reduce.empty() || (reduce == "sum" && include_self))
+  if (!is_complex(x.dtype()) && (reduce.empty() || (reduce == "sum" && include_self)))
     return scatter_impl(x, dim, rows, source, mode_named(reduce), &x);
   return copy_(x, scatter(x, dim, rows, source, reduce, include_self));
 }

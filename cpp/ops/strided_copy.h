@@ -6,6 +6,10 @@
 
 namespace lamina {
 
+struct Bytes16 {
+  uint64_t half[2];
+};
+
 template <class T>
 inline void copy_steps(void* y, int64_t ystep, const void* x, int64_t xstep, int64_t n) {
   T* const to = static_cast<T*>(y);
@@ -14,7 +18,7 @@ inline void copy_steps(void* y, int64_t ystep, const void* x, int64_t xstep, int
 }
 
 // y[index . ystrides] = x[index . xstrides] for every index in `shape`; strides in elements of
-// `item` bytes (1, 2, 4 or 8).
+// `item` bytes (1, 2, 4, 8 or 16).
 inline void strided_copy(void* y, const int64_t* ystrides, const void* x, const int64_t* xstrides,
                          const Dims& shape, int64_t item) {
   StridedLoop loop(shape);
@@ -39,6 +43,8 @@ inline void strided_copy(void* y, const int64_t* ystrides, const void* x, const 
         copy_steps<uint32_t>(to, ystep, from, xstep, n);
       else if (item == 8)
         copy_steps<uint64_t>(to, ystep, from, xstep, n);
+      else if (item == 16)
+        copy_steps<Bytes16>(to, ystep, from, xstep, n);
       else if (item == 2)
         copy_steps<uint16_t>(to, ystep, from, xstep, n);
       else

@@ -2,6 +2,8 @@
 // dense or are of half precision.
 #include "ops/update_step.h"
 
+#include "ops/complex.h"
+
 namespace lamina {
 namespace {
 
@@ -38,9 +40,30 @@ void step_infer(Call& c) {
   }
 }
 
+namespace {
+// Real and imaginary parts of complex tensors, which are updated each on its own.
+Tensors parts_of_all(const Tensors& list) {
+  Tensors out;
+  for (const Tensor& t : list) {
+    const bool seen = t.defined() && is_complex(t.dtype());
+    out.push_back(seen ? parts_of(t) : t);
+    if (seen && t->grad.defined()) out.back()->grad = parts_of(t->grad);
+  }
+  return out;
+}
+}  // namespace
+
 int64_t take_step(const Op& op, const Tensor& numbers, const Tensors& params,
                   std::initializer_list<const Tensors*> states,
                   std::initializer_list<const Tensors*> counters, bool nesterov) {
+  for (const Tensor& p : params)
+    if (p.defined() && is_complex(p.dtype())) {
+      Tensors parts[3];
+      int k = 0;
+      for (const Tensors* s : states) parts[k++] = parts_of_all(*s);
+      return take_step(op, numbers, parts_of_all(params), {&parts[0], &parts[1], &parts[2]},
+                       counters, nesterov);
+    }
   const size_t n = params.size();
   StepArgs a;
   a.n = int(n);

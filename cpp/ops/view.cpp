@@ -20,7 +20,7 @@ void view_infer(Call& c) {
   c.output_view(c.in[0], unpack(a.shape), unpack(a.strides), c.in[0]->offset);
 }
 void view_vjp(Vjp& c) { c.set(0, reshape(c.g(), c.shape(0))); }
-const Op kView{.name = "view", .infer = view_infer, .vjp = view_vjp};
+const Op kView{.name = "view", .infer = view_infer, .vjp = view_vjp, .complex = true};
 
 Tensor make_view(const Tensor& x, const Dims& shape, const Dims& strides) {
   return apply(kView, {x}, ViewArgs{pack(shape), pack(strides)});
@@ -103,7 +103,7 @@ void permute_vjp(Vjp& c) {
   for (int i = 0; i < a.n; ++i) inverse.v[a.to[i]] = i;
   c.set(0, permute(c.g(), inverse));
 }
-const Op kPermute{.name = "permute", .infer = permute_infer, .vjp = permute_vjp};
+const Op kPermute{.name = "permute", .infer = permute_infer, .vjp = permute_vjp, .complex = true};
 
 // ---- expand ------------------------------------------------------------------------------------
 struct ExpandArgs {
@@ -121,7 +121,7 @@ void expand_infer(Call& c) {
   c.output_view(x, shape, strides, x->offset);
 }
 void expand_vjp(Vjp& c) { c.set(0, sum_to(c.g(), c.shape(0))); }
-const Op kExpand{.name = "expand", .infer = expand_infer, .vjp = expand_vjp};
+const Op kExpand{.name = "expand", .infer = expand_infer, .vjp = expand_vjp, .complex = true};
 
 void view_dtype_infer(Call& c) {
   const Tensor& x = c.in[0];

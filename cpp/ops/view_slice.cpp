@@ -73,7 +73,8 @@ void slice_grad_vjp(Vjp& c) {
 const Op kSliceGrad{.name = "slice_grad",
                     .infer = slice_grad_infer,
                     .launch = slice_grad_launch,
-                    .vjp = slice_grad_vjp};
+                    .vjp = slice_grad_vjp,
+                    .complex = true};
 
 void slice_vjp(Vjp& c) {
   const auto& a = c.args<SliceArgs>();
@@ -83,8 +84,8 @@ void slice_vjp(Vjp& c) {
   c.set(0, apply(kSliceGrad, {contiguous(g)},
                  SliceGradArgs{a.dim, a.start, a.step, c.shape(0).v[a.dim]}));
 }
-const Op kSlice{.name = "slice", .infer = slice_infer, .vjp = slice_vjp};
-const Op kSelect{.name = "select", .infer = slice_infer, .vjp = slice_vjp};
+const Op kSlice{.name = "slice", .infer = slice_infer, .vjp = slice_vjp, .complex = true};
+const Op kSelect{.name = "select", .infer = slice_infer, .vjp = slice_vjp, .complex = true};
 
 // ---- split and unbind --------------------------------------------------------------------------
 struct SplitArgs {
@@ -111,7 +112,7 @@ Tensors gradients_of(Vjp& c) {
   return g;
 }
 void split_vjp(Vjp& c) { c.set(0, cat(gradients_of(c), c.args<SplitArgs>().dim)); }
-const Op kSplit{.name = "split", .infer = split_infer, .vjp = split_vjp};
+const Op kSplit{.name = "split", .infer = split_infer, .vjp = split_vjp, .complex = true};
 
 void unbind_infer(Call& c) {
   const Tensor x = c.in[0];
@@ -123,7 +124,7 @@ void unbind_infer(Call& c) {
     c.output_view(x, shape, strides, x->offset + i * x.strides().v[d]);
 }
 void unbind_vjp(Vjp& c) { c.set(0, stack(gradients_of(c), c.args<int64_t>())); }
-const Op kUnbind{.name = "unbind", .infer = unbind_infer, .vjp = unbind_vjp};
+const Op kUnbind{.name = "unbind", .infer = unbind_infer, .vjp = unbind_vjp, .complex = true};
 
 Tensors run_pieces(const CallRef& call) {
   Tensors list;

@@ -2,6 +2,7 @@
 //   gx = 0, gx[element] += g at each place the view shows it
 #include <cstring>
 
+#include "ops/complex.h"
 #include "ops/ops.h"
 #include "ops/packed_dims.h"
 
@@ -60,6 +61,14 @@ const Op kStridedAdd{.name = "as_strided_grad",
 
 // zeros(shape) with g added at (offset, strides) of its dense memory, in g's order.
 Tensor as_strided_grad(const Tensor& g, const Dims& shape, const Dims& strides, int64_t offset) {
+  if (is_complex(g.dtype())) {
+    Dims parts = shape, steps = strides;
+    for (int d = 0; d < steps.n; ++d) steps.v[d] *= 2;
+    parts.push(2);
+    steps.push(1);
+    return on_parts(contiguous(g),
+                    [&](const Tensor& x) { return as_strided_grad(x, parts, steps, offset * 2); });
+  }
   const DType t = g.dtype() == DType::float64 ? DType::float64 : DType::float32;
   const Tensor gx = apply(kStridedAdd, {contiguous(to_dtype(g, t))},
                           StridedAddArgs{pack(shape), pack(strides), offset});
@@ -99,7 +108,8 @@ void diagonal_vjp(Vjp& c) {
   const Geometry y = diagonal_of(shape, contiguous_strides(shape), c.args<DiagonalArgs>());
   c.set(0, as_strided_grad(c.g(), shape, y.strides, y.offset));
 }
-const Op kDiagonal{.name = "diagonal", .infer = diagonal_infer, .vjp = diagonal_vjp};
+const Op kDiagonal{
+    .name = "diagonal", .infer = diagonal_infer, .vjp = diagonal_vjp, .complex = true};
 
 struct UnfoldArgs {
   int64_t dim, size, step;
@@ -124,7 +134,7 @@ void unfold_vjp(Vjp& c) {
   const Geometry y = unfold_of(shape, contiguous_strides(shape), c.args<UnfoldArgs>());
   c.set(0, as_strided_grad(c.g(), shape, y.strides, 0));
 }
-const Op kUnfold{.name = "unfold", .infer = unfold_infer, .vjp = unfold_vjp};
+const Op kUnfold{.name = "unfold", .infer = unfold_infer, .vjp = unfold_vjp, .complex = true};
 
 struct AsStridedArgs {
   PackedDims shape, strides;
@@ -140,7 +150,8 @@ void as_strided_vjp(Vjp& c) {
   const auto& a = c.args<AsStridedArgs>();
   c.set(0, as_strided_grad(c.g(), c.shape(0), unpack(a.strides), a.offset));
 }
-const Op kAsStrided{.name = "as_strided", .infer = as_strided_infer, .vjp = as_strided_vjp};
+const Op kAsStrided{
+    .name = "as_strided", .infer = as_strided_infer, .vjp = as_strided_vjp, .complex = true};
 
 }  // namespace
 

@@ -26,6 +26,12 @@ PyObject* wrap(const Tensor& t);  // new reference; None when undefined
 Tensor tensor_from_python(PyObject* o, std::optional<DType> dtype);
 // A Python, NumPy or 0-dim number as Scalar; false when o is none of these.
 bool scalar_from_python(PyObject* o, Scalar* out);
+// A Python or NumPy complex number; false when o is none.
+bool complex_from_python(PyObject* o, double* re, double* im);
+// The only element of a tensor of any dtype.
+PyObject* number_to_python(const Tensor& t);
+// A number as a tensor weak in promotion; false when o is none.
+bool weak_number(PyObject* o, Tensor* out);
 PyObject* scalar_to_python(const Scalar& s);
 DType dtype_from_python(PyObject* o);
 PyObject* dtype_to_python(DType d);  // new reference
@@ -50,9 +56,9 @@ template <>
 struct FromPython<Tensor> {
   static Tensor get(PyObject* o, At at) {
     if (is_tensor(o)) return unwrap(o);
-    Scalar s = 0;
-    if (!scalar_from_python(o, &s)) bad_argument(at.function, at.position, "a Tensor", o);
-    return scalar_tensor(s);
+    Tensor t;
+    if (!weak_number(o, &t)) bad_argument(at.function, at.position, "a Tensor", o);
+    return t;
   }
 };
 template <>

@@ -2,6 +2,8 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "ops/complex.h"
+#include "ops/view.h"
 #include "python/types.h"
 
 namespace lamina {
@@ -39,6 +41,41 @@ void wrong_count(const char* function, int expected, Py_ssize_t got) {
   fail(ErrorKind::type, function, ": takes ", expected, " arguments, got ", got);
 }
 
+namespace {
+bool is_complex_number(PyObject* o) {  // NumPy's complex64 is no Python complex
+  return PyComplex_Check(o) ||
+         (!is_tensor(o) && std::string(Py_TYPE(o)->tp_name).find("numpy.complex") == 0);
+}
+}  // namespace
+
+bool complex_from_python(PyObject* o, double* re, double* im) {
+  if (!is_complex_number(o)) return false;
+  const Py_complex z = PyComplex_AsCComplex(o);
+  if (z.real == -1.0 && PyErr_Occurred()) throw PythonError{};
+  *re = z.real;
+  *im = z.imag;
+  return true;
+}
+
+bool weak_number(PyObject* o, Tensor* out) {
+  Scalar s = 0;
+  double re, im;
+  if (scalar_from_python(o, &s))
+    *out = scalar_tensor(s);
+  else if (complex_from_python(o, &re, &im))
+    *out = complex_number(re, im);
+  else
+    return false;
+  return true;
+}
+
+PyObject* number_to_python(const Tensor& t) {
+  if (!is_complex(t.dtype()) || t.numel() != 1) return scalar_to_python(item(t));
+  note_read("item");
+  const Tensor wide = to_dtype(reshape(t, {}), DType::complex128);
+  return PyComplex_FromDoubles(wide.data<double>()[0], wide.data<double>()[1]);
+}
+
 bool scalar_from_python(PyObject* o, Scalar* out) {
   if (PyFloat_Check(o)) {
     *out = Scalar(PyFloat_AS_DOUBLE(o));
@@ -61,13 +98,13 @@ bool scalar_from_python(PyObject* o, Scalar* out) {
     return true;
   }
   if (is_tensor(o)) {
-    if (unwrap(o).numel() != 1) return false;
+    if (unwrap(o).numel() != 1 || is_complex(unwrap(o).dtype())) return false;
     *out = item(unwrap(o));
     return true;
   }
   // NumPy scalars and the like: an index if it can be one, else a float.
   const PyNumberMethods* number = Py_TYPE(o)->tp_as_number;
-  if (!number || PySequence_Check(o)) return false;
+  if (!number || PySequence_Check(o) || is_complex_number(o)) return false;
   if (number->nb_index) {
     PyObject* index = PyNumber_Index(o);
     if (index) {
@@ -118,7 +155,15 @@ PyObject* dtype_itemsize(PyObject* self, void*) {
 PyObject* dtype_is_floating(PyObject* self, void*) {
   return PyBool_FromLong(is_floating(dtype_of(self)));
 }
-PyObject* dtype_is_complex(PyObject*, void*) { Py_RETURN_FALSE; }
+PyObject* dtype_is_complex(PyObject* self, void*) {
+  return PyBool_FromLong(is_complex(dtype_of(self)));
+}
+PyObject* dtype_to_complex(PyObject* self, PyObject*) {
+  return dtype_to_python(complex_type(dtype_of(self)));
+}
+PyObject* dtype_to_real(PyObject* self, PyObject*) {
+  return dtype_to_python(part_type(dtype_of(self)));
+}
 PyObject* dtype_is_signed(PyObject* self, void*) {
   const DType d = dtype_of(self);
   return PyBool_FromLong(d != DType::uint8 && d != DType::boolean);
@@ -130,11 +175,15 @@ PyGetSetDef dtype_getset[] = {
     {"name", dtype_name, nullptr, "short name, such as 'float32'", nullptr},
     {"itemsize", dtype_itemsize, nullptr, "bytes per element", nullptr},
     {"is_floating_point", dtype_is_floating, nullptr, "True for floats", nullptr},
-    {"is_complex", dtype_is_complex, nullptr, "always False", nullptr},
+    {"is_complex", dtype_is_complex, nullptr, "True for complex numbers", nullptr},
     {"is_signed", dtype_is_signed, nullptr, "False for uint8 and bool", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
-PyMethodDef dtype_methods[] = {{"__reduce__", dtype_reduce, METH_NOARGS, nullptr},
-                               {nullptr, nullptr, 0, nullptr}};
+PyMethodDef dtype_methods[] = {
+    {"to_complex", dtype_to_complex, METH_NOARGS, "The complex dtype whose parts hold this one."},
+    {"to_real", dtype_to_real, METH_NOARGS,
+     "The dtype of a complex one's parts; a real dtype itself."},
+    {"__reduce__", dtype_reduce, METH_NOARGS, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
 PyType_Slot dtype_slots[] = {{Py_tp_repr, reinterpret_cast<void*>(dtype_repr)},
                              {Py_tp_getset, dtype_getset},
                              {Py_tp_methods, dtype_methods},
@@ -169,6 +218,7 @@ DType dtype_from_python(PyObject* o) {
   if (o == reinterpret_cast<PyObject*>(&PyFloat_Type)) return DType::float64;
   if (o == reinterpret_cast<PyObject*>(&PyLong_Type)) return DType::int64;
   if (o == reinterpret_cast<PyObject*>(&PyBool_Type)) return DType::boolean;
+  if (o == reinterpret_cast<PyObject*>(&PyComplex_Type)) return DType::complex128;
   bad_argument("dtype", 0, "a lamina.dtype such as lamina.float32", o);
 }
 

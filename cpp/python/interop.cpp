@@ -15,6 +15,8 @@ struct GilForRelease {
 DType dtype_of_format(const char* format, Py_ssize_t itemsize) {
   const char* f = format ? format : "B";
   if (*f == '<' || *f == '=' || *f == '@' || *f == '|') ++f;
+  if (*f == 'Z' && (f[1] == 'f' || f[1] == 'd') && !f[2])
+    return f[1] == 'f' ? DType::complex64 : DType::complex128;
   switch (f[1] ? '\0' : *f) {
     case '?':
       return DType::boolean;
@@ -38,7 +40,8 @@ DType dtype_of_format(const char* format, Py_ssize_t itemsize) {
       return DType::float64;
   }
   fail(ErrorKind::type, "from_numpy: arrays of type '", f, "' (", itemsize,
-       " bytes) have no lamina dtype; supported are float16/32/64, int8/16/32/64, uint8 and bool");
+       " bytes) have no lamina dtype; supported are float16/32/64, complex64/128, int8/16/32/64, "
+       "uint8 and bool");
 }
 
 }  // namespace
@@ -106,12 +109,13 @@ struct DLManagedTensor {
   void* context;
   void (*deleter)(DLManagedTensor*);
 };
-enum { kInt = 0, kUInt = 1, kFloat = 2, kBfloat = 4, kBool = 6 };
+enum { kInt = 0, kUInt = 1, kFloat = 2, kBfloat = 4, kComplex = 5, kBool = 6 };
 
 DLDataType to_dl(DType d) {
   const uint8_t bits = uint8_t(item_size(d) * 8);
   if (d == DType::bfloat16) return {kBfloat, bits, 1};
   if (is_floating(d)) return {kFloat, bits, 1};
+  if (is_complex(d)) return {kComplex, bits, 1};
   if (d == DType::boolean) return {kBool, bits, 1};
   return {uint8_t(d == DType::uint8 ? kUInt : kInt), bits, 1};
 }
@@ -220,6 +224,7 @@ void survey(PyObject* o, int depth, Nested& n, bool first) {
   }
   Dims inner;
   Scalar s = 0;
+  double re, im;
   if (is_array(o) && !(PyFloat_Check(o) || PyLong_Check(o))) {
     const Tensor t = leaf_array(o);
     inner = t.shape();
@@ -228,6 +233,8 @@ void survey(PyObject* o, int depth, Nested& n, bool first) {
     n.see(s.kind == Scalar::real      ? default_dtype()
           : s.kind == Scalar::integer ? DType::int64
                                       : DType::boolean);
+  } else if (complex_from_python(o, &re, &im)) {
+    n.see(complex_type(default_dtype()));
   } else {
     fail(ErrorKind::type, "tensor: cannot convert an object of type ", Py_TYPE(o)->tp_name,
          "; pass numbers, (nested) lists of numbers, arrays or tensors");
@@ -240,38 +247,44 @@ void survey(PyObject* o, int depth, Nested& n, bool first) {
     check(n.shape[depth + i] == inner[i], ErrorKind::value, "tensor: items have different shapes");
 }
 
-void fill_from(PyObject* o, double*& d, int64_t*& i) {
+// d receives floats, or pairs of them; without it i receives whole numbers.
+void fill_from(PyObject* o, double*& d, int64_t*& i, bool pairs) {
   if (is_sequence(o)) {
     PyObject* seq = PySequence_Fast(o, "");
     for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(seq); ++k)
-      fill_from(PySequence_Fast_GET_ITEM(seq, k), d, i);
+      fill_from(PySequence_Fast_GET_ITEM(seq, k), d, i, pairs);
     Py_DECREF(seq);
     return;
   }
   if (is_array(o) && !(PyFloat_Check(o) || PyLong_Check(o))) {
     const Tensor t = leaf_array(o);
-    const Tensor c = contiguous(to_dtype(t, d ? DType::float64 : DType::int64));
+    const Tensor c = contiguous(to_dtype(t, pairs ? DType::complex128
+                                            : d   ? DType::float64
+                                                  : DType::int64));
     if (d) {
-      std::memcpy(d, c.data(), size_t(c.numel()) * 8);
-      d += c.numel();
+      const int64_t count = c.numel() * (pairs ? 2 : 1);
+      std::memcpy(d, c.data(), size_t(count) * 8);
+      d += count;
     } else {
       std::memcpy(i, c.data(), size_t(c.numel()) * 8);
       i += c.numel();
     }
     return;
   }
-  Scalar s = 0;
-  scalar_from_python(o, &s);
+  Scalar s = 0.0;
+  double im = 0;
+  if (!scalar_from_python(o, &s)) complex_from_python(o, &s.d, &im);
   if (d)
     *d++ = s.kind == Scalar::real ? s.d : double(s.i);
   else
     *i++ = s.i;
+  if (pairs) *d++ = im;
 }
 
 PyObject* list_at(const Tensor& t, int dim, int64_t offset) {
   if (dim == t.dim()) {
     Tensor one = Tensor::view_of(t, {}, {}, offset);
-    return scalar_to_python(item(one));
+    return number_to_python(one);
   }
   PyObject* list = PyList_New(t.size(dim));
   for (int64_t i = 0; i < t.size(dim); ++i)
@@ -303,11 +316,13 @@ Tensor tensor_from_python(PyObject* o, std::optional<DType> dtype) {
   Nested n;
   survey(o, 0, n, true);
   if (!n.any) n.dtype = default_dtype();
-  const bool floating = is_floating(n.dtype);
-  Tensor wide = empty(n.shape, floating ? DType::float64 : DType::int64);
+  const bool pairs = is_complex(n.dtype), floating = has_gradients(n.dtype);
+  Tensor wide = empty(n.shape, pairs      ? DType::complex128
+                               : floating ? DType::float64
+                                          : DType::int64);
   double* d = floating ? wide.data<double>() : nullptr;
   int64_t* i = floating ? nullptr : wide.data<int64_t>();
-  fill_from(o, d, i);
+  fill_from(o, d, i, pairs);
   return to_dtype(wide, dtype.value_or(n.dtype));
 }
 

@@ -3,6 +3,7 @@
 // A Python object and a TensorImpl know each other: the object owns a handle, the impl a borrowed
 // pointer back, so that x.grad, saved tensors and parameters keep their identity. Methods with
 // signatures and docstrings are attached from Python (lamina/ops).
+#include "ops/complex.h"
 #include "ops/ops.h"
 #include "python/types.h"
 #include "tape/tape.h"
@@ -103,11 +104,7 @@ bool operand(PyObject* o, Tensor* out) {
     *out = unwrap(o);
     return true;
   }
-  Scalar s = 0;
-  if (scalar_from_python(o, &s)) {
-    *out = scalar_tensor(s);
-    return true;
-  }
+  if (weak_number(o, out)) return true;
   if (PyObject_CheckBuffer(o) && !PyBytes_Check(o) && !PyByteArray_Check(o)) {
     *out = tensor_from_python(o, std::nullopt);
     return true;
@@ -164,7 +161,7 @@ PyObject* power(PyObject* a, PyObject* b, PyObject*) {
           const double p = PyFloat_AsDouble(b);
           const Tensor& x = unwrap(a);
           const bool fractional = PyFloat_Check(b);
-          if (is_floating(x.dtype())) return wrap(elementwise(scalar, {x}, p));
+          if (has_gradients(x.dtype())) return wrap(elementwise(scalar, {x}, p));
           if (!fractional)
             check(p >= 0, ErrorKind::runtime,
                   "pow: integers to negative integer powers are not "
@@ -199,6 +196,8 @@ int to_bool(PyObject* self) {
         const Tensor& t = unwrap(self);
         check(t.numel() == 1, ErrorKind::runtime, "bool: the truth value of a tensor with shape ",
               t.shape(), " is ambiguous; use .any(), .all() or .numel()");
+        if (is_complex(t.dtype()))
+          return item(elementwise(function_index("ne"), {t, scalar_tensor(0)})).i != 0;
         const Scalar s = item(t);
         return s.kind == Scalar::real ? s.d != 0 : s.i != 0;
       },
@@ -280,8 +279,9 @@ int set_requires_grad(PyObject* self, PyObject* value, void*) {
         needs_grad(t);
         check(!t->call || on, ErrorKind::runtime,
               "requires_grad: only leaf tensors can be switched off; use .detach()");
-        check(!on || is_floating(t.dtype()), ErrorKind::runtime,
-              "requires_grad: only floating point tensors can require gradients, got ", t);
+        check(!on || has_gradients(t.dtype()), ErrorKind::runtime,
+              "requires_grad: only floating point and complex tensors can require gradients, got ",
+              t);
         if (!t->call) t->requires_grad = on;
         return 0;
       },
@@ -375,7 +375,11 @@ PyObject* m_stride(PyObject* self, PyObject* const* args, Py_ssize_t n) {
 PyObject* m_dim(PyObject* self, PyObject*) { return PyLong_FromLong(unwrap(self).dim()); }
 PyObject* m_numel(PyObject* self, PyObject*) { return PyLong_FromLongLong(unwrap(self).numel()); }
 PyObject* m_item(PyObject* self, PyObject*) {
-  return guarded([&] { return scalar_to_python(item(unwrap(self))); }, nullptr);
+  return guarded([&] { return number_to_python(unwrap(self)); }, nullptr);
+}
+PyObject* m_complex(PyObject* self, PyObject*) {
+  return guarded([&] { return number_to_python(to_dtype(unwrap(self), DType::complex128)); },
+                 nullptr);
 }
 PyObject* m_tolist(PyObject* self, PyObject*) {
   return guarded([&] { return to_list(unwrap(self)); }, nullptr);
@@ -411,10 +415,10 @@ PyObject* m_make_subclass(PyObject*, PyObject* const* args, Py_ssize_t n) {
         PyObject* o = wrap_as(reinterpret_cast<PyTypeObject*>(args[0]), t);
         if (n > 2) {
           const bool on = FromPython<bool>::get(args[2], At{"_make_subclass", 2});
-          if (on && !is_floating(t.dtype())) {
+          if (on && !has_gradients(t.dtype())) {
             Py_DECREF(o);
             fail(ErrorKind::runtime,
-                 "requires_grad: only floating point tensors can require "
+                 "requires_grad: only floating point and complex tensors can require "
                  "gradients, got ",
                  t);
           }
@@ -437,6 +441,7 @@ PyMethodDef methods[] = {
     {"numel", m_numel, METH_NOARGS, "Number of elements."},
     {"nelement", m_numel, METH_NOARGS, "Number of elements."},
     {"item", m_item, METH_NOARGS, "The only element as a Python number."},
+    {"__complex__", m_complex, METH_NOARGS, "complex(t): the only element."},
     {"tolist", m_tolist, METH_NOARGS, "Nested lists of Python numbers; a number for 0 dimensions."},
     {"data_ptr", m_data_ptr, METH_NOARGS, "Address of the first element."},
     {"storage_offset", m_storage_offset, METH_NOARGS,

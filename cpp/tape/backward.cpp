@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "ops/anomaly.h"
+#include "ops/complex.h"
 #include "ops/ops.h"
 #include "tape/tape.h"
 
@@ -58,10 +59,16 @@ class Engine {
       check(root.numel() == 1, ErrorKind::runtime,
             "backward: a gradient can be made up only for one-element outputs, got shape ",
             root.shape(), "; reduce it (.sum(), .mean()) or pass gradient=");
+      check(!is_complex(root.dtype()), ErrorKind::runtime,
+            "backward: a gradient can be made up only for real outputs, got ", root.dtype(),
+            "; make it real (.abs(), .real) or pass gradient=");
       g = ones(root.shape(), root.dtype());
     }
     check(g.shape() == root.shape(), ErrorKind::shape, "backward: gradient has shape ", g.shape(),
           " but the output has shape ", root.shape());
+    check(is_complex(root.dtype()) || !is_complex(g.dtype()), ErrorKind::dtype,
+          "backward: a complex gradient ", g, " for a real output ", root, "; pass its .real");
+    if (is_complex(root.dtype())) g = to_dtype(g, root.dtype());
     Edge edge;
     if (root->call)
       edge = {root->call, {}, root->index};
@@ -205,7 +212,7 @@ class Engine {
       if (!gins[i].defined() || !s.edge.needed() || !relevant(s.edge)) continue;
       check(gins[i].shape() == s.shape, ErrorKind::shape, c.name(), ": its gradient for input ", i,
             " has shape ", gins[i].shape(), " but the input has shape ", s.shape);
-      Tensor g = gins[i].dtype() == s.dtype ? std::move(gins[i]) : to_dtype(gins[i], s.dtype);
+      Tensor g = gins[i].dtype() == s.dtype ? std::move(gins[i]) : gradient_as(gins[i], s.dtype);
       gins[i] = Tensor();
       send(s.edge, std::move(g));
     }
@@ -238,7 +245,7 @@ void foreign_vjp(Vjp& c) {
   for (int i = 0; i < c.inputs() && i < int(gins.size()); ++i)
     if (gins[size_t(i)].defined()) c.set(i, gins[size_t(i)]);
 }
-const Op kForeign{.name = "function", .infer = foreign_infer, .vjp = foreign_vjp};
+const Op kForeign{.name = "function", .infer = foreign_infer, .vjp = foreign_vjp, .complex = true};
 
 }  // namespace
 

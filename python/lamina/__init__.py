@@ -19,6 +19,8 @@ from ._core import (
     ShapeError,
     Tensor,
     bfloat16,
+    complex64,
+    complex128,
     dtype,
     float16,
     float32,
@@ -35,6 +37,7 @@ _core._set_python_types(Size, device("cpu"))
 bool = _core.bool
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
+cfloat, cdouble = complex64, complex128
 
 from . import _printing, autograd, random  # noqa: E402
 from . import ops as _ops  # noqa: E402
@@ -58,12 +61,13 @@ _LAZY_MODULES = (
     "nn", "optim", "utils", "vision", "trainer", "metrics", "serialization", "cli", "accelerator",
     "amp", "backends", "cpu", "cuda", "distributed", "func", "hub", "jit", "mps",
     "multiprocessing", "nested", "onnx", "profiler", "sparse", "special", "testing", "version",
-    "xpu", "_six", "distributions", "linalg",
+    "xpu", "_six", "distributions", "linalg", "fft",
 )  # fmt: skip
 _LAZY_NAMES = {
     "save": "serialization", "load": "serialization", "Trainer": "trainer", "autocast": "amp",
     "sparse_coo_tensor": "sparse", "sparse_csr_tensor": "sparse", "sparse_csc_tensor": "sparse",
     "spmm": "sparse",
+    "stft": "fft.short", "istft": "fft.short",
 }  # fmt: skip
 
 

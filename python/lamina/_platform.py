@@ -73,6 +73,7 @@ class finfo:
 
     def __init__(self, type=None):
         type = _core.default_dtype() if type is None else type
+        type = type.to_real() if isinstance(type, _core.dtype) else type  # as PyTorch
         if type not in _FLOATS:
             raise TypeError(f"finfo: expected a floating dtype, got {type}; use iinfo for integers")
         self.bits, mantissa, exponent = _FLOATS[type]

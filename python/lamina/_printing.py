@@ -71,6 +71,19 @@ def _formatter(values: list, floating: bool):
     return lambda v: text(v).rjust(width)
 
 
+def _complex_formatter(values: list):
+    """As PyTorch: real parts as wide as each other, imaginary ones next to them."""
+    real = _formatter([v.real for v in values], True)
+    imag = _formatter([v.imag for v in values], True)
+
+    def text(v: complex) -> str:
+        plus = "" if v.imag < 0 else "+"
+        return f"{real(v.real)}{plus}{imag(v.imag).strip()}j"
+
+    text.width = len(real(0.0)) + len(imag(0.0)) + 1  # type: ignore[attr-defined]
+    return text
+
+
 def _kept(n: int, summarise: bool) -> list:
     """Indices shown along one dimension; None stands for the dots."""
     edge = _options["edgeitems"]
@@ -94,7 +107,7 @@ def _layout(data, shape, summarise: bool, fmt, indent: int) -> str:
     kept = _kept(shape[0], summarise)
     if len(shape) == 1:
         items = [" ..." if i is None else fmt(data[i]) for i in kept]
-        width = max((len(s) for s in items), default=0)
+        width = getattr(fmt, "width", max((len(s) for s in items), default=0))
         per_line = max(1, (_options["linewidth"] - indent) // (width + 2))
         lines = [", ".join(items[i : i + per_line]) for i in range(0, len(items), per_line)]
         return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
@@ -123,12 +136,16 @@ def tensor_repr(self: Tensor) -> str:
         shape_shown = tuple(plain.shape)
         values: list = []
         _collect(shown, shape_shown, summarise, values)
-        floating = self.dtype.is_floating_point
-        body = _layout(shown, shape_shown, summarise, _formatter(values, floating), len(prefix))
+        fmt = (
+            _complex_formatter(values) if self.dtype.is_complex
+            else _formatter(values, self.dtype.is_floating_point)
+        )  # fmt: skip
+        body = _layout(shown, shape_shown, summarise, fmt, len(prefix))
     extra = []
     if self.numel() == 0 and len(shape) != 1:
         extra.append(f"size={shape}")
-    implied = (_core.default_dtype(), _core.int64, _core.bool)
+    default = _core.default_dtype()
+    implied = (default, _core.int64, _core.bool, default.to_complex())
     if self.dtype not in implied or (self.numel() == 0 and self.dtype is not implied[0]):
         extra.append(f"dtype={self.dtype}")
     if self._call_name:

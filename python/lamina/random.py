@@ -172,17 +172,26 @@ def _finish(name, value, out, device, requires_grad, named=()) -> Tensor:
     return value
 
 
+def _draw(random, shape, part, dtype, generator) -> Tensor:
+    """From (0, 1), or both parts of complex numbers from (0, part)."""
+    d = dtype or _core.default_dtype()
+    if not d.is_complex:
+        return random(shape, 0.0, 1.0, d, generator)
+    return _core.view_as_complex(random((*shape, 2), 0.0, part, d.to_real(), generator))
+
+
 def rand(*size, generator=None, out=None, dtype=None, device=None, requires_grad=False, **named):
     """Uniform on [0, 1), of the given shape: multiples of 2^-24 (2^-53 for float64)."""
     shape = _shape(size, named)
-    y = _core.random_uniform(shape, 0.0, 1.0, dtype or _core.default_dtype(), generator)
+    y = _draw(_core.random_uniform, shape, 1.0, dtype, generator)
     return _finish("rand", y, out, device, requires_grad, named)
 
 
 def randn(*size, generator=None, out=None, dtype=None, device=None, requires_grad=False, **named):
-    """Standard normal, of the given shape (Box and Muller, 1958)."""
+    """Standard normal, of the given shape (Box and Muller, 1958). The parts of complex numbers have
+    variance 1/2 each."""
     shape = _shape(size, named)
-    y = _core.random_normal(shape, 0.0, 1.0, dtype or _core.default_dtype(), generator)
+    y = _draw(_core.random_normal, shape, 0.5**0.5, dtype, generator)
     return _finish("randn", y, out, device, requires_grad, named)
 
 
@@ -334,7 +343,8 @@ def uniform_(self: Tensor, a=0.0, b=1.0, *, generator=None, **named) -> Tensor:
     a, b = _named("uniform_", (a, b), named, "from", "to")
     if not a <= b:
         raise RuntimeError(f"uniform_: needs from <= to, got [{a}, {b})")
-    return _core.random_(self, 0, a, b, generator)
+    _core.random_(_core.view_as_real(self) if self.is_complex() else self, 0, a, b, generator)
+    return self
 
 
 @method
@@ -342,6 +352,9 @@ def normal_(self: Tensor, mean=0.0, std=1.0, *, generator=None) -> Tensor:
     """Fill with mean + std * z, z standard normal."""
     if not std >= 0:
         raise RuntimeError(f"normal_: std must not be negative, got {std}")
+    if self.is_complex():  # the variance is std^2 in all
+        normal_(_core.view_as_real(self), mean, std * 0.5**0.5, generator=generator)
+        return self
     return _core.random_(self, 1, mean, std, generator)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ._core import Tensor, bfloat16, float16, float32, float64
+from ._core import Tensor, bfloat16, complex64, complex128, float16, float32, float64
 from .ops.creation import as_tensor
 
 _TOLERANCE = {float16: (1e-3, 1e-5), bfloat16: (1.6e-2, 1e-5), float32: (1.3e-6, 1e-5),
-              float64: (1e-7, 1e-7)}  # fmt: skip
+              float64: (1e-7, 1e-7), complex64: (1.3e-6, 1e-5),
+              complex128: (1e-7, 1e-7)}  # fmt: skip
 
 
 def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=None,
@@ -36,6 +37,10 @@ def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=Non
                      msg=msg)  # fmt: skip
 
 
+def _wide(x: Tensor) -> Tensor:
+    return x.cdouble() if x.dtype.is_complex else x.double()
+
+
 def _difference(actual, expected, rtol, atol, equal_nan, check_dtype) -> str:
     numbers = not isinstance(actual, Tensor) and not isinstance(expected, Tensor)
     a, b = as_tensor(actual), as_tensor(expected)
@@ -44,11 +49,11 @@ def _difference(actual, expected, rtol, atol, equal_nan, check_dtype) -> str:
     if a.dtype is not b.dtype:
         if check_dtype and not numbers:
             return f"the dtypes {a.dtype} and {b.dtype} differ"
-        a, b = a.double(), b.double()
+        a, b = _wide(a), _wide(b)
     if rtol is None:
         rtol, atol = _TOLERANCE.get(float64 if numbers else a.dtype, (0.0, 0.0))
     atol = atol or 0.0
-    a, b = a.detach().double(), b.detach().double()
+    a, b = _wide(a.detach()), _wide(b.detach())
     close = a.isclose(b, rtol, atol, equal_nan)
     if bool(close.all()):
         return ""

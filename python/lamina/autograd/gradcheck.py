@@ -11,7 +11,22 @@ def _tuple(x) -> tuple:
 
 
 def _floating(outputs) -> list:
-    return [o for o in _tuple(outputs) if o.dtype.is_floating_point]
+    pairs = [_core.view_as_real(o) if o.dtype.is_complex else o for o in _tuple(outputs)]
+    return [o for o in pairs if o.dtype.is_floating_point]
+
+
+def _on_pairs(func, inputs) -> tuple:
+    """`func` and its inputs with (..., 2) real numbers in place of complex ones."""
+    made = [isinstance(x, Tensor) and x.dtype.is_complex for x in inputs]
+    real = [_core.view_as_real(x.detach()) if z else x for x, z in zip(inputs, made)]
+    for new, x, z in zip(real, inputs, made):
+        if z:
+            new.requires_grad = x.requires_grad
+
+    def on_pairs(*xs):
+        return func(*(_core.view_as_complex(x) if z else x for x, z in zip(xs, made)))
+
+    return on_pairs, tuple(real)
 
 
 def gradcheck(
@@ -21,13 +36,16 @@ def gradcheck(
     """Compares d func / d inputs from backward with (f(x + eps) - f(x - eps)) / (2 eps), element
     by element.
 
-    Inputs that require grad should be float64. Returns True, or raises RuntimeError with both
+    Inputs that require grad should be float64; complex ones and complex outputs are checked as
+    pairs of real numbers. Returns True, or raises RuntimeError with both
     Jacobians (returns False with ``raise_exception=False``).
     """
     from ..ops.creation import zeros_like
     from . import grad
 
     inputs = _tuple(inputs)
+    if any(isinstance(x, Tensor) and x.dtype.is_complex for x in inputs):
+        func, inputs = _on_pairs(func, inputs)
     wanted = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
     if not wanted:
         raise ValueError("gradcheck: no input requires grad; nothing to check")
@@ -77,11 +95,11 @@ def gradgradcheck(
     from . import grad
     from .grad_mode import enable_grad
 
-    inputs = _tuple(inputs)
+    func, inputs = _on_pairs(func, _tuple(inputs))
     outputs = _floating(func(*inputs))
     if grad_outputs is None:
         grad_outputs = [randn_like(o.detach()) for o in outputs]
-    grad_outputs = [g.detach().requires_grad_() for g in _tuple(grad_outputs)]
+    grad_outputs = [g.detach().requires_grad_() for g in _floating(grad_outputs)]
     wanted = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
 
     @enable_grad()

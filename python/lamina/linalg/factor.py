@@ -168,23 +168,22 @@ def eigvalsh(A, UPLO="L", *, out=None) -> Tensor:
 
 
 def eig(A, *, out=None):
-    """(eigenvalues (..., n, 2), eigenvectors (..., n, n, 2)) of a general real A (..., n, n).
+    """(eigenvalues (..., n), eigenvectors (..., n, n)) of a general real A (..., n, n), complex.
 
-    The last dimension holds real and imaginary part, as PyTorch's ``view_as_real`` of its complex
-    result. Vectors are columns of length 1; gradients exist for distinct eigenvalues.
+    Vectors are columns of length 1; gradients exist for distinct eigenvalues.
     """
     w, V, info = call("linalg_eig", A)
     check("eig", A, info, _NO_CONVERGENCE)
-    return write(out, _Eig(w, V))
+    return write(out, _Eig(_core.view_as_complex(w), _core.view_as_complex(V)))
 
 
 def eigvals(A, *, out=None) -> Tensor:
-    """The eigenvalues (..., n, 2) of a general real A (..., n, n): real and imaginary part last."""
+    """The eigenvalues (..., n) of a general real A (..., n, n), complex."""
     if _wants_gradient(A):
         return write(out, eig(A).eigenvalues)
     w, info = call("linalg_eigvals", A)
     check("eigvals", A, info, _NO_CONVERGENCE)
-    return write(out, w)
+    return write(out, _core.view_as_complex(w))
 
 
 def householder_product(input, tau, *, out=None) -> Tensor:

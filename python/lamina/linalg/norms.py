@@ -20,9 +20,9 @@ def _dims(dim) -> tuple:
 
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None) -> Tensor:
     """(sum |x|^ord)^(1/ord) over `dim` (all by default): inf the largest, -inf the smallest, 0 the
-    number of nonzero elements. Floating tensors (DTypeError otherwise)."""
+    number of nonzero elements. Floating or complex tensors (DTypeError otherwise)."""
     x = x if dtype is None else x.to(dtype)
-    if not x.dtype.is_floating_point:
+    if not (x.dtype.is_floating_point or x.dtype.is_complex):
         raise _core.DTypeError(f"vector_norm: expected a floating tensor, got {x.dtype}")
     value = _core.norm(x, float(ord), _dims(dim), keepdim)
     return write(out, value)

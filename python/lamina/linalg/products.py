@@ -22,8 +22,8 @@ def matmul(input, other, *, out=None) -> Tensor:
 
 
 def vecdot(x, y, *, dim=-1, out=None) -> Tensor:
-    """sum x y over one dimension; the others broadcast."""
-    value = (x * y).sum(dim)
+    """sum conj(x) y over one dimension; the others broadcast."""
+    value = (_core.conj(x) * y).sum(dim)
     return write(out, value)
 
 

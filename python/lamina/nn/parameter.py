@@ -19,7 +19,8 @@ class Parameter(Tensor):
 
     Args:
         data: a tensor (its memory is shared), or None for an empty one.
-        requires_grad: whether backward fills ``.grad``; only floating point tensors can.
+        requires_grad: whether backward fills ``.grad``; only floating point and complex tensors
+            can.
 
     Assigning one to an attribute of a Module registers it: it then appears in
     ``module.parameters()`` and ``module.state_dict()``. Raises TypeError when data is no tensor.

@@ -6,7 +6,7 @@ _STEMS = (
     "creation", "convert", "elementwise", "special", "activation", "view", "reduce", "softmax",
     "loss", "norm", "matmul", "linalg", "einsum", "conv", "pool", "join", "index", "scan", "sort",
     "dropout", "recurrent", "attention", "arithmetic", "attributes", "numeric", "resize",
-    "loss_extra", "regularize", "native",
+    "loss_extra", "regularize", "native", "complex",
 )  # fmt: skip
 
 __all__: list[str] = []

@@ -12,20 +12,22 @@ from .creation import arange, as_tensor, from_numpy
 __all__ = [
     "bartlett_window", "blackman_window", "can_cast", "corrcoef", "cov", "diagonal_scatter",
     "float_power", "frombuffer", "gcd", "gradient", "hamming_window", "hann_window", "heaviside",
-    "isreal", "kaiser_window", "lcm", "ldexp", "logaddexp2", "nextafter", "renorm", "result_type",
+    "kaiser_window", "lcm", "ldexp", "logaddexp2", "nextafter", "renorm", "result_type",
     "select_scatter", "sinc", "slice_scatter", "split_with_sizes",
 ]  # fmt: skip
 
 
 # ---- dtypes ------------------------------------------------------------------------------------
 def _kind(dtype) -> int:
-    """bool 0, whole numbers 1, floating ones 2."""
+    """bool 0, whole numbers 1, floating ones 2, complex ones 3."""
+    if dtype.is_complex:
+        return 3
     return 2 if dtype.is_floating_point else 0 if dtype is _core.bool else 1
 
 
 def can_cast(from_, to) -> bool:
-    """Whether a dtype becomes the other one under the promotion rules: never a floating one a
-    whole number, nor any number bool."""
+    """Whether a dtype becomes the other one under the promotion rules: never a complex one
+    real, a floating one a whole number, nor any number bool."""
     return _kind(from_) <= _kind(to)
 
 
@@ -38,6 +40,8 @@ def result_type(tensor1, tensor2):
             ranked[0 if x.dim() else 1].append(x.dtype)
         elif isinstance(x, bool):
             ranked[2].append(_core.bool)
+        elif isinstance(x, complex):
+            ranked[2].append(_core.default_dtype().to_complex())
         else:
             ranked[2].append(_core.int64 if isinstance(x, int) else _core.default_dtype())
     result = None
@@ -104,12 +108,6 @@ def nextafter(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     return value if out is None else out.copy_(value)
 
 
-@method
-def isreal(input: Tensor) -> Tensor:
-    """True everywhere: there are no complex tensors."""
-    return input.new_ones(input.shape, dtype=_core.bool)
-
-
 def _euclid(a: Tensor, b: Tensor) -> Tensor:
     a, b = a.abs(), b.abs()
     while bool((b != 0).any()):
@@ -122,9 +120,9 @@ def _euclid(a: Tensor, b: Tensor) -> Tensor:
 def gcd(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     """The greatest common divisor of whole numbers, by Euclid's algorithm; gcd(0, 0) = 0.
 
-    Raises DTypeError for floating numbers.
+    Raises DTypeError for floating and complex numbers.
     """
-    if input.dtype.is_floating_point or other.dtype.is_floating_point:
+    if max(_kind(input.dtype), _kind(other.dtype)) > 1:
         raise _core.DTypeError(f"gcd: expected integers, got {input.dtype} and {other.dtype}")
     zero = input * 0 + other * 0
     value = _euclid(input + zero, other + zero)

@@ -9,11 +9,6 @@ from ._method import method
 
 __all__ = ["is_complex", "is_same_size", "is_signed"]
 
-_BYTES = {
-    _core.bool: 1, _core.uint8: 1, _core.int8: 1, _core.int16: 2, _core.float16: 2,
-    _core.bfloat16: 2, _core.int32: 4, _core.float32: 4, _core.int64: 8, _core.float64: 8,
-}  # fmt: skip
-
 
 def _constant(name: str, value, doc: str) -> None:
     setattr(Tensor, name, property(lambda self: value, doc=doc))
@@ -35,9 +30,8 @@ def _layout(self: Tensor):
 
 
 Tensor.layout = property(_layout, doc="How the tensor is stored: lamina.strided.")
-Tensor.itemsize = property(lambda self: _BYTES[self.dtype], doc="Bytes of one element.")
-Tensor.nbytes = property(lambda self: _BYTES[self.dtype] * self.numel(), doc="Bytes in all.")
-Tensor.real = property(lambda self: self, doc="The real part: the tensor itself.")
+Tensor.itemsize = property(lambda self: self.dtype.itemsize, doc="Bytes of one element.")
+Tensor.nbytes = property(lambda self: self.dtype.itemsize * self.numel(), doc="Bytes in all.")
 Tensor.names = property(lambda self: (None,) * self.ndim, doc="Names of dimensions: none.")
 Tensor.output_nr = property(lambda self: 0, doc="Which output of its function the tensor is.")
 
@@ -45,7 +39,7 @@ Tensor.output_nr = property(lambda self: 0, doc="Which output of its function th
 @method
 def element_size(self: Tensor) -> int:
     """Bytes of one element."""
-    return _BYTES[self.dtype]
+    return self.dtype.itemsize
 
 
 @method
@@ -56,8 +50,8 @@ def is_floating_point(self: Tensor) -> bool:
 
 @method
 def is_complex(input: Tensor) -> bool:
-    """False: there are no complex tensors."""
-    return False
+    """True for complex64 and complex128."""
+    return input.dtype.is_complex
 
 
 @method

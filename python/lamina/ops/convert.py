@@ -39,6 +39,8 @@ def fill_(self: Tensor, value) -> Tensor:
                 "use copy_ to broadcast"
             )
         return _core.copy_(self, value)
+    if isinstance(value, complex):
+        return _core.copy_(self, _core.tensor(value, None))
     _core.fill_(self, value)
     return self
 
@@ -50,6 +52,16 @@ def zero_(self: Tensor) -> Tensor:
     return self
 
 
+def _converted(x: Tensor, dtype) -> Tensor:
+    if x.dtype.is_complex and isinstance(dtype, _core.dtype) and not dtype.is_complex:
+        if dtype is _core.bool:
+            return x != 0
+        raise _core.DTypeError(
+            f"to: complex numbers do not fit {dtype}; take .real, .imag or .abs()"
+        )
+    return _core.to_dtype(x, dtype)
+
+
 @method
 def to(self: Tensor, *args, dtype=None, device=None, non_blocking=False, copy=False, **_):
     """The tensor as another dtype and/or on another device; itself when nothing changes.
@@ -59,14 +71,14 @@ def to(self: Tensor, *args, dtype=None, device=None, non_blocking=False, copy=Fa
     for a in args:
         if isinstance(a, Tensor):
             dtype, device = a.dtype, a.device
-        elif isinstance(a, _core.dtype) or a in (float, int, bool):
+        elif isinstance(a, _core.dtype) or a in (float, int, bool, complex):
             dtype = a
         elif isinstance(a, (str, Device, int)) and not isinstance(a, bool):
             device = a
         else:
             raise TypeError(f"to: expected a dtype, a device or a tensor, got {a!r}")
     _check_device(device)
-    out = self if dtype is None else _core.to_dtype(self, dtype)
+    out = self if dtype is None else _converted(self, dtype)
     return _core.clone(self) if copy and out is self else out
 
 
@@ -85,13 +97,13 @@ def type(self: Tensor, dtype=None, non_blocking=False):
     elif hasattr(dtype, "dtype"):  # lamina.FloatTensor and kin
         _check_device(dtype.device)
         dtype = dtype.dtype
-    return _core.to_dtype(self, dtype)
+    return _converted(self, dtype)
 
 
 @method
 def type_as(self: Tensor, other: Tensor) -> Tensor:
     """The tensor converted to the dtype of `other`."""
-    return _core.to_dtype(self, other.dtype)
+    return _converted(self, other.dtype)
 
 
 _TYPE_NAMES = {
@@ -100,12 +112,13 @@ _TYPE_NAMES = {
     _core.int64: "lamina.LongTensor", _core.int32: "lamina.IntTensor",
     _core.int16: "lamina.ShortTensor", _core.int8: "lamina.CharTensor",
     _core.uint8: "lamina.ByteTensor", _core.bool: "lamina.BoolTensor",
+    _core.complex64: "lamina.ComplexFloatTensor", _core.complex128: "lamina.ComplexDoubleTensor",
 }  # fmt: skip
 
 
 def _conversion(name: str, dtype) -> None:
     def convert(self: Tensor, memory_format=None) -> Tensor:
-        return _core.to_dtype(self, dtype)
+        return _converted(self, dtype)
 
     convert.__name__ = name
     convert.__doc__ = f"The tensor as {dtype.name}; itself when it already is."
@@ -115,7 +128,8 @@ def _conversion(name: str, dtype) -> None:
 for _name, _dtype in {
     "float": _core.float32, "double": _core.float64, "half": _core.float16,
     "bfloat16": _core.bfloat16, "long": _core.int64, "int": _core.int32, "short": _core.int16,
-    "char": _core.int8, "byte": _core.uint8, "bool": _core.bool,
+    "char": _core.int8, "byte": _core.uint8, "bool": _core.bool, "cfloat": _core.complex64,
+    "cdouble": _core.complex128,
 }.items():  # fmt: skip
     _conversion(_name, _dtype)
 
@@ -161,8 +175,11 @@ class _ArrayView:
 
     def __init__(self, t: Tensor):
         self.tensor = t
-        kind = "b" if t.dtype is _core.bool else "f" if t.dtype.is_floating_point else (
-            "i" if t.dtype.is_signed else "u")  # fmt: skip
+        d = t.dtype
+        kind = (
+            "b" if d is _core.bool else "f" if d.is_floating_point else "c" if d.is_complex
+            else "i" if d.is_signed else "u"
+        )  # fmt: skip
         order = "|" if t.dtype.itemsize == 1 else "<"
         self.__array_interface__ = {
             "version": 3,

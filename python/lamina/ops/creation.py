@@ -118,6 +118,10 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, **na
     _check_device(device)
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
+    if isinstance(fill_value, complex):
+        value = _core.tensor(fill_value, dtype)
+        t = _core.copy_(_core.empty(tuple(size), value.dtype), value)
+        return _finish(t, requires_grad)
     if dtype is None:
         dtype = (
             _core.bool if isinstance(fill_value, bool)

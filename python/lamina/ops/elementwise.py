@@ -122,8 +122,13 @@ for _name, _doc in {
 @_public
 @method
 def sgn(input: Tensor, *, out=None) -> Tensor:
-    """-1, 0 or 1 (the same as `sign` for real tensors)."""
-    return _core.sign(input) if out is None else _core.sign_out(out, input)
+    """-1, 0 or 1 (the same as `sign` for real tensors); of complex ones z / |z|, 0 at 0."""
+    if not input.dtype.is_complex:
+        return _core.sign(input) if out is None else _core.sign_out(out, input)
+    size = _core.abs(input)
+    zero = size == 0
+    result = _core.where(zero, 0.0, input / _core.where(zero, 1.0, size))
+    return result if out is None else out.copy_(result)
 
 
 @_public

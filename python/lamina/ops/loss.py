@@ -317,6 +317,10 @@ def margin_ranking_loss(input1: Tensor, input2: Tensor, target: Tensor, margin=0
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim=1, eps=1e-8) -> Tensor:
     """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along `dim`; the inputs broadcast together."""
+    if x1.dtype.is_complex or x2.dtype.is_complex:
+        raise _core.DTypeError(
+            f"cosine_similarity: expected real tensors, got {x1.dtype} and {x2.dtype}"
+        )
     x1, x2 = broadcast_tensors(x1, x2)
     n1 = _core.norm(x1, 2.0, dim, True).clamp(min=eps)
     n2 = _core.norm(x2, 2.0, dim, True).clamp(min=eps)

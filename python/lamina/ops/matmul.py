@@ -101,8 +101,8 @@ def dot(input: Tensor, tensor: Tensor, *, out=None) -> Tensor:
 
 @method
 def vdot(input: Tensor, other: Tensor, *, out=None) -> Tensor:
-    """`dot`: there are no complex dtypes to conjugate."""
-    return _write(out, _core.dot(input, other))
+    """sum_k conj(input[k]) other[k] of two 1-D tensors of one length."""
+    return _write(out, _core.dot(_core.conj(input), other))
 
 
 @method

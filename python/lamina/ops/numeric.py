@@ -10,9 +10,8 @@ from .creation import as_tensor, linspace, zeros
 
 __all__ = [
     "_amp_foreach_non_finite_check_and_unscale_",
-    "cdist", "cumulative_trapezoid", "fill", "frobenius_norm", "histogram", "is_neg",
-    "polar", "real", "resolve_conj", "resolve_neg", "symeig", "trace", "trapezoid",
-    "trapz", "vander", "view_as_complex", "view_as_real",
+    "cdist", "cumulative_trapezoid", "fill", "frobenius_norm", "histogram", "symeig",
+    "trace", "trapezoid", "trapz", "vander",
 ]  # fmt: skip
 __functional__ = ["gumbel_softmax", "pdist"]
 
@@ -130,22 +129,9 @@ def vander(x: Tensor, N=None, increasing=False) -> Tensor:
     return x.unsqueeze(1) ** (powers if increasing else powers.flip(0))
 
 
-def real(input: Tensor) -> Tensor:
-    """The real part: the tensor itself."""
-    return input
-
-
-resolve_conj = resolve_neg = real
-
-
-def is_neg(input: Tensor) -> bool:
-    """False: no tensor waits to be negated."""
-    return False
-
-
 def frobenius_norm(input: Tensor, dim=(), keepdim=False) -> Tensor:
     """The root of the sum of squares over `dim` (default: all)."""
-    return input.norm(2, dim or None, keepdim) if dim or keepdim else input.norm(2)
+    return input.norm(2, None if dim == () else dim, keepdim)
 
 
 def gumbel_softmax(logits: Tensor, tau=1, hard=False, eps=1e-10, dim=-1) -> Tensor:
@@ -172,8 +158,4 @@ def _amp_foreach_non_finite_check_and_unscale_(grads, found_inf: Tensor, inv_sca
         g.mul_(inv_scale.item())
 
 
-_REAL = "there are no complex tensors: keep the real and imaginary parts in a last dimension of 2"
-polar = refused("polar", _REAL)
-view_as_complex = refused("view_as_complex", _REAL)
-view_as_real = refused("view_as_real", _REAL)
 symeig = refused("symeig", "PyTorch removed it too; use linalg.eigh")

@@ -223,8 +223,8 @@ def moveaxis(input: Tensor, source, destination) -> Tensor:
 
 
 def adjoint(input: Tensor) -> Tensor:
-    """The last two dimensions swapped (numbers are real)."""
-    return _core.transpose(input, -2, -1)
+    """The last two dimensions swapped and complex numbers conjugated."""
+    return _core.conj(_core.transpose(input, -2, -1))
 
 
 def _transposed(self: Tensor) -> Tensor:
@@ -242,8 +242,15 @@ def _matrix_transposed(self: Tensor) -> Tensor:
 
 
 Tensor.T = property(_transposed)
-Tensor.mT = Tensor.mH = property(_matrix_transposed)
-Tensor.H = property(_matrix_transposed)
+
+
+def _conjugate_transposed(self: Tensor) -> Tensor:
+    """`mT`, conjugated where complex (then a copy)."""
+    return _core.conj(_matrix_transposed(self))
+
+
+Tensor.mT = property(_matrix_transposed)
+Tensor.mH = Tensor.H = property(_conjugate_transposed)
 
 
 # ---- broadcasting -------------------------------------------------------------------------------

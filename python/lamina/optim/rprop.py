@@ -60,7 +60,8 @@ class Rprop(FusedOptimizer):
 
     def _new_state(self, name, param, group):
         if name == "step_size":
-            return full_like(param.detach(), float(group["lr"]))
+            lr = float(group["lr"])  # of both parts of a complex number
+            return full_like(param.detach(), complex(lr, lr) if param.dtype.is_complex else lr)
         return super()._new_state(name, param, group)
 
     def _write_numbers(self, group, numbers):

@@ -15,7 +15,7 @@ from .files import open_to_read, open_to_write
 NAMES = {
     lamina.float64: "F64", lamina.float32: "F32", lamina.float16: "F16", lamina.bfloat16: "BF16",
     lamina.int64: "I64", lamina.int32: "I32", lamina.int16: "I16", lamina.int8: "I8",
-    lamina.uint8: "U8", lamina.bool: "BOOL",
+    lamina.uint8: "U8", lamina.bool: "BOOL", lamina.complex64: "C64", lamina.complex128: "C128",
 }  # fmt: skip
 DTYPES = {name: dtype for dtype, name in NAMES.items()}
 _MAX_HEADER = 100_000_000  # the limit of the safetensors package

@@ -1,0 +1,14 @@
+#include "ops/complex.h"
+#include "python/bind.h"
+
+namespace lamina {
+static const Methods methods{
+    def<view_as_real>("view_as_real"),
+    def<view_as_complex>("view_as_complex"),
+    def<real>("real"),
+    def<imag>("imag"),
+    def<make_complex>("complex"),
+    def<conj>("conj"),
+    def<angle>("angle"),
+};
+}  // namespace lamina

@@ -1,0 +1,7 @@
+#include "ops/fft.h"
+#include "python/bind.h"
+
+namespace lamina {
+static const Methods methods{def<fft_complex>("fft_complex"), def<fft_to_half>("fft_to_half"),
+                             def<fft_from_half>("fft_from_half")};
+}  // namespace lamina
