@@ -130,8 +130,15 @@ void infer(Call& c) {
           ": expected integer or bool tensors, got ", c.in[0], "; convert with .to(lamina.int64)");
   check(cpu_kernels().elementwise_value[a.function][compute_type(dtype)] != nullptr,
         ErrorKind::dtype, c.name(), ": not defined for ", dtype, "; convert with .float()");
-  check(dtype != DType::boolean || (a.function != kSub && a.function != kNeg), ErrorKind::dtype,
-        c.name(), ": not defined for bool; invert a mask with ~, compare two with ^");
+  if (a.function == kSub || a.function == kNeg)
+    for (const Tensor& t : c.in)
+      check(t.dtype() != DType::boolean, ErrorKind::dtype, c.name(),
+            ": not defined for bool; invert a mask with ~, compare two with ^");
+  // An integer without dimensions takes the type of the others, modulo: 255 for -1 beside uint8.
+  if (!is_floating(dtype))
+    for (int i = skip; i < c.in.size(); ++i)
+      if (c.in[i].dim() == 0 && c.in[i].dtype() != dtype && c.in[i].dtype() != DType::boolean)
+        c.in[i] = to_dtype(c.in[i], dtype);
   a.compute = dtype;
   c.output(shape, info.result == Result::boolean ? DType::boolean : dtype);
 }

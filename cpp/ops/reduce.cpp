@@ -235,13 +235,16 @@ Tensor argmax(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
 Tensor argmin(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
   return position(kArgmin, kReduceArgMin, x, dim, keepdim);
 }
+// bool, but of uint8 uint8.
 Tensor any(const Tensor& x, const Dims& dims, bool keepdim) {
   const Tensor b = detach(to_dtype(x, DType::boolean));
-  return differs(sum(b, dims, keepdim), scalar_tensor(0));
+  const Tensor y = differs(sum(b, dims, keepdim), scalar_tensor(0));
+  return x.dtype() == DType::uint8 ? to_dtype(y, DType::uint8) : y;
 }
 Tensor all(const Tensor& x, const Dims& dims, bool keepdim) {
   const Tensor b = detach(to_dtype(x, DType::boolean));
-  return differs(prod(b, dims, keepdim, {}), scalar_tensor(0));
+  const Tensor y = differs(prod(b, dims, keepdim, {}), scalar_tensor(0));
+  return x.dtype() == DType::uint8 ? to_dtype(y, DType::uint8) : y;
 }
 
 Tensor var(const Tensor& x, const Dims& dims, double correction, bool keepdim) {

@@ -263,7 +263,7 @@ PyObject* get_device(PyObject* self, void*) {
 }
 PyObject* get_ndim(PyObject* self, void*) { return PyLong_FromLong(unwrap(self).dim()); }
 PyObject* get_version(PyObject* self, void*) {
-  return PyLong_FromUnsignedLong(unwrap(self)->storage->version);
+  return PyLong_FromUnsignedLong(unwrap(self)->version());
 }
 PyObject* get_is_leaf(PyObject* self, void*) {
   return guarded([&] { return needs_grad(unwrap(self)), PyBool_FromLong(!unwrap(self)->call); },
@@ -306,7 +306,13 @@ int set_grad(PyObject* self, PyObject* value, void*) {
       -1);
 }
 PyObject* get_data(PyObject* self, void*) {
-  return guarded([&] { return wrap(alias(unwrap(self))); }, nullptr);
+  return guarded(
+      [&] {
+        Tensor t = alias(unwrap(self));
+        t->unwatched = true;
+        return wrap(t);
+      },
+      nullptr);
 }
 int set_data(PyObject* self, PyObject* value, void*) {
   return guarded(
