@@ -88,6 +88,7 @@ constexpr int position(List<All...>) {
   return at;
 }
 constexpr int kBitwiseNot = position<BitwiseNot>(AllElementwise{});
+constexpr int kSquare = position<Square>(AllElementwise{});
 constexpr int kLogicalNot = position<LogicalNot>(AllElementwise{});
 
 // What PyTorch calls result_type: tensors with dimensions outrank 0-dim tensors, which outrank
@@ -125,6 +126,7 @@ void infer(Call& c) {
           "where: the condition must be bool, got ", c.in[0], "; compare with != 0");
   DType dtype = result_type(&c.in[skip], c.in.size() - skip);
   if (info.result == Result::floating && !is_floating(dtype)) dtype = default_dtype();
+  if (a.function == kSquare && dtype == DType::boolean) dtype = DType::int64;
   if (info.result == Result::integral)
     check(!is_floating(dtype), ErrorKind::dtype, c.name(),
           ": expected integer or bool tensors, got ", c.in[0], "; convert with .to(lamina.int64)");

@@ -79,10 +79,11 @@ void prod_vjp(Vjp& c) {
   const Tensor later = triu(ones({n, n}, DType::boolean), 1);
   Dims edge = along.shape();
   edge.v[last - 1] = 1;
-  const Tensor before = scan(
-      kProd, cat({ones(edge, x.dtype()), narrow(along, last - 1, 0, n - 1)}, last - 1), last - 1, false);
-  const Tensor after = scan(
-      kProd, where(later, unsqueeze(along, last - 1), ones({}, x.dtype())), last, false);
+  const Tensor before =
+      scan(kProd, cat({ones(edge, x.dtype()), narrow(along, last - 1, 0, n - 1)}, last - 1),
+           last - 1, false);
+  const Tensor after =
+      scan(kProd, where(later, unsqueeze(along, last - 1), ones({}, x.dtype())), last, false);
   const Tensor gx = before * sum(triu(after, 0) * unsqueeze(gs, last - 1), {last}, false);
   const Tensor back = transpose(gx, dim, last - 1);
   c.set(0, o.reverse ? flip(back, {dim}) : back);

@@ -180,7 +180,7 @@ struct Nested {
   Dims shape;
   bool any = false;
   DType dtype = DType::boolean;
-  bool real = false;  // Python floats: the default dtype, unless a tensor says otherwise
+  bool huge = false;  // an integer beyond 64 bits
 
   void see(DType d) {
     dtype = any ? promote(dtype, d) : d;
@@ -219,11 +219,12 @@ void survey(PyObject* o, int depth, Nested& n, bool first) {
   }
   Dims inner;
   Scalar s = 0;
-  if (is_array(o) && !(PyFloat_Check(o) || PyLong_Check(o))) {
+  if (is_array(o) && !(PyFloat_CheckExact(o) || PyLong_Check(o))) {
     const Tensor t = leaf_array(o);
     inner = t.shape();
     n.see(t.dtype());
   } else if (scalar_from_python(o, &s)) {
+    n.huge |= s.kind == Scalar::real && PyLong_Check(o);
     n.see(s.kind == Scalar::real      ? default_dtype()
           : s.kind == Scalar::integer ? DType::int64
                                       : DType::boolean);
@@ -247,7 +248,7 @@ void fill_from(PyObject* o, double*& d, int64_t*& i) {
     Py_DECREF(seq);
     return;
   }
-  if (is_array(o) && !(PyFloat_Check(o) || PyLong_Check(o))) {
+  if (is_array(o) && !(PyFloat_CheckExact(o) || PyLong_Check(o))) {
     const Tensor t = leaf_array(o);
     const Tensor c = contiguous(to_dtype(t, d ? DType::float64 : DType::int64));
     if (d) {
@@ -301,12 +302,19 @@ Tensor tensor_from_python(PyObject* o, std::optional<DType> dtype) {
   }
   Nested n;
   survey(o, 0, n, true);
+  check(!n.huge || (dtype && is_floating(*dtype)), ErrorKind::value,
+        "tensor: an integer does not fit into 64 bits; give a floating dtype");
   if (!n.any) n.dtype = default_dtype();
   const bool floating = is_floating(n.dtype);
+  const bool narrows = dtype && !is_floating(*dtype) && *dtype != DType::boolean;
   Tensor wide = empty(n.shape, floating ? DType::float64 : DType::int64);
   double* d = floating ? wide.data<double>() : nullptr;
   int64_t* i = floating ? nullptr : wide.data<int64_t>();
   fill_from(o, d, i);
+  if (narrows && (floating || *dtype != DType::int64))
+    for (int64_t k = 0; k < wide.numel(); ++k)
+      check_fits("tensor", d ? Scalar(wide.data<double>()[k]) : Scalar(wide.data<int64_t>()[k]),
+                 *dtype);
   return to_dtype(wide, dtype.value_or(n.dtype));
 }
 

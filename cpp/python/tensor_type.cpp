@@ -51,8 +51,17 @@ auto* own_hooks(PyObject* self) {
   const Tensor& t = as_object(self)->t;
   return t.defined() && t->refs() == 1 ? t->hooks.get() : nullptr;
 }
+// The autograd.Function whose output the tensor is, if nothing else keeps that, or null.
+const PythonVjp* own_function(PyObject* self) {
+  const Tensor& t = as_object(self)->t;
+  if (!t.defined() || t->refs() != 1 || !t->call || t->call->refs() != 1) return nullptr;
+  const auto* vjp = std::any_cast<ForeignVjp>(&t->call->extra);
+  const PythonVjp* f = vjp ? vjp->target<PythonVjp>() : nullptr;
+  return f && f->ref.use_count() == 1 ? f : nullptr;
+}
 int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(as_object(self)->dict);
+  if (const PythonVjp* f = own_function(self)) Py_VISIT(f->ref->f);
   if (const auto* hooks = own_hooks(self))
     for (const auto& hook : *hooks)
       if (const auto* h = hook.second.target<PythonHook>(); h && h->ref.use_count() == 1)
@@ -65,6 +74,7 @@ int clear(PyObject* self) {
   if (own_hooks(self)) {
     const auto dropped = std::move(as_object(self)->t->hooks);  // gone first: this may run Python
   }
+  if (own_function(self)) const CallRef dropped = std::move(as_object(self)->t->call);
   return 0;
 }
 
@@ -505,6 +515,17 @@ PyType_Spec spec = {"lamina.Tensor", sizeof(TensorObject), 0,
 
 }  // namespace
 
+Tensors PythonVjp::operator()(const Tensors& gouts, const Tensors& outs) const {
+  const auto own = [](PyObject* o) {
+    if (!o) throw PythonError{};
+    return std::unique_ptr<PyObject, void (*)(PyObject*)>(o, Py_DecRef);
+  };
+  const auto args = own(PyTuple_New(2));
+  PyTuple_SET_ITEM(args.get(), 0, list_to_tuple(outs));
+  PyTuple_SET_ITEM(args.get(), 1, list_to_tuple(gouts));
+  const auto result = own(PyObject_Call(ref->f, args.get(), nullptr));
+  return FromPython<Tensors>::get(result.get(), At{"backward", 0});
+}
 Tensor PythonHook::operator()(const Tensor& g) const {
   const auto kept = ref;  // the hook may remove itself
   PyObject* arg = wrap(g);

@@ -229,16 +229,24 @@ void seed_all(Engine& engine, const Tensors& roots, const Tensors& gs) {
 
 std::atomic<int64_t> g_hook_id{1};
 
+struct ForeignArgs {
+  uint32_t saves;  // mask of outputs
+};
 void foreign_infer(Call&) {}
+Saves foreign_saves(const Call& c) { return {0, c.args<ForeignArgs>().saves}; }
 void foreign_vjp(Vjp& c) {
-  Tensors gouts;
-  for (int i = 0; i < c.call().out_shapes.size(); ++i)
+  const uint32_t saves = c.args<ForeignArgs>().saves;
+  Tensors gouts, outs;
+  for (int i = 0; i < c.call().out_shapes.size(); ++i) {
     gouts.push_back(c.has_gradient(i) ? c.g(i) : Tensor());
-  const Tensors gins = std::any_cast<const ForeignVjp&>(c.call().extra)(gouts);
+    outs.push_back(i < 32 && saves >> i & 1 ? c.out(i) : Tensor());
+  }
+  const Tensors gins = std::any_cast<const ForeignVjp&>(c.call().extra)(gouts, outs);
   for (int i = 0; i < c.inputs() && i < int(gins.size()); ++i)
     if (gins[size_t(i)].defined()) c.set(i, gins[size_t(i)]);
 }
-const Op kForeign{.name = "function", .infer = foreign_infer, .vjp = foreign_vjp};
+const Op kForeign{
+    .name = "function", .infer = foreign_infer, .vjp = foreign_vjp, .saves_for = foreign_saves};
 
 }  // namespace
 
@@ -316,10 +324,8 @@ void retain_grad(const Tensor& t) {
   add_hook(t, keep, kRetain);
 }
 
-void record_foreign(const char* name, const Tensors& inputs, const Tensors& outputs,
-                    ForeignVjp vjp) {
-  (void)name;
-  CallRef call = make_call(kForeign, inputs);
+void record_foreign(const Tensors& inputs, const Tensors& outputs, uint32_t saves, ForeignVjp vjp) {
+  CallRef call = make_call(kForeign, inputs, ForeignArgs{saves});
   call->extra = std::move(vjp);
   Outputs outs;
   for (const Tensor& t : outputs) {

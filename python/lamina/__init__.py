@@ -91,7 +91,7 @@ def get_default_dtype():
 
 
 def set_num_threads(n) -> None:
-    """How many threads work on one operation. Results do not depend on it."""
+    """How many threads work on one operation (1 to 256). Results do not depend on it."""
     _core.set_num_threads(n)
 
 

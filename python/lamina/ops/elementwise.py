@@ -195,10 +195,24 @@ for _name, _doc in {
 atan2.__doc__ = "The angle of the point (other, input), from -pi to pi."  # noqa: F821
 
 
+def _kind(dtype) -> int:
+    return 2 if dtype.is_floating_point else 0 if dtype is _core.bool else 1
+
+
+def _check_alpha(name, alpha, *operands):
+    kind = max(
+        _kind(x.dtype) if isinstance(x, Tensor) else 2 * isinstance(x, float) for x in operands
+    )
+    if isinstance(alpha, float) and kind < 2:
+        raise _core.DTypeError(f"{name}: alpha {alpha} is not an integer, but the operands are")
+
+
 @_public
 @method
 def add(input, other, *, alpha=1, out=None) -> Tensor:
     """input + alpha * other."""
+    if alpha != 1:
+        _check_alpha("add", alpha, input, other)
     if out is not None:
         return _core.add_out(out, input, other, alpha)
     return _core.add(input, other, alpha)
@@ -207,6 +221,8 @@ def add(input, other, *, alpha=1, out=None) -> Tensor:
 @method
 def add_(self: Tensor, other, *, alpha=1) -> Tensor:
     """In place: self + alpha * other."""
+    if alpha != 1:
+        _check_alpha("add_", alpha, self, other)
     return _core.add_(self, other, alpha)
 
 
@@ -214,6 +230,8 @@ def add_(self: Tensor, other, *, alpha=1) -> Tensor:
 @method
 def sub(input, other, *, alpha=1, out=None) -> Tensor:
     """input - alpha * other."""
+    if alpha != 1:
+        _check_alpha("sub", alpha, input, other)
     if out is not None:
         return _core.sub_out(out, input, other, alpha)
     return _core.sub(input, other, alpha)
@@ -222,6 +240,8 @@ def sub(input, other, *, alpha=1, out=None) -> Tensor:
 @method
 def sub_(self: Tensor, other, *, alpha=1) -> Tensor:
     """In place: self - alpha * other."""
+    if alpha != 1:
+        _check_alpha("sub_", alpha, self, other)
     return _core.sub_(self, other, alpha)
 
 
@@ -307,25 +327,33 @@ def clamp(input: Tensor, min=None, max=None, *, out=None) -> Tensor:
     """
     if min is None and max is None:
         raise ValueError("clamp: at least one of min and max must be given")
-    if isinstance(min, Tensor) or isinstance(max, Tensor):
+    if not _plain_bounds(input, min, max):
         result = input
         if min is not None:
             result = _core.maximum(result, min)
         if max is not None:
             result = _core.minimum(result, max)
         return result if out is None else _core.copy_(out, result)
-    if not input.dtype.is_floating_point and (isinstance(min, float) or isinstance(max, float)):
-        input = input.to(_core.default_dtype())
     low = math.nan if min is None else min
     high = math.nan if max is None else max
     return _core.clamp(input, low, high) if out is None else _core.clamp_out(out, input, low, high)
 
 
+def _plain_bounds(input, min, max):
+    """Whether the one-pass kernel does it: a floating input and numbers that are not NaN."""
+    return input.dtype.is_floating_point and not any(
+        isinstance(b, Tensor) or (b is not None and b != b) for b in (min, max)
+    )
+
+
 @method
 def clamp_(self: Tensor, min=None, max=None) -> Tensor:
     """In place `clamp`."""
-    if isinstance(min, Tensor) or isinstance(max, Tensor):
-        return _core.copy_(self, clamp(self, min, max))
+    if not _plain_bounds(self, min, max) or (min is None and max is None):
+        y = clamp(self, min, max)
+        if _kind(y.dtype) > _kind(self.dtype):
+            raise _core.DTypeError(f"clamp_: a result of {y.dtype} does not go into {self.dtype}")
+        return _core.copy_(self, y)
     return _core.clamp_(self, math.nan if min is None else min, math.nan if max is None else max)
 
 

@@ -114,6 +114,10 @@ def nll_loss(input: Tensor, target: Tensor, weight=None, size_average=None, igno
             f"{shape[:along] + shape[along + 1 :]} for an input of shape {shape} with classes in "
             f"dimension {along}"
         )
+    if target.dtype not in (_core.int64, _core.uint8):
+        raise _core.DTypeError(
+            f"nll_loss: target must be int64 class numbers, got {target.dtype}; use .long()"
+        )
     classes = shape[along]
     ignored = target == ignore_index
     rows = target.long().masked_fill(ignored, 0)
