@@ -238,7 +238,7 @@ Tensor clone(const Tensor& x) { return apply(kCopy, {x}, CopyArgs{x.dtype()}); }
 Tensor contiguous(const Tensor& x) { return x.is_contiguous() ? x : clone(x); }
 
 Scalar item(const Tensor& x) {
-  check(x.numel() == 1, ErrorKind::runtime,
+  check(x.numel() == 1, ErrorKind::value,
         "item: only a tensor with one element can become a "
         "Python number, got shape ",
         x.shape(), "; use .tolist() or index it");

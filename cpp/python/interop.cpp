@@ -229,7 +229,7 @@ void survey(PyObject* o, int depth, Nested& n, bool first) {
           : s.kind == Scalar::integer ? DType::int64
                                       : DType::boolean);
   } else {
-    fail(ErrorKind::type, "tensor: cannot convert an object of type ", Py_TYPE(o)->tp_name,
+    fail(ErrorKind::dtype, "tensor: cannot convert an object of type ", Py_TYPE(o)->tp_name,
          "; pass numbers, (nested) lists of numbers, arrays or tensors");
   }
   if (first)

@@ -44,14 +44,16 @@ void add_exceptions(py::module_& m) {
   };
   make(ErrorKind::shape, "ShapeError", {PyExc_RuntimeError, PyExc_ValueError},
        "Operands whose shapes do not fit the operation.");
-  make(ErrorKind::dtype, "DTypeError", {PyExc_RuntimeError, PyExc_TypeError},
+  make(ErrorKind::dtype, "DTypeError", {PyExc_NotImplementedError, PyExc_TypeError},
        "Operands whose dtypes do not fit the operation.");
+  make(ErrorKind::value, "ArgumentError", {PyExc_RuntimeError, PyExc_ValueError},
+       "A number or word that the operation does not take.");
+  make(ErrorKind::index, "RangeError", {PyExc_RuntimeError, PyExc_IndexError},
+       "A dimension or index beyond the end.");
   make(ErrorKind::device, "DeviceError", {PyExc_RuntimeError}, "A device that is not there.");
   make(ErrorKind::memory, "OutOfMemoryError", {PyExc_RuntimeError, PyExc_MemoryError},
        "Memory that could not be had.");
   g_exceptions[int(ErrorKind::runtime)] = PyExc_RuntimeError;
-  g_exceptions[int(ErrorKind::value)] = PyExc_ValueError;
-  g_exceptions[int(ErrorKind::index)] = PyExc_IndexError;
   g_exceptions[int(ErrorKind::type)] = PyExc_TypeError;
   g_exceptions[int(ErrorKind::not_implemented)] = PyExc_NotImplementedError;
   // pybind11's own route to the same exceptions.
@@ -89,6 +91,8 @@ void add_autograd(py::module_& m) {
     });
   });
   m.def("add_hook", [](const Tensor& t, py::function f) { return add_hook(t, hook_from(f)); });
+  m.def("add_post_hook",
+        [](const Tensor& t, py::function f) { return add_post_hook(t, hook_from(f)); });
   m.def("remove_hook", &remove_hook);
   m.def("retain_grad", &retain_grad);
   m.def("record_function", [](const Tensors& in, const Tensors& out, uint32_t saves,

@@ -186,6 +186,24 @@ PyObject* power(PyObject* a, PyObject* b, PyObject*) {
       nullptr);
 }
 
+PyObject* power_into(PyObject* a, PyObject* b, PyObject*) {
+  return guarded(
+      [&]() -> PyObject* {
+        static const int scalar = function_named("pow_scalar"), general = function_named("pow");
+        const Tensor& x = unwrap(a);
+        Tensor y;
+        if (is_floating(x.dtype()) && (PyLong_Check(b) || PyFloat_Check(b)))
+          elementwise_into(scalar, {x}, x, PyFloat_AsDouble(b));
+        else if (operand(b, &y))
+          elementwise_into(general, {x, y}, x);
+        else
+          Py_RETURN_NOTIMPLEMENTED;
+        Py_INCREF(a);
+        return a;
+      },
+      nullptr);
+}
+
 PyObject* matrix_multiply(PyObject* a, PyObject* b) {
   return guarded(
       [&]() -> PyObject* {
@@ -493,6 +511,11 @@ PyType_Slot slots[] = {
     {Py_nb_inplace_subtract, slot(Operator<kSubName>::into)},
     {Py_nb_inplace_multiply, slot(Operator<kMulName>::into)},
     {Py_nb_inplace_true_divide, slot(Operator<kDivName>::into)},
+    {Py_nb_inplace_floor_divide, slot(Operator<kFloorDivName>::into)},
+    {Py_nb_inplace_remainder, slot(Operator<kRemainderName>::into)},
+    {Py_nb_inplace_power, slot(power_into)},
+    {Py_nb_inplace_lshift, slot(Operator<kLeftName>::into)},
+    {Py_nb_inplace_rshift, slot(Operator<kRightName>::into)},
     {Py_nb_inplace_and, slot(Operator<kAndName>::into)},
     {Py_nb_inplace_or, slot(Operator<kOrName>::into)},
     {Py_nb_inplace_xor, slot(Operator<kXorName>::into)},

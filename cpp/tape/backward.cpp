@@ -28,12 +28,18 @@ struct Younger {
   bool operator()(const Call* a, const Call* b) const { return a->sequence < b->sequence; }
 };
 
-Tensor run_hooks(const std::vector<std::pair<int64_t, TensorHook>>& hooks, Tensor g) {
+using LeafHooks = std::vector<std::pair<int64_t, TensorHook>>;  // copied: a hook may remove itself
+Tensor run_hooks(const LeafHooks hooks, Tensor g) {
   for (const auto& hook : hooks) {
+    if (hook.first < 0) continue;  // runs after accumulation
     Tensor other = hook.second(g);
     if (other.defined()) g = other;
   }
   return g;
+}
+void run_post_hooks(const LeafHooks hooks, const Tensor& leaf) {
+  for (const auto& hook : hooks)
+    if (hook.first < 0) hook.second(leaf);
 }
 
 class Engine {
@@ -80,6 +86,12 @@ class Engine {
       Pending p = std::move(it->second);
       pending_.erase(it);
       visit(*c, p);
+    }
+    for (auto& [leaf, sum] : hooked_) {
+      Tensor g = leaf->hooks ? run_hooks(*leaf->hooks, sum) : sum;
+      sum = Tensor();
+      keep(leaf, std::move(g));
+      if (!restricted_ && leaf->hooks) run_post_hooks(*leaf->hooks, leaf);
     }
   }
 
@@ -138,9 +150,14 @@ class Engine {
     add_into(p.g[int(edge.index)], g);
   }
 
-  // Several gradients may reach one leaf; hooks see each sum of one call, as it arrives.
+  // Several gradients may reach one leaf. One with hooks waits for the end, for they see the sum.
   void accumulate(const Tensor& leaf, Tensor g) {
-    if (leaf->hooks) g = run_hooks(*leaf->hooks, g);
+    if (!leaf->hooks || leaf->hooks->empty()) return keep(leaf, std::move(g));
+    for (auto& [other, sum] : hooked_)
+      if (other.same(leaf)) return add_into(sum, g);
+    hooked_.push_back({leaf, std::move(g)});
+  }
+  void keep(const Tensor& leaf, Tensor g) {
     if (restricted_) {
       if (wanted_leaves_.count(leaf.get())) add_into(leaf_results_[leaf.get()], g);
       return;
@@ -219,6 +236,7 @@ class Engine {
   std::unordered_set<TensorImpl*> wanted_leaves_;
   std::unordered_set<Call*> seen_, relevant_;
   std::unordered_map<TensorImpl*, Tensor> leaf_results_, call_results_;
+  std::vector<std::pair<Tensor, Tensor>> hooked_;  // leaves with hooks, the sums so far
 };
 
 void seed_all(Engine& engine, const Tensors& roots, const Tensors& gs) {
@@ -297,6 +315,14 @@ static void add_hook(const Tensor& t, TensorHook hook, int64_t id) {
 
 int64_t add_hook(const Tensor& t, TensorHook hook) {
   const int64_t id = g_hook_id++;
+  add_hook(t, std::move(hook), id);
+  return id;
+}
+
+int64_t add_post_hook(const Tensor& t, TensorHook hook) {
+  check(t->requires_grad && !t->call, ErrorKind::runtime,
+        "register_post_accumulate_grad_hook: expected a leaf tensor that requires grad");
+  const int64_t id = -g_hook_id++;
   add_hook(t, std::move(hook), id);
   return id;
 }

@@ -21,6 +21,8 @@ Tensors gradients(const Tensors& roots, const Tensors& gradients, const Tensors&
 
 // Hooks on a tensor: called with its gradient, may return another. Returns an id for removal.
 int64_t add_hook(const Tensor& t, TensorHook hook);
+// On a leaf: called with the leaf itself after a backward has added to its .grad.
+int64_t add_post_hook(const Tensor& t, TensorHook hook);
 void remove_hook(const Tensor& t, int64_t id);
 // Keep .grad of a tensor that is not a leaf.
 void retain_grad(const Tensor& t);

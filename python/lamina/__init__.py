@@ -13,9 +13,11 @@ import importlib as _importlib
 
 from . import _core
 from ._core import (
+    ArgumentError,
     DeviceError,
     DTypeError,
     OutOfMemoryError,
+    RangeError,
     ShapeError,
     Tensor,
     bfloat16,

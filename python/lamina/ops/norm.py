@@ -6,6 +6,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
+from ._method import write
 
 __all__ = ["layer_norm", "rms_norm", "group_norm"]
 __functional__ = ["batch_norm", "instance_norm", "layer_norm", "rms_norm", "group_norm",
@@ -142,4 +143,4 @@ def local_response_norm(input: Tensor, size, alpha=1e-4, beta=0.75, k=1.0) -> Te
 def normalize(input: Tensor, p=2.0, dim=1, eps=1e-12, out=None) -> Tensor:
     """x / max(|x|_p, eps) along `dim`, |x|_p = (sum |x|^p)^(1/p)."""
     y = input / _core.norm(input, float(p), dim, True).clamp(min=eps)
-    return y if out is None else _core.copy_(out, y)
+    return write(out, y)
