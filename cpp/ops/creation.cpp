@@ -160,10 +160,13 @@ Tensor arange(Scalar start, Scalar end, Scalar step, DType dtype) {
   check(step.d != 0, ErrorKind::value, "arange: step must be nonzero");
   check((end.d - start.d) * step.d >= 0, ErrorKind::value, "arange: from ", start.d, " to ", end.d,
         " with step ", step.d, " goes the wrong way; change the sign of step");
+  const double count = (end.d - start.d) / step.d;
+  check(count < 0x1p62, ErrorKind::value, "arange: from ", start.d, " to ", end.d, " with step ",
+        step.d, " are too many values");
   const bool whole =
       start.kind != Scalar::real && end.kind != Scalar::real && step.kind != Scalar::real;
   const int64_t n = whole ? (end.i - start.i + step.i + (step.i > 0 ? -1 : 1)) / step.i
-                          : int64_t(std::ceil((end.d - start.d) / step.d));
+                          : int64_t(std::ceil(count));
   return apply(kRange, {}, RangeArgs{start.d, step.d, start.i, step.i, n, dtype});
 }
 

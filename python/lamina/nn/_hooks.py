@@ -57,6 +57,40 @@ class HookDict(dict):
         return handle
 
 
+_KINDS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+GLOBAL = {kind: HookDict() for kind in _KINDS}  # run before a module's own, on every module
+
+
+def every_module(kind: str, entry) -> RemovableHandle:
+    """Adds a hook that runs on the calls of all modules."""
+    from .module import Module
+
+    Module._hooked = True
+    return GLOBAL[kind].add(entry)
+
+
+def register_module_forward_pre_hook(hook) -> RemovableHandle:
+    """``hook(module, args)`` before the forward of every module; see
+    `Module.register_forward_pre_hook`."""
+    return every_module("_forward_pre_hooks", (hook, False))
+
+
+def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False) -> RemovableHandle:
+    """``hook(module, args, output)`` after the forward of every module; see
+    `Module.register_forward_hook`."""
+    return every_module("_forward_hooks", (hook, bool(with_kwargs), bool(always_call)))
+
+
+def register_module_full_backward_pre_hook(hook) -> RemovableHandle:
+    """``hook(module, grad_output)`` before the backward of every module."""
+    return every_module("_backward_pre_hooks", hook)
+
+
+def register_module_full_backward_hook(hook) -> RemovableHandle:
+    """``hook(module, grad_input, grad_output)`` after the backward of every module."""
+    return every_module("_backward_hooks", hook)
+
+
 class _Cut(Function):
     """The identity on several tensors, whose backward calls one function on all gradients."""
 

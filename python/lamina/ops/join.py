@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from .. import _core
 from .._core import Tensor
 from ._method import method, takes_tensors, write
@@ -248,7 +250,10 @@ def combinations(input: Tensor, r=2, with_replacement=False) -> Tensor:
     import itertools
 
     pick = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    rows = list(pick(range(input.numel()), r))
+    n = input.numel()
+    count = math.comb(max(n + r - 1, 0), r) if with_replacement else math.comb(n, r)
+    _core.empty((count, r), _core.int64)  # OutOfMemoryError for more than memory holds
+    rows = list(pick(range(n), r))
     if not rows:
         return input.new_empty(0, r)
     return input[_core.tensor(rows, _core.int64)]

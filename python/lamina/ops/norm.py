@@ -126,10 +126,8 @@ def local_response_norm(input: Tensor, size, alpha=1e-4, beta=0.75, k=1.0) -> Te
     squares, channels = input * input, input.shape[1]
     before = size // 2
     total = None
-    for offset in range(-before, size - before):  # channel c + offset, where there is one
-        count = channels - abs(offset)
-        if count <= 0:
-            continue
+    for offset in range(max(-before, 1 - channels), min(size - before, channels)):
+        count = channels - abs(offset)  # channels c for which c + offset is one
         part = squares.narrow(1, max(offset, 0), count)
         if offset:
             gap = list(input.shape)

@@ -17,8 +17,8 @@ def polygamma(n, input: Tensor, *, out=None) -> Tensor:
 
     Any shape; floating, integers in the default dtype. ValueError for a negative n.
     """
-    if n < 0:
-        raise _core.ArgumentError(f"polygamma: n must not be negative, got {n}")
+    if not 0 <= n < 2**20:
+        raise _core.ArgumentError(f"polygamma: n must be 0 to {2**20 - 1}, got {n}")
     return _core.polygamma(input, n) if out is None else _core.polygamma_out(out, input, n)
 
 
