@@ -50,9 +50,10 @@ def tensor(m, dtype, dimensions):
     return m.tensor(values, dtype=getattr(m, dtype))
 
 
-def compare(torch, function, *makers, wider=False):
-    theirs = outcome(torch, function, *(make(torch) for make in makers))
-    ours = outcome(lamina, function, *(make(lamina) for make in makers))
+def compare(torch, function, *operands, wider=False):
+    """Whether both libraries make the same of operands given as (dtype, dimensions)."""
+    theirs = outcome(torch, function, *(tensor(torch, *o) for o in operands))
+    ours = outcome(lamina, function, *(tensor(lamina, *o) for o in operands))
     if isinstance(theirs[0], Exception):
         return wider or isinstance(ours[0], RuntimeError)
     return ours[0] == theirs[0] and ours[1] == pytest.approx(theirs[1], rel=1e-2, nan_ok=True)
@@ -65,8 +66,7 @@ def test_pairs(name):
         (a, b, i, j)
         for a, b in itertools.product(DTYPES, DTYPES)
         for i, j in ((1, 1), (1, 0), (0, 1))
-        if not compare(torch, PAIRS[name], lambda m: tensor(m, a, i), lambda m: tensor(m, b, j),
-                       wider=name in WIDER)
+        if not compare(torch, PAIRS[name], (a, i), (b, j), wider=name in WIDER)
     ]  # fmt: skip
     assert not wrong
 
@@ -84,6 +84,6 @@ def test_numbers(name, reverse):
             return f(number, x) if reverse else f(x, number)
 
         wide = name in ("floordiv", "mod", "pow", "lshift")
-        if not compare(torch, call, lambda m: tensor(m, dtype, dimensions), wider=wide):
+        if not compare(torch, call, (dtype, dimensions), wider=wide):
             wrong.append((dtype, number, dimensions))
     assert not wrong

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import namedtuple
 
 from .._core import DTypeError, Tensor, copy_
@@ -39,7 +38,6 @@ else:
     def takes_tensors(function):
         """A function that reads attributes of its arguments: one that is no tensor is named."""
 
-        @functools.wraps(function)
         def checked(*args, **kwargs):
             try:
                 return function(*args, **kwargs)
@@ -51,6 +49,9 @@ else:
                             raise TypeError(f"{function.__name__}: {text}") from None
                 raise
 
+        checked.__wrapped__ = function  # as functools.wraps, which is slow to import
+        for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
+            setattr(checked, name, getattr(function, name))
         return checked
 
 
