@@ -162,7 +162,7 @@ Tensor arange(Scalar start, Scalar end, Scalar step, DType dtype) {
   check((end.d - start.d) * step.d >= 0, ErrorKind::value, "arange: from ", start.d, " to ", end.d,
         " with step ", step.d, " goes the wrong way; change the sign of step");
   const double count = (end.d - start.d) / step.d;
-  check(count < 0x1p62, ErrorKind::value, "arange: from ", start.d, " to ", end.d, " with step ",
+  check(count < 0x1p63, ErrorKind::value, "arange: from ", start.d, " to ", end.d, " with step ",
         step.d, " are too many values");
   const bool whole =
       start.kind != Scalar::real && end.kind != Scalar::real && step.kind != Scalar::real;
