@@ -58,15 +58,31 @@ class HookDict(dict):
 
 
 _KINDS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
-GLOBAL = {kind: HookDict() for kind in _KINDS}  # run before a module's own, on every module
+
+
+class _GlobalHooks(HookDict):
+    """Hooks of every module; while there are any, `Module._hooked` is True for the class."""
+
+    def pop(self, *args):
+        hook = super().pop(*args)
+        _note_global_hooks()
+        return hook
+
+
+GLOBAL = {kind: _GlobalHooks() for kind in _KINDS}  # they run before a module's own
+
+
+def _note_global_hooks() -> None:
+    from .module import Module
+
+    Module._hooked = any(GLOBAL.values())
 
 
 def every_module(kind: str, entry) -> RemovableHandle:
     """Adds a hook that runs on the calls of all modules."""
-    from .module import Module
-
-    Module._hooked = True
-    return GLOBAL[kind].add(entry)
+    handle = GLOBAL[kind].add(entry)
+    _note_global_hooks()
+    return handle
 
 
 def register_module_forward_pre_hook(hook) -> RemovableHandle:
