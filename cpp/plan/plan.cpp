@@ -1,3 +1,4 @@
+// A plan: which calls of a recording are kept, where their memory lies, and the replay.
 #include "plan/plan.h"
 
 #include <algorithm>

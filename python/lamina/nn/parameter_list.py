@@ -197,4 +197,4 @@ class ParameterDict(_Holder):
         return self
 
     def extra_repr(self) -> str:
-        return "\n".join(_describe(key, value, Tensor.type) for key, value in self.items())
+        return "\n".join(_describe(key, value, lambda t: t.type()) for key, value in self.items())
