@@ -108,3 +108,18 @@ def test_a_run_stopped_and_resumed_has_the_same_bits(how, capsys):
     rows = [(d / "history.csv").read_text().splitlines() for d in (stopped, whole)]
     without_seconds = [[row.rpartition(",")[0] for row in part] for part in rows]
     assert without_seconds[0] == without_seconds[1]
+
+
+def test_a_run_whose_state_is_lost_is_not_trained_over(capsys):
+    assert cli.main([*FAST, "--out", "run", "--threads", "1"]) == 0
+    pathlib.Path("run/last.safetensors").unlink()
+    history = pathlib.Path("run/history.csv").read_bytes()
+    assert cli.main(["train", "--resume", "run", "--epochs", "3"]) == 2
+    error = capsys.readouterr().err
+    assert "history.csv tells of 2 epochs" in error and "last.safetensors" in error
+    assert pathlib.Path("run/history.csv").read_bytes() == history
+
+
+def test_too_many_threads(capsys):
+    assert cli.main([*FAST, "--out", "run", "--threads", "1000"]) == 2
+    assert "expected 1 to 256 threads, got 1000" in capsys.readouterr().err

@@ -24,7 +24,8 @@ struct Device {
 struct Storage : RefCounted {
   void* data = nullptr;
   size_t bytes = 0;
-  uint32_t version = 0;  // counts writes; shared by all views
+  uint32_t version = 0;       // counts writes; shared by all views
+  uint32_t data_version = 0;  // counts those through `.data`, which autograd is not to know of
   Device device;
   std::function<void()> owner;  // non-empty: memory belongs to someone else, called on release
   bool writable = true;

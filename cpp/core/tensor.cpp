@@ -58,6 +58,7 @@ Tensor Tensor::meta(const Dims& shape, DType dtype, Device device) {
 Tensor Tensor::view_of(const Tensor& base, const Dims& shape, const Dims& strides, int64_t offset) {
   auto* impl = new TensorImpl;
   impl->storage = base->storage;
+  impl->unwatched = base->unwatched;
   impl->offset = offset;
   impl->shape = shape;
   impl->strides = strides;

@@ -69,6 +69,7 @@ struct TensorImpl : RefCounted {
   Device device;
   bool requires_grad = false;   // a leaf the user asked for; a made tensor has `call`
   bool wrapped_number = false;  // a Python scalar: takes part weakly in promotion
+  bool unwatched = false;       // `.data` or a view of it: counts writes apart
   uint32_t index = 0;           // which output of `call`
   uint32_t rebased = 0;         // in-place writes through views of this tensor that were recorded
   CallRef call;
@@ -83,6 +84,7 @@ struct TensorImpl : RefCounted {
   }
 
   bool tracked() const { return requires_grad || bool(call); }
+  uint32_t& version() const { return unwatched ? storage->data_version : storage->version; }
 };
 
 inline const Dims& Tensor::shape() const { return impl_->shape; }

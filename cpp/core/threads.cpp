@@ -204,7 +204,7 @@ int default_num_threads() {
   if (quota > 0 && quota < n) n = int(std::ceil(quota));
   if (const char* asked = std::getenv("LAMINA_THREADS")) {
     const int want = std::atoi(asked);
-    if (want > 0) n = want;
+    if (want > 0) n = want < kMaxThreads ? want : kMaxThreads;
   }
   return n < 1 ? 1 : n;
 }
@@ -212,7 +212,8 @@ int default_num_threads() {
 int num_threads() { return pool().threads(); }
 
 void set_num_threads(int n) {
-  check(n >= 1, ErrorKind::value, "set_num_threads: expected a positive number, got ", n);
+  check(n >= 1 && n <= kMaxThreads, ErrorKind::value, "set_num_threads: expected 1 to ",
+        kMaxThreads, " threads, got ", n);
   std::lock_guard<std::mutex> lock(g_use);
   if (pool().threads() != n) pool().resize(n);
 }

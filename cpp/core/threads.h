@@ -29,9 +29,10 @@ struct FlushDenormals {
 #endif
 };
 
+constexpr int kMaxThreads = 256;
 int num_threads();
-void set_num_threads(int n);
-int default_num_threads();  // from affinity, the cgroup's quota and LAMINA_THREADS
+void set_num_threads(int n);  // 1 to kMaxThreads
+int default_num_threads();    // from affinity, the cgroup's quota and LAMINA_THREADS
 
 // Calls fn(ctx, begin, end) over [0, n) in pieces of `chunk` (a property of the work, never of the
 // number of threads). Exceptions from fn are rethrown on the caller. Nested calls run serially.

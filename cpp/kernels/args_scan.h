@@ -11,11 +11,14 @@ enum ScanKind : int {
   kCumMin,
   kLogCumSumExp,
   kCumProdGrad,  // sum over i >= k of g_i * product of x_j, j <= i, j != k
+  kLogWeighed,   // sum over k <= i of g_k exp(x_k - y_i), y the logcumsumexp of x
+  kLogWeighedT,  // its transpose: sum over i >= k of g_i exp(x_k - y_i)
   kScanKinds
 };
 struct ScanArgs {
   const void* x;
   const void* g;  // of a gradient
+  const void* z;  // the y of kLogWeighed
   void* y;
   int64_t* index;  // cummax, cummin: where the extreme is
   int64_t N, S;

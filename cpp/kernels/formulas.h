@@ -79,7 +79,9 @@ struct Neg {
 };
 struct Sign {
   F_HEAD("sign", 1, same, true, zero);
-  F_VALUE1 { return sign(x); }
+  F_VALUE1 {
+    return select(x > c_<T>(0), c_<T>(1), select(x < c_<T>(0), c_<T>(-1), c_<T>(0)));
+  }  // NaN: 0
 };
 struct Sqrt {
   F_HEAD("sqrt", 1, floating, false, formula);

@@ -2,6 +2,7 @@
 // x[...] = y:  y = x, converted to y's dtype;  gx = g, converted back.
 #include "ops/creation.h"
 
+#include <cfloat>
 #include <cmath>
 #include <cstring>
 
@@ -78,6 +79,14 @@ void copy_vjp(Vjp& c) { c.set(0, gradient_as(c.g(), c.dtype(0))); }
 
 const Op kCopy{
     .name = "copy", .infer = copy_infer, .launch = copy_launch, .vjp = copy_vjp, .complex = true};
+
+// x overwritten, all of it: its history, the second input, gets a gradient of zeros.
+void overwrite_vjp(Vjp& c) {
+  c.set(0, to_dtype(c.g(), c.dtype(0)));
+  c.set(1, zeros(c.shape(1), c.dtype(1)));
+}
+const Op kOverwrite{
+    .name = "copy_", .infer = copy_infer, .launch = copy_launch, .vjp = overwrite_vjp};
 
 struct FillArgs {
   double d;
@@ -178,10 +187,13 @@ Tensor arange(Scalar start, Scalar end, Scalar step, DType dtype) {
   check(step.d != 0, ErrorKind::value, "arange: step must be nonzero");
   check((end.d - start.d) * step.d >= 0, ErrorKind::value, "arange: from ", start.d, " to ", end.d,
         " with step ", step.d, " goes the wrong way; change the sign of step");
+  const double count = (end.d - start.d) / step.d;
+  check(count < 0x1p63, ErrorKind::value, "arange: from ", start.d, " to ", end.d, " with step ",
+        step.d, " are too many values");
   const bool whole =
       start.kind != Scalar::real && end.kind != Scalar::real && step.kind != Scalar::real;
   const int64_t n = whole ? (end.i - start.i + step.i + (step.i > 0 ? -1 : 1)) / step.i
-                          : int64_t(std::ceil((end.d - start.d) / step.d));
+                          : int64_t(std::ceil(count));
   return apply(kRange, {}, RangeArgs{start.d, step.d, start.i, step.i, n, dtype});
 }
 
@@ -215,8 +227,26 @@ Tensor scalar_tensor(Scalar value) {
   return t;
 }
 
+void check_fits(const char* op, Scalar value, DType dtype) {
+  bool fits = true;
+  if (dtype == DType::float32) {
+    fits = value.kind != Scalar::real || std::isinf(value.d) || !(std::abs(value.d) > FLT_MAX);
+  } else if (!is_floating(dtype) && dtype != DType::boolean) {
+    const int bits = 8 * int(item_size(dtype)) - 1;  // of the magnitude, but for uint8
+    const double top = dtype == DType::uint8 ? 256 : std::ldexp(1, bits);
+    const double least = dtype == DType::uint8 ? -255 : -top;  // negatives wrap, as in C
+    const double v = value.kind == Scalar::real ? std::trunc(value.d) : double(value.i);
+    fits = dtype == DType::int64 && value.kind != Scalar::real ? true : v >= least && v < top;
+  }
+  if (value.kind == Scalar::real)
+    check(fits, ErrorKind::runtime, op, ": ", value.d, " does not fit into ", dtype);
+  else
+    check(fits, ErrorKind::runtime, op, ": ", value.i, " does not fit into ", dtype);
+}
+
 Tensor& fill_(Tensor& x, Scalar value) {
   const bool integral = value.kind != Scalar::real;
+  check_fits("fill_", value, x.dtype());
   run_into(make_call(kFill, std::initializer_list<Tensor>{x}, FillArgs{value.d, value.i, integral}),
            x);
   return x;
@@ -224,7 +254,10 @@ Tensor& fill_(Tensor& x, Scalar value) {
 
 Tensor copy_(const Tensor& x, const Tensor& y) {
   const Tensor source = y.shape() == x.shape() ? y : broadcast_to(y, x.shape());
-  return run_into(make_call(kCopy, std::initializer_list<Tensor>{source}, CopyArgs{x.dtype()}), x);
+  const CopyArgs args{x.dtype()};
+  if (grad_enabled() && x.requires_grad() && !x->view)
+    return run_into(make_call(kOverwrite, std::initializer_list<Tensor>{source, x}, args), x);
+  return run_into(make_call(kCopy, std::initializer_list<Tensor>{source}, args), x);
 }
 
 Tensor to_dtype(const Tensor& x, DType dtype) {
@@ -236,7 +269,7 @@ Tensor clone(const Tensor& x) { return apply(kCopy, {x}, CopyArgs{x.dtype()}); }
 Tensor contiguous(const Tensor& x) { return x.is_contiguous() ? x : clone(x); }
 
 Scalar item(const Tensor& x) {
-  check(x.numel() == 1, ErrorKind::runtime,
+  check(x.numel() == 1, ErrorKind::value,
         "item: only a tensor with one element can become a "
         "Python number, got shape ",
         x.shape(), "; use .tolist() or index it");

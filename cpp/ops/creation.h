@@ -26,6 +26,8 @@ Tensor linspace(double start, double end, int64_t steps, DType dtype);
 // A 0-dim tensor that takes part in promotion as a Python number does.
 Tensor scalar_tensor(Scalar value);
 
+// Throws for a number that a tensor of this dtype cannot hold (uint8 takes -255 to -1 modulo 256).
+void check_fits(const char* op, Scalar value, DType dtype);
 Tensor& fill_(Tensor& x, Scalar value);
 // x[...] = y, broadcast and converted.
 Tensor copy_(const Tensor& x, const Tensor& y);

@@ -89,6 +89,7 @@ constexpr int position(List<All...>) {
   return at;
 }
 constexpr int kBitwiseNot = position<BitwiseNot>(AllElementwise{});
+constexpr int kSquare = position<Square>(AllElementwise{});
 constexpr int kLogicalNot = position<LogicalNot>(AllElementwise{});
 
 }  // namespace
@@ -131,13 +132,21 @@ void infer(Call& c) {
           "where: the condition must be bool, got ", c.in[0], "; compare with != 0");
   DType dtype = result_type(&c.in[skip], c.in.size() - skip);
   if (info.result == Result::floating && !is_floating(dtype)) dtype = default_dtype();
+  if (a.function == kSquare && dtype == DType::boolean) dtype = DType::int64;
   if (info.result == Result::integral)
     check(!is_floating(dtype), ErrorKind::dtype, c.name(),
           ": expected integer or bool tensors, got ", c.in[0], "; convert with .to(lamina.int64)");
   check(cpu_kernels().elementwise_value[a.function][compute_type(dtype)] != nullptr,
         ErrorKind::dtype, c.name(), ": not defined for ", dtype, "; convert with .float()");
-  check(dtype != DType::boolean || (a.function != kSub && a.function != kNeg), ErrorKind::dtype,
-        c.name(), ": not defined for bool; invert a mask with ~, compare two with ^");
+  if (a.function == kSub || a.function == kNeg)
+    for (const Tensor& t : c.in)
+      check(t.dtype() != DType::boolean, ErrorKind::dtype, c.name(),
+            ": not defined for bool; invert a mask with ~, compare two with ^");
+  // An integer without dimensions takes the type of the others, modulo: 255 for -1 beside uint8.
+  if (!is_floating(dtype))
+    for (int i = skip; i < c.in.size(); ++i)
+      if (c.in[i].dim() == 0 && c.in[i].dtype() != dtype && c.in[i].dtype() != DType::boolean)
+        c.in[i] = to_dtype(c.in[i], dtype);
   a.compute = dtype;
   c.output(shape, info.result == Result::boolean ? DType::boolean : dtype);
 }

@@ -188,6 +188,11 @@ Tensor index(const Tensor& x, const Tensors& indices) {
   return select_rows("index", p.x, p.rows, p.first, p.count);
 }
 
+static void check_same_dtype(const Tensor& x, const Tensor& value) {
+  check(x.dtype() == value.dtype() || value->wrapped_number, ErrorKind::dtype,
+        "index_put: the tensor is of ", x.dtype(), ", the values of ", value.dtype(),
+        "; convert them with .to()");
+}
 Tensor index_put(const Tensor& x, const Tensors& indices, const Tensor& value, bool accumulate) {
   return index_put_(clone(x), indices, value, accumulate);
 }
@@ -205,6 +210,7 @@ Tensor index_put_(const Tensor& x, const Tensors& indices, const Tensor& value, 
       return x;
     }
   }
+  check_same_dtype(x, value);
   const Placed p = place(x, indices);
   put_rows("index_put", p.x, p.rows, p.first, p.count, value, accumulate, &p.x);
   return x;
@@ -278,12 +284,14 @@ Tensor masked_fill(const Tensor& x, const Tensor& mask, const Tensor& value) {
   check_mask("masked_fill", mask);
   check(value.dim() == 0, ErrorKind::shape,
         "masked_fill: value must be a number or 0-dim, got shape ", value.shape());
+  if (value->wrapped_number) check_fits("masked_fill", item(value), x.dtype());
   return elementwise(where_function(), {mask, to_dtype(value, x.dtype()), x});
 }
 Tensor masked_fill_(const Tensor& x, const Tensor& mask, const Tensor& value) {
   check_mask("masked_fill_", mask);
   check(value.dim() == 0, ErrorKind::shape,
         "masked_fill_: value must be a number or 0-dim, got shape ", value.shape());
+  if (value->wrapped_number) check_fits("masked_fill_", item(value), x.dtype());
   return elementwise_into(where_function(), {mask, to_dtype(value, x.dtype()), x}, x);
 }
 

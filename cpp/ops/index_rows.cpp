@@ -290,10 +290,10 @@ Tensor put_rows(const char* name, const Tensor& x, const Tensor& rows, int first
   const RowsArgs args{first, count, accumulate, false, from_zero, -1, {}};
   const DType dtype = x.dtype();
   // Sums of small types are formed in the type their arithmetic is done in.
-  const DType at = !accumulate || dtype == DType::boolean ? dtype
-                   : compute_type(dtype) == kF32          ? DType::float32
-                   : compute_type(dtype) == kF64          ? DType::float64
-                                                          : DType::int64;
+  const DType at = !accumulate                   ? dtype
+                   : compute_type(dtype) == kF32 ? DType::float32
+                   : compute_type(dtype) == kF64 ? DType::float64
+                                                 : DType::int64;
   const Dims shape = selected_shape(x.shape(), rows.shape(), first, count);
   Tensor v = value;
   while (v.dim() > shape.n && v.size(0) == 1) v = squeeze(v, {0});

@@ -80,8 +80,14 @@ Tensors promoted(const Tensors& xs) {
 
 }  // namespace
 
+void check_tensors(const char* op, const Tensors& xs) {
+  check(!xs.empty(), ErrorKind::value, op, ": expected a non-empty list of tensors");
+  for (size_t i = 0; i < xs.size(); ++i)
+    check(xs[i].defined() && !xs[i]->wrapped_number, ErrorKind::type, op, ": element ", i,
+          " is not a tensor");
+}
 Tensor cat(const Tensors& xs, int64_t dim) {
-  check(!xs.empty(), ErrorKind::value, "cat: expected a non-empty list of tensors");
+  check_tensors("cat", xs);
   const auto skipped = [](const Tensor& t) { return t.dim() == 1 && t.size(0) == 0; };
   const Tensors all = promoted(xs);
   Tensors list;
@@ -103,7 +109,7 @@ Tensor cat(const Tensors& xs, int64_t dim) {
 }
 
 Tensor stack(const Tensors& xs, int64_t dim) {
-  check(!xs.empty(), ErrorKind::value, "stack: expected a non-empty list of tensors");
+  check_tensors("stack", xs);
   const int d = wrap_dim("stack", dim, xs[0].dim() + 1);
   for (size_t i = 1; i < xs.size(); ++i)
     check(xs[i].shape() == xs[0].shape(), ErrorKind::shape, "stack: tensor ", i, " has shape ",

@@ -40,7 +40,7 @@ PoolSpan span(const PoolCall& a, int d, int64_t i) {
   int64_t begin = i * a.stride[d] - a.pad[d];
   int64_t end = begin + (a.kernel[d] - 1) * a.dilation[d] + 1;
   const int64_t padded = (end < n + a.pad[d] ? end : n + a.pad[d]) - begin;
-  while (begin < 0) begin += a.dilation[d];
+  if (begin < 0) begin += (a.dilation[d] - 1 - begin) / a.dilation[d] * a.dilation[d];
   if (end > n) end = n;
   return {begin, end, a.count_include_pad ? padded : end > begin ? end - begin : 0};
 }
@@ -64,8 +64,10 @@ void launch_pool(const PoolCall& a, PoolFn kernel, const Tensor& x, const Tensor
   args.rows = rows, args.columns = columns;
   args.row_step = a.dilation[0], args.column_step = a.dilation[1];
   args.divisor = a.divisor;
-  const int64_t touched = plane + a.out[0] * a.out[1] * a.kernel[0] * a.kernel[1];
-  parallel_rows(planes, ns_per_element * double(touched),
+  double windows = 1;  // elements they cover
+  for (int d = 0; d < 2; ++d)
+    windows *= double(a.out[d]) * double(a.kernel[d] < a.in[d] ? a.kernel[d] : a.in[d]);
+  parallel_rows(planes, ns_per_element * (double(plane) + windows),
                 [&](int64_t b, int64_t e) { kernel(args, b, e); });
 }
 const PoolKernels& kernels() { return cpu_kernels().pool; }
@@ -187,8 +189,9 @@ void spread(const PoolName& name, const char* what, const Dims& given, int nd, i
   to[0] = neutral;
   for (int i = 0; i < nd; ++i) to[2 - nd + i] = given.v[given.n == 1 ? 0 : i];
   for (int i = 2 - nd; i < 2; ++i)
-    check(to[i] >= least, ErrorKind::value, name, ": ", what, " must be at least ", least, ", got ",
-          given);
+    check(to[i] >= least && to[i] <= INT32_MAX, ErrorKind::value, name, ": ", what,
+          to[i] < least ? " must be at least " : " must be at most ",
+          to[i] < least ? least : INT32_MAX, ", got ", given);
 }
 
 PoolCall common(const PoolName& name, const Tensor& x, int64_t nd) {

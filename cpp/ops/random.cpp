@@ -79,7 +79,8 @@ Tensor draw(const Dims& shape, DType dtype, int kind, double a, double b, int64_
 // Into x: at once when x has the dtype values are drawn in, through a conversion otherwise.
 Tensor draw_into(const Tensor& x, DType dtype, int kind, double a, double b, int64_t low,
                  uint64_t range, GeneratorRef& g) {
-  if (x.dtype() == dtype)
+  const bool overwritten = grad_enabled() && x.requires_grad();  // copy_ tells its history
+  if (x.dtype() == dtype && !overwritten)
     return run_into(draw_call(x.shape(), dtype, kind, a, b, low, range, g), x);
   return copy_(x, draw(x.shape(), dtype, kind, a, b, low, range, g));
 }

@@ -244,17 +244,20 @@ Tensor argmin(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
 }
 namespace {
 Tensor truth(const Tensor& x) {
-  return is_complex(x.dtype()) ? differs(x, scalar_tensor(0)) : to_dtype(x, DType::boolean);
+  return detach(is_complex(x.dtype()) ? differs(x, scalar_tensor(0))
+                                      : to_dtype(x, DType::boolean));
+}
+// bool, but of uint8 uint8.
+Tensor verdict(const Tensor& x, const Tensor& y) {
+  return x.dtype() == DType::uint8 ? to_dtype(y, DType::uint8) : y;
 }
 }  // namespace
 
 Tensor any(const Tensor& x, const Dims& dims, bool keepdim) {
-  const Tensor b = detach(truth(x));
-  return differs(sum(b, dims, keepdim), scalar_tensor(0));
+  return verdict(x, differs(sum(truth(x), dims, keepdim), scalar_tensor(0)));
 }
 Tensor all(const Tensor& x, const Dims& dims, bool keepdim) {
-  const Tensor b = detach(truth(x));
-  return differs(prod(b, dims, keepdim, {}), scalar_tensor(0));
+  return verdict(x, differs(prod(truth(x), dims, keepdim, {}), scalar_tensor(0)));
 }
 
 Tensor var(const Tensor& x, const Dims& dims, double correction, bool keepdim) {

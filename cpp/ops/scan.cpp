@@ -1,8 +1,9 @@
 // Scans along one dimension; `rev` is the same from the end.
 //   cumsum        y_i = sum of x_k, k <= i              gx = rev cumsum(g)
 //   cumprod       y_i = product of x_k, k <= i          gx_k = sum_{i >= k} g_i prod_{j <= i, != k}
-//   x_j cummax        y_i = max of x_k, k <= i, at p_i      gx[p] += g logcumsumexp  y_i = log sum
-//   exp(x_k), k <= i        gx_k = sum_{i >= k} g_i exp(x_k - y_i)
+//                                                           x_j
+//   cummax        y_i = max of x_k, k <= i, at p_i          gx[p] += g
+//   logcumsumexp  y_i = log sum of exp(x_k), k <= i         gx_k = sum_{i >= k} g_i exp(x_k - y_i)
 #include "ops/scan.h"
 
 #include "core/threads.h"
@@ -31,7 +32,8 @@ void launch(Call& c) {
   if (y.numel() == 0) return;
   ScanArgs a{};
   a.x = x.data();
-  if (kind == kCumProdGrad) a.g = c.in[1].data();
+  if (c.in.size() > 1) a.g = c.in[1].data();
+  if (c.in.size() > 2) a.z = c.in[2].data();
   a.y = y.data();
   if (c.out.size() > 1) a.index = c.out[1].data<int64_t>();
   a.N = x.size(o.dim);
@@ -40,7 +42,7 @@ void launch(Call& c) {
   a.reverse = o.reverse;
   const ScanFn f = cpu_kernels().scan.f[kind][compute_type(x.dtype())];
   const int64_t tiles = (a.S + kScanTile - 1) / kScanTile, units = x.numel() / (a.N * a.S) * tiles;
-  const double cost = kind == kLogCumSumExp ? 25 : 1.5;
+  const double cost = kind >= kLogWeighed ? 40 : kind == kLogCumSumExp ? 25 : 1.5;
   parallel_rows(units, cost * double(x.numel()) / double(units),
                 [&](int64_t b, int64_t e) { f(a, b, e); });
 }
@@ -65,10 +67,27 @@ void prod_vjp(Vjp& c) {
     c.set(0, apply(kProdGrad, {x, contiguous(g)}, o));
     return;
   }
-  const Tensor zeros = sum(elementwise(equal, {detach(x), scalar_tensor(0)}));
-  check(item(zeros).i == 0, ErrorKind::not_implemented,
-        "cumprod: second derivatives where an element is 0");
-  c.set(0, scan(kSum, g * scan(kProd, x, o.dim, o.reverse), o.dim, !o.reverse) / x);
+  const int dim = o.dim, last = x.dim();
+  if (item(sum(elementwise(equal, {detach(x), scalar_tensor(0)}))).i == 0) {
+    c.set(0, scan(kSum, g * scan(kProd, x, dim, o.reverse), dim, !o.reverse) / x);
+    return;
+  }
+  // With zeros: gx_k = L_k sum_{i >= k} g_i P_ki, L_k the product before k, P_ki that of what lies
+  // after k, up to i, as a matrix: N times the memory.
+  const int64_t n = x.size(dim);
+  const Tensor along = transpose(o.reverse ? flip(x, {dim}) : x, dim, last - 1);
+  const Tensor gs = transpose(o.reverse ? flip(g, {dim}) : g, dim, last - 1);
+  const Tensor later = triu(ones({n, n}, DType::boolean), 1);
+  Dims edge = along.shape();
+  edge.v[last - 1] = 1;
+  const Tensor before =
+      scan(kProd, cat({ones(edge, x.dtype()), narrow(along, last - 1, 0, n - 1)}, last - 1),
+           last - 1, false);
+  const Tensor after =
+      scan(kProd, where(later, unsqueeze(along, last - 1), ones({}, x.dtype())), last, false);
+  const Tensor gx = before * sum(triu(after, 0) * unsqueeze(gs, last - 1), {last}, false);
+  const Tensor back = transpose(gx, dim, last - 1);
+  c.set(0, o.reverse ? flip(back, {dim}) : back);
 }
 const Op kProd{.name = "cumprod",
                .infer = infer,
@@ -91,17 +110,38 @@ const Op kMin{.name = "cummin",
               .vjp = places_vjp,
               .saves = {0, 2}};
 
-void log_vjp(
-    Vjp& c) {  // positive and negative g apart, each as exp(x + rev logcumsumexp(log |g| - y))
-  static const int log = function_index("log"), exp = function_index("exp"),
-                   relu = function_index("relu");
+// r = A g with A_ik = exp(x_k - y_i), k <= i, or its transpose, for x, y held still or not:
+//   gg = A^T h,   gx = g * A^T h,   gy = -h * A g     (of the transpose: A h, h * A^T g, -g * A h)
+template <bool transposed>
+Tensor weighed(const Tensor& x, const Tensor& y, const Tensor& g, int dim, bool reverse);
+template <bool transposed>
+void weighed_vjp(Vjp& c) {
   const auto& o = c.args<ScanOpArgs>();
-  const Tensor x = c.in(0), y = c.out(), g = c.g();
-  auto half = [&](const Tensor& part) {
-    const Tensor logs = elementwise(log, {elementwise(relu, {part})}) - y;
-    return elementwise(exp, {x + scan(kLogSumExp, logs, o.dim, !o.reverse)});
-  };
-  c.set(0, half(g) - half(-g));
+  const bool reverse = o.reverse != transposed;  // of the scan whose gradient this is
+  const Tensor x = c.in(0), g = c.in(1), y = c.in(2), h = c.g();
+  const Tensor back = weighed<!transposed>(x, y, h, o.dim, reverse), r = c.out();
+  c.set(1, back);
+  c.set(0, transposed ? h * r : g * back);
+  c.set(2, -(transposed ? g * back : h * r));
+}
+const Op kLogWeighedOp{.name = "logcumsumexp_weighed",
+                       .infer = infer,
+                       .launch = launch<kLogWeighed>,
+                       .vjp = weighed_vjp<false>,
+                       .saves = kSavesBoth};
+const Op kLogWeighedTOp{.name = "logcumsumexp_grad",
+                        .infer = infer,
+                        .launch = launch<kLogWeighedT>,
+                        .vjp = weighed_vjp<true>,
+                        .saves = kSavesBoth};
+template <bool transposed>
+Tensor weighed(const Tensor& x, const Tensor& y, const Tensor& g, int dim, bool reverse) {
+  return apply(transposed ? kLogWeighedTOp : kLogWeighedOp, {x, contiguous(g), y},
+               ScanOpArgs{dim, reverse != transposed});
+}
+void log_vjp(Vjp& c) {
+  const auto& o = c.args<ScanOpArgs>();
+  c.set(0, weighed<true>(c.in(0), c.out(), c.g(), o.dim, o.reverse));
 }
 const Op kLogSumExp{.name = "logcumsumexp",
                     .infer = infer,

@@ -128,6 +128,31 @@ void product_grad(const ScanArgs& a, int64_t begin, int64_t end) {
   });
 }
 
+// e^(a - b) for a <= b; 0 where both are -inf.
+inline double fade(double a, double b) {
+  return a == b ? a != -__builtin_inf() : __builtin_exp(a - b);
+}
+
+// y never falls along the scan, so no factor is above 1: r_i = r_i-1 e^(y_i-1 - y_i) + g_i e^(x_i -
+// y_i); transposed, from the end, s_i = g_i + s_i+1 e^(y_i - y_i+1) and r_i = s_i e^(x_i - y_i).
+template <class T, bool transposed>
+void log_weighed(const ScanArgs& a, int64_t begin, int64_t end) {
+  const T *const x = static_cast<const T*>(a.x), *const g = static_cast<const T*>(a.g),
+                 *const y = static_cast<const T*>(a.z);
+  T* const r = static_cast<T*>(a.y);
+  each_tile(a, begin, end, [&](int64_t at, int64_t w, int64_t step) {
+    double acc[kScanTile] = {}, last[kScanTile];
+    for (int64_t i = 0; i < a.N; ++i, at += step)
+      for (int64_t j = 0; j < w; ++j) {
+        const double v = y[at + j], own = fade(x[at + j], v);
+        if (i > 0 && acc[j] != 0) acc[j] *= transposed ? fade(v, last[j]) : fade(last[j], v);
+        acc[j] += transposed ? g[at + j] : g[at + j] * own;
+        r[at + j] = T(transposed ? acc[j] * own : acc[j]);
+        last[j] = v;
+      }
+  });
+}
+
 template <class T>
 void fill_type(ScanKernels& k, int c) {
   k.f[kCumSum][c] = cumulate<T, false>;
@@ -145,7 +170,11 @@ void fill_scan(Kernels& k) {
   k.scan.f[kLogCumSumExp][kF32] = log_sum_exp<float>;
   k.scan.f[kLogCumSumExp][kF64] = log_sum_exp<double>;
   k.scan.f[kCumProdGrad][kF32] = product_grad<float>;
+  k.scan.f[kLogWeighed][kF32] = log_weighed<float, false>;
+  k.scan.f[kLogWeighedT][kF32] = log_weighed<float, true>;
   k.scan.f[kCumProdGrad][kF64] = product_grad<double>;
+  k.scan.f[kLogWeighed][kF64] = log_weighed<double, false>;
+  k.scan.f[kLogWeighedT][kF64] = log_weighed<double, true>;
 }
 
 }  // namespace lamina::LAMINA_ISA

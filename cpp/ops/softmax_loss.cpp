@@ -217,8 +217,9 @@ Tensor cross_entropy(const Tensor& x, const Tensor& target, std::optional<Tensor
           ", got ", target.shape(), "; class numbers must be integers (.long())");
     return with_probabilities(x, target, weight, how, smoothing);
   }
-  check(target.dtype() != DType::boolean, ErrorKind::dtype,
-        "cross_entropy: target must be class numbers (int64) or probabilities, got ", target);
+  check(target.dtype() == DType::int64 || target.dtype() == DType::uint8, ErrorKind::dtype,
+        "cross_entropy: target must be class numbers (int64) or probabilities, got ", target,
+        "; use .long()");
   Dims wanted = x.shape();
   wanted.erase(x.dim() > 1 ? 1 : 0);
   check(target.shape() == wanted, ErrorKind::shape, "cross_entropy: target has shape ",

@@ -12,6 +12,23 @@ namespace {
 // The builtins share three bodies; the function's index travels as the builtin's `self`.
 enum class Form { value, in_place, out };
 
+// Gives `out` the shape the operands broadcast to; one that had elements is warned of.
+void fit(const char* name, const Tensor& out, std::initializer_list<Tensor> operands) {
+  Dims shape;
+  for (const Tensor& x : operands) shape = broadcast_shapes(name, shape, x.shape());
+  if (shape == out.shape()) return;
+  if (out.numel() && PyErr_WarnEx(PyExc_UserWarning,
+                                  "an output was resized, for its shape was not the result's; pass "
+                                  "one of the right shape, or an empty one",
+                                  1) < 0)
+    throw PythonError{};
+  const Tensor wide = empty(shape, out.dtype());
+  out->storage = wide->storage;
+  out->offset = 0;
+  out->shape = wide.shape();
+  out->strides = wide.strides();
+}
+
 template <Form form>
 PyObject* body(PyObject* self, PyObject* const* args, Py_ssize_t n) {
   return guarded(
@@ -30,7 +47,9 @@ PyObject* body(PyObject* self, PyObject* const* args, Py_ssize_t n) {
             return elementwise(f, list, p[0], p[1], p[2]);
           } else {
             if (!is_tensor(args[0])) bad_argument(name, 0, "a Tensor", args[0]);
-            return elementwise_into(f, list, unwrap(args[0]), p[0], p[1], p[2]);
+            const Tensor& into = unwrap(args[0]);
+            if (form == Form::out) fit(name, into, list);
+            return elementwise_into(f, list, into, p[0], p[1], p[2]);
           }
         };
         const Tensor y = inputs == 1   ? call({x[0]})

@@ -84,6 +84,26 @@ Item parse(PyObject* o) {
   return item;
 }
 
+// A list (or another sequence that is not an array) stands for a tuple when it is short and holds
+// what a tuple of indices holds: a tensor, a sequence, a slice, None or Ellipsis.
+bool means_tuple(PyObject* key) {
+  if (PyTuple_Check(key)) return true;
+  if (is_tensor(key) || !PySequence_Check(key) || PyObject_CheckBuffer(key) || PyUnicode_Check(key))
+    return false;
+  const Py_ssize_t n = PySequence_Size(key);
+  if (n < 0) PyErr_Clear();
+  if (n < 0 || n >= 32) return false;
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    PyObject* const o = PySequence_GetItem(key, i);
+    if (!o) throw PythonError{};
+    const bool index = is_tensor(o) || (PySequence_Check(o) && !PyUnicode_Check(o)) ||
+                       PySlice_Check(o) || o == Py_None || o == Py_Ellipsis;
+    Py_DECREF(o);
+    if (index) return true;
+  }
+  return false;
+}
+
 int consumed(const Item& item) {
   if (item.kind == Kind::integer || item.kind == Kind::slice) return 1;
   if (item.kind != Kind::tensor) return 0;
@@ -110,11 +130,15 @@ Tensor select_item(const Tensor& x, int dim, int shown_dim, int64_t index) {
 // Applies the views of the key to x and collects its index tensors.
 Reached apply_key(const Tensor& x, PyObject* key) {
   SmallVec<Item, 6> items;
-  if (PyTuple_Check(key))
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); ++i)
-      items.push_back(parse(PyTuple_GET_ITEM(key, i)));
-  else
+  if (means_tuple(key)) {
+    const std::unique_ptr<PyObject, void (*)(PyObject*)> held(PySequence_Tuple(key), Py_DecRef);
+    PyObject* const keys = held.get();
+    if (!keys) throw PythonError{};
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(keys); ++i)
+      items.push_back(parse(PyTuple_GET_ITEM(keys, i)));
+  } else {
     items.push_back(parse(key));
+  }
   int used = 0, ellipses = 0;
   for (const Item& item : items) {
     used += consumed(item);

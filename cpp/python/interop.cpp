@@ -185,7 +185,7 @@ struct Nested {
   Dims shape;
   bool any = false;
   DType dtype = DType::boolean;
-  bool real = false;  // Python floats: the default dtype, unless a tensor says otherwise
+  bool huge = false;  // an integer beyond 64 bits
 
   void see(DType d) {
     dtype = any ? promote(dtype, d) : d;
@@ -225,18 +225,19 @@ void survey(PyObject* o, int depth, Nested& n, bool first) {
   Dims inner;
   Scalar s = 0;
   double re, im;
-  if (is_array(o) && !(PyFloat_Check(o) || PyLong_Check(o))) {
+  if (is_array(o) && !(PyFloat_CheckExact(o) || PyLong_Check(o))) {
     const Tensor t = leaf_array(o);
     inner = t.shape();
     n.see(t.dtype());
   } else if (scalar_from_python(o, &s)) {
+    n.huge |= s.kind == Scalar::real && PyLong_Check(o);
     n.see(s.kind == Scalar::real      ? default_dtype()
           : s.kind == Scalar::integer ? DType::int64
                                       : DType::boolean);
   } else if (complex_from_python(o, &re, &im)) {
     n.see(complex_type(default_dtype()));
   } else {
-    fail(ErrorKind::type, "tensor: cannot convert an object of type ", Py_TYPE(o)->tp_name,
+    fail(ErrorKind::dtype, "tensor: cannot convert an object of type ", Py_TYPE(o)->tp_name,
          "; pass numbers, (nested) lists of numbers, arrays or tensors");
   }
   if (first)
@@ -256,7 +257,7 @@ void fill_from(PyObject* o, double*& d, int64_t*& i, bool pairs) {
     Py_DECREF(seq);
     return;
   }
-  if (is_array(o) && !(PyFloat_Check(o) || PyLong_Check(o))) {
+  if (is_array(o) && !(PyFloat_CheckExact(o) || PyLong_Check(o))) {
     const Tensor t = leaf_array(o);
     const Tensor c = contiguous(to_dtype(t, pairs ? DType::complex128
                                             : d   ? DType::float64
@@ -315,14 +316,22 @@ Tensor tensor_from_python(PyObject* o, std::optional<DType> dtype) {
   }
   Nested n;
   survey(o, 0, n, true);
+  check(!n.huge || (dtype && has_gradients(*dtype)), ErrorKind::value,
+        "tensor: an integer does not fit into 64 bits; give a floating dtype");
   if (!n.any) n.dtype = default_dtype();
   const bool pairs = is_complex(n.dtype), floating = has_gradients(n.dtype);
+  const bool narrows = dtype && !has_gradients(*dtype) && *dtype != DType::boolean && !pairs;
   Tensor wide = empty(n.shape, pairs      ? DType::complex128
                                : floating ? DType::float64
                                           : DType::int64);
   double* d = floating ? wide.data<double>() : nullptr;
   int64_t* i = floating ? nullptr : wide.data<int64_t>();
   fill_from(o, d, i, pairs);
+  if (narrows && (floating || *dtype != DType::int64))
+    for (int64_t k = 0; k < wide.numel(); ++k)
+      check_fits("tensor",
+                 floating ? Scalar(wide.data<double>()[k]) : Scalar(wide.data<int64_t>()[k]),
+                 *dtype);
   return to_dtype(wide, dtype.value_or(n.dtype));
 }
 

@@ -44,14 +44,16 @@ void add_exceptions(py::module_& m) {
   };
   make(ErrorKind::shape, "ShapeError", {PyExc_RuntimeError, PyExc_ValueError},
        "Operands whose shapes do not fit the operation.");
-  make(ErrorKind::dtype, "DTypeError", {PyExc_RuntimeError, PyExc_TypeError},
+  make(ErrorKind::dtype, "DTypeError", {PyExc_NotImplementedError, PyExc_TypeError},
        "Operands whose dtypes do not fit the operation.");
+  make(ErrorKind::value, "ArgumentError", {PyExc_RuntimeError, PyExc_ValueError},
+       "A number or word that the operation does not take.");
+  make(ErrorKind::index, "RangeError", {PyExc_RuntimeError, PyExc_IndexError},
+       "A dimension or index beyond the end.");
   make(ErrorKind::device, "DeviceError", {PyExc_RuntimeError}, "A device that is not there.");
   make(ErrorKind::memory, "OutOfMemoryError", {PyExc_RuntimeError, PyExc_MemoryError},
        "Memory that could not be had.");
   g_exceptions[int(ErrorKind::runtime)] = PyExc_RuntimeError;
-  g_exceptions[int(ErrorKind::value)] = PyExc_ValueError;
-  g_exceptions[int(ErrorKind::index)] = PyExc_IndexError;
   g_exceptions[int(ErrorKind::type)] = PyExc_TypeError;
   g_exceptions[int(ErrorKind::not_implemented)] = PyExc_NotImplementedError;
   // pybind11's own route to the same exceptions.
@@ -89,20 +91,14 @@ void add_autograd(py::module_& m) {
     });
   });
   m.def("add_hook", [](const Tensor& t, py::function f) { return add_hook(t, hook_from(f)); });
+  m.def("add_post_hook",
+        [](const Tensor& t, py::function f) { return add_post_hook(t, hook_from(f)); });
   m.def("remove_hook", &remove_hook);
   m.def("retain_grad", &retain_grad);
-  m.def("record_function",
-        [](const std::string& name, const Tensors& in, const Tensors& out, py::function f) {
-          auto ref = std::make_shared<PyFunctionRef>(f.release().ptr());
-          record_foreign(name.c_str(), in, out, [ref](const Tensors& gouts) {
-            PyObject* args = list_to_tuple(gouts);
-            PyObject* result = PyObject_Call(ref->f, args, nullptr);
-            Py_DECREF(args);
-            if (!result) throw PythonError{};
-            py::object keep = py::reinterpret_steal<py::object>(result);
-            return FromPython<Tensors>::get(result, At{"backward", 0});
-          });
-        });
+  m.def("record_function", [](const Tensors& in, const Tensors& out, uint32_t saves,
+                              py::function f) {
+    record_foreign(in, out, saves, PythonVjp{std::make_shared<PyFunctionRef>(f.release().ptr())});
+  });
 }
 
 void add_machine(py::module_& m) {

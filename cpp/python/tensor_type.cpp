@@ -52,8 +52,17 @@ auto* own_hooks(PyObject* self) {
   const Tensor& t = as_object(self)->t;
   return t.defined() && t->refs() == 1 ? t->hooks.get() : nullptr;
 }
+// The autograd.Function whose output the tensor is, if nothing else keeps that, or null.
+const PythonVjp* own_function(PyObject* self) {
+  const Tensor& t = as_object(self)->t;
+  if (!t.defined() || t->refs() != 1 || !t->call || t->call->refs() != 1) return nullptr;
+  const auto* vjp = std::any_cast<ForeignVjp>(&t->call->extra);
+  const PythonVjp* f = vjp ? vjp->target<PythonVjp>() : nullptr;
+  return f && f->ref.use_count() == 1 ? f : nullptr;
+}
 int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(as_object(self)->dict);
+  if (const PythonVjp* f = own_function(self)) Py_VISIT(f->ref->f);
   if (const auto* hooks = own_hooks(self))
     for (const auto& hook : *hooks)
       if (const auto* h = hook.second.target<PythonHook>(); h && h->ref.use_count() == 1)
@@ -66,6 +75,7 @@ int clear(PyObject* self) {
   if (own_hooks(self)) {
     const auto dropped = std::move(as_object(self)->t->hooks);  // gone first: this may run Python
   }
+  if (own_function(self)) const CallRef dropped = std::move(as_object(self)->t->call);
   return 0;
 }
 
@@ -173,6 +183,24 @@ PyObject* power(PyObject* a, PyObject* b, PyObject*) {
       nullptr);
 }
 
+PyObject* power_into(PyObject* a, PyObject* b, PyObject*) {
+  return guarded(
+      [&]() -> PyObject* {
+        static const int scalar = function_named("pow_scalar"), general = function_named("pow");
+        const Tensor& x = unwrap(a);
+        Tensor y;
+        if (is_floating(x.dtype()) && (PyLong_Check(b) || PyFloat_Check(b)))
+          elementwise_into(scalar, {x}, x, PyFloat_AsDouble(b));
+        else if (operand(b, &y))
+          elementwise_into(general, {x, y}, x);
+        else
+          Py_RETURN_NOTIMPLEMENTED;
+        Py_INCREF(a);
+        return a;
+      },
+      nullptr);
+}
+
 PyObject* matrix_multiply(PyObject* a, PyObject* b) {
   return guarded(
       [&]() -> PyObject* {
@@ -262,7 +290,7 @@ PyObject* get_device(PyObject* self, void*) {
 }
 PyObject* get_ndim(PyObject* self, void*) { return PyLong_FromLong(unwrap(self).dim()); }
 PyObject* get_version(PyObject* self, void*) {
-  return PyLong_FromUnsignedLong(unwrap(self)->storage->version);
+  return PyLong_FromUnsignedLong(unwrap(self)->version());
 }
 PyObject* get_is_leaf(PyObject* self, void*) {
   return guarded([&] { return needs_grad(unwrap(self)), PyBool_FromLong(!unwrap(self)->call); },
@@ -306,7 +334,13 @@ int set_grad(PyObject* self, PyObject* value, void*) {
       -1);
 }
 PyObject* get_data(PyObject* self, void*) {
-  return guarded([&] { return wrap(alias(unwrap(self))); }, nullptr);
+  return guarded(
+      [&] {
+        Tensor t = alias(unwrap(self));
+        t->unwatched = true;
+        return wrap(t);
+      },
+      nullptr);
 }
 int set_data(PyObject* self, PyObject* value, void*) {
   return guarded(
@@ -489,6 +523,11 @@ PyType_Slot slots[] = {
     {Py_nb_inplace_subtract, slot(Operator<kSubName>::into)},
     {Py_nb_inplace_multiply, slot(Operator<kMulName>::into)},
     {Py_nb_inplace_true_divide, slot(Operator<kDivName>::into)},
+    {Py_nb_inplace_floor_divide, slot(Operator<kFloorDivName>::into)},
+    {Py_nb_inplace_remainder, slot(Operator<kRemainderName>::into)},
+    {Py_nb_inplace_power, slot(power_into)},
+    {Py_nb_inplace_lshift, slot(Operator<kLeftName>::into)},
+    {Py_nb_inplace_rshift, slot(Operator<kRightName>::into)},
     {Py_nb_inplace_and, slot(Operator<kAndName>::into)},
     {Py_nb_inplace_or, slot(Operator<kOrName>::into)},
     {Py_nb_inplace_xor, slot(Operator<kXorName>::into)},
@@ -511,6 +550,17 @@ PyType_Spec spec = {"lamina.Tensor", sizeof(TensorObject), 0,
 
 }  // namespace
 
+Tensors PythonVjp::operator()(const Tensors& gouts, const Tensors& outs) const {
+  const auto own = [](PyObject* o) {
+    if (!o) throw PythonError{};
+    return std::unique_ptr<PyObject, void (*)(PyObject*)>(o, Py_DecRef);
+  };
+  const auto args = own(PyTuple_New(2));
+  PyTuple_SET_ITEM(args.get(), 0, list_to_tuple(outs));
+  PyTuple_SET_ITEM(args.get(), 1, list_to_tuple(gouts));
+  const auto result = own(PyObject_Call(ref->f, args.get(), nullptr));
+  return FromPython<Tensors>::get(result.get(), At{"backward", 0});
+}
 Tensor PythonHook::operator()(const Tensor& g) const {
   const auto kept = ref;  // the hook may remove itself
   PyObject* arg = wrap(g);

@@ -50,6 +50,12 @@ struct PythonHook {
   Tensor operator()(const Tensor& g) const;
 };
 
+// The backward of an autograd.Function, f(outs, *gouts); a type of its own for the same reason.
+struct PythonVjp {
+  std::shared_ptr<PyFunctionRef> ref;
+  Tensors operator()(const Tensors& gouts, const Tensors& outs) const;
+};
+
 // Calls `body`, turning C++ exceptions into Python's.
 template <class F>
 auto guarded(F&& body, decltype(body()) failed) -> decltype(body()) {

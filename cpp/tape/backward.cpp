@@ -29,12 +29,18 @@ struct Younger {
   bool operator()(const Call* a, const Call* b) const { return a->sequence < b->sequence; }
 };
 
-Tensor run_hooks(const std::vector<std::pair<int64_t, TensorHook>>& hooks, Tensor g) {
+using LeafHooks = std::vector<std::pair<int64_t, TensorHook>>;  // copied: a hook may remove itself
+Tensor run_hooks(const LeafHooks hooks, Tensor g) {
   for (const auto& hook : hooks) {
+    if (hook.first < 0) continue;  // runs after accumulation
     Tensor other = hook.second(g);
     if (other.defined()) g = other;
   }
   return g;
+}
+void run_post_hooks(const LeafHooks hooks, const Tensor& leaf) {
+  for (const auto& hook : hooks)
+    if (hook.first < 0) hook.second(leaf);
 }
 
 class Engine {
@@ -87,6 +93,12 @@ class Engine {
       Pending p = std::move(it->second);
       pending_.erase(it);
       visit(*c, p);
+    }
+    for (auto& [leaf, sum] : hooked_) {
+      Tensor g = leaf->hooks ? run_hooks(*leaf->hooks, sum) : sum;
+      sum = Tensor();
+      keep(leaf, std::move(g));
+      if (!restricted_ && leaf->hooks) run_post_hooks(*leaf->hooks, leaf);
     }
   }
 
@@ -145,9 +157,14 @@ class Engine {
     add_into(p.g[int(edge.index)], g);
   }
 
-  // Several gradients may reach one leaf; hooks see each sum of one call, as it arrives.
+  // Several gradients may reach one leaf. One with hooks waits for the end, for they see the sum.
   void accumulate(const Tensor& leaf, Tensor g) {
-    if (leaf->hooks) g = run_hooks(*leaf->hooks, g);
+    if (!leaf->hooks || leaf->hooks->empty()) return keep(leaf, std::move(g));
+    for (auto& [other, sum] : hooked_)
+      if (other.same(leaf)) return add_into(sum, g);
+    hooked_.push_back({leaf, std::move(g)});
+  }
+  void keep(const Tensor& leaf, Tensor g) {
     if (restricted_) {
       if (wanted_leaves_.count(leaf.get())) add_into(leaf_results_[leaf.get()], g);
       return;
@@ -226,6 +243,7 @@ class Engine {
   std::unordered_set<TensorImpl*> wanted_leaves_;
   std::unordered_set<Call*> seen_, relevant_;
   std::unordered_map<TensorImpl*, Tensor> leaf_results_, call_results_;
+  std::vector<std::pair<Tensor, Tensor>> hooked_;  // leaves with hooks, the sums so far
 };
 
 void seed_all(Engine& engine, const Tensors& roots, const Tensors& gs) {
@@ -236,16 +254,27 @@ void seed_all(Engine& engine, const Tensors& roots, const Tensors& gs) {
 
 std::atomic<int64_t> g_hook_id{1};
 
+struct ForeignArgs {
+  uint32_t saves;  // mask of outputs
+};
 void foreign_infer(Call&) {}
+Saves foreign_saves(const Call& c) { return {0, c.args<ForeignArgs>().saves}; }
 void foreign_vjp(Vjp& c) {
-  Tensors gouts;
-  for (int i = 0; i < c.call().out_shapes.size(); ++i)
+  const uint32_t saves = c.args<ForeignArgs>().saves;
+  Tensors gouts, outs;
+  for (int i = 0; i < c.call().out_shapes.size(); ++i) {
     gouts.push_back(c.has_gradient(i) ? c.g(i) : Tensor());
-  const Tensors gins = std::any_cast<const ForeignVjp&>(c.call().extra)(gouts);
+    outs.push_back(i < 32 && saves >> i & 1 ? c.out(i) : Tensor());
+  }
+  const Tensors gins = std::any_cast<const ForeignVjp&>(c.call().extra)(gouts, outs);
   for (int i = 0; i < c.inputs() && i < int(gins.size()); ++i)
     if (gins[size_t(i)].defined()) c.set(i, gins[size_t(i)]);
 }
-const Op kForeign{.name = "function", .infer = foreign_infer, .vjp = foreign_vjp, .complex = true};
+const Op kForeign{.name = "function",
+                  .infer = foreign_infer,
+                  .vjp = foreign_vjp,
+                  .saves_for = foreign_saves,
+                  .complex = true};
 
 }  // namespace
 
@@ -300,6 +329,14 @@ int64_t add_hook(const Tensor& t, TensorHook hook) {
   return id;
 }
 
+int64_t add_post_hook(const Tensor& t, TensorHook hook) {
+  check(t->requires_grad && !t->call, ErrorKind::runtime,
+        "register_post_accumulate_grad_hook: expected a leaf tensor that requires grad");
+  const int64_t id = -g_hook_id++;
+  add_hook(t, std::move(hook), id);
+  return id;
+}
+
 void remove_hook(const Tensor& t, int64_t id) {
   auto drop = [&](auto& list) {
     for (size_t i = 0; i < list.size(); ++i)
@@ -323,10 +360,8 @@ void retain_grad(const Tensor& t) {
   add_hook(t, keep, kRetain);
 }
 
-void record_foreign(const char* name, const Tensors& inputs, const Tensors& outputs,
-                    ForeignVjp vjp) {
-  (void)name;
-  CallRef call = make_call(kForeign, inputs);
+void record_foreign(const Tensors& inputs, const Tensors& outputs, uint32_t saves, ForeignVjp vjp) {
+  CallRef call = make_call(kForeign, inputs, ForeignArgs{saves});
   call->extra = std::move(vjp);
   Outputs outs;
   for (const Tensor& t : outputs) {

@@ -21,15 +21,17 @@ Tensors gradients(const Tensors& roots, const Tensors& gradients, const Tensors&
 
 // Hooks on a tensor: called with its gradient, may return another. Returns an id for removal.
 int64_t add_hook(const Tensor& t, TensorHook hook);
+// On a leaf: called with the leaf itself after a backward has added to its .grad.
+int64_t add_post_hook(const Tensor& t, TensorHook hook);
 void remove_hook(const Tensor& t, int64_t id);
 // Keep .grad of a tensor that is not a leaf.
 void retain_grad(const Tensor& t);
 
 // A function written outside C++ as one call on the tape. `outputs` become its results; `vjp`
 // gets their gradients (undefined where none) and returns one per input (undefined: none).
-using ForeignVjp = std::function<Tensors(const Tensors& gouts)>;
-void record_foreign(const char* name, const Tensors& inputs, const Tensors& outputs,
-                    ForeignVjp vjp);
+// `outs` holds the outputs in the mask `saves`, as recorded; others are undefined.
+using ForeignVjp = std::function<Tensors(const Tensors& gouts, const Tensors& outs)>;
+void record_foreign(const Tensors& inputs, const Tensors& outputs, uint32_t saves, ForeignVjp vjp);
 // A reading name for the call behind t: "add", "softmax", ...; empty for a leaf.
 std::string call_name(const Tensor& t);
 

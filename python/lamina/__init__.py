@@ -13,9 +13,11 @@ import importlib as _importlib
 
 from . import _core
 from ._core import (
+    ArgumentError,
     DeviceError,
     DTypeError,
     OutOfMemoryError,
+    RangeError,
     ShapeError,
     Tensor,
     bfloat16,
@@ -97,7 +99,7 @@ def get_default_dtype():
 
 
 def set_num_threads(n) -> None:
-    """How many threads work on one operation. Results do not depend on it."""
+    """How many threads work on one operation (1 to 256). Results do not depend on it."""
     _core.set_num_threads(n)
 
 

@@ -53,7 +53,7 @@ class Generator(_core.Generator):
         """Restart the stream of `seed`, an int in [-2^63, 2^64). ValueError outside."""
         seed = int(seed)
         if not -(1 << 63) <= seed < 1 << 64:
-            raise ValueError(f"manual_seed: seed must be in [-2**63, 2**64), got {seed}")
+            raise _core.ArgumentError(f"manual_seed: seed must be in [-2**63, 2**64), got {seed}")
         self._set(seed & _MASK, 0)
         return self
 
@@ -78,7 +78,7 @@ class Generator(_core.Generator):
             raise TypeError("set_state: expected a uint8 tensor made by get_state")
         data = bytes(new_state.tolist())
         if len(data) != 16:
-            raise ValueError(f"set_state: expected 16 bytes, got {len(data)}")
+            raise _core.ArgumentError(f"set_state: expected 16 bytes, got {len(data)}")
         self._set(int.from_bytes(data[:8], "little"), int.from_bytes(data[8:], "little"))
         return self
 
@@ -198,10 +198,10 @@ def randn(*size, generator=None, out=None, dtype=None, device=None, requires_gra
 def _bounds(name, low, high):
     low, high = int(low), int(high)
     if low >= high:
-        raise ValueError(f"{name}: needs low < high, got [{low}, {high})")
+        raise _core.ArgumentError(f"{name}: needs low < high, got [{low}, {high})")
     width = high - low
     if width > 1 << 64 or not -(1 << 63) <= low < 1 << 63:
-        raise ValueError(f"{name}: [{low}, {high}) does not fit int64")
+        raise _core.ArgumentError(f"{name}: [{low}, {high}) does not fit int64")
     width &= _MASK
     return low, width - (1 << 64) if width >> 63 else width
 

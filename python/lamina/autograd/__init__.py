@@ -93,6 +93,8 @@ def requires_grad_(self: Tensor, requires_grad=True) -> Tensor:
 @method
 def retain_grad(self: Tensor) -> None:
     """Makes backward keep ``.grad`` of a tensor that is not a leaf."""
+    if not self.requires_grad:
+        raise RuntimeError("retain_grad: the tensor does not require grad")
     _core.retain_grad(self)
     if not self.is_leaf:
         self.__dict__["_retains_grad"] = True
@@ -128,6 +130,14 @@ class RemovableHandle:
 def register_hook(self: Tensor, hook) -> RemovableHandle:
     """``hook(grad)`` runs when this tensor's gradient is computed and may return another one."""
     key = _core.add_hook(self, hook)
+    return RemovableHandle(lambda: _core.remove_hook(self, key))
+
+
+@method
+def register_post_accumulate_grad_hook(self: Tensor, hook) -> RemovableHandle:
+    """``hook(self)`` runs at the end of a backward that has added to this leaf's ``.grad``: an
+    optimizer step inside backward, for one. Raises RuntimeError for a tensor that is no leaf."""
+    key = _core.add_post_hook(self, hook)
     return RemovableHandle(lambda: _core.remove_hook(self, key))
 
 

@@ -10,8 +10,9 @@ class FunctionCtx:
     """What `forward` leaves for `backward`: saved tensors and any attributes."""
 
     def __init__(self):
-        self._saved: tuple = ()
+        self._saved: tuple = ()  # an output as its number, for the tape keeps it
         self._versions: tuple = ()
+        self._outputs: tuple = ()  # those saved, while backward runs
         self._not_differentiable: tuple = ()
         self._dirty: tuple = ()
         self._materialize = True
@@ -31,7 +32,19 @@ class FunctionCtx:
                     f"saved_tensors: a tensor of shape {tuple(t.shape)} was modified in place "
                     f"(version {t._version}, saved at {version}); save a clone"
                 )
-        return self._saved
+        return tuple(self._outputs[t] if isinstance(t, int) else t for t in self._saved)
+
+    def _hand_over(self, outputs) -> int:
+        """Outputs that were saved become their numbers, so that ctx does not keep what keeps it;
+        returns their mask."""
+        mask, saved = 0, list(self._saved)
+        for k, t in enumerate(saved):
+            for i, o in enumerate(outputs[:32]):
+                if t is o:
+                    saved[k] = i
+                    mask |= 1 << i
+        self._saved = tuple(saved)
+        return mask
 
     def mark_non_differentiable(self, *tensors) -> None:
         """These outputs need no gradient."""
@@ -110,22 +123,30 @@ class Function:
         ]  # fmt: skip
         positions = [i for i, o in enumerate(outputs) if any(o is d for d in differentiable)]
 
-        def run_backward(*grads):
-            full: list = [None] * len(outputs)
+        blank = [(o.shape, o.dtype) if isinstance(o, Tensor) else None for o in outputs]
+        given = [isinstance(a, Tensor) for a in args]
+
+        def run_backward(saved, grads):  # holds no output: they hold it
+            full: list = [None] * len(blank)
             for i, g in zip(positions, grads):
                 full[i] = g
             if ctx._materialize:
-                for i, o in enumerate(outputs):
-                    if full[i] is None and isinstance(o, Tensor):
-                        full[i] = _core.full(o.shape, 0, o.dtype)
-            got = cls.backward(ctx, *full)
+                for i, like in enumerate(blank):
+                    if full[i] is None and like is not None:
+                        full[i] = _core.full(like[0], 0, like[1])
+            ctx._outputs = saved
+            try:
+                got = cls.backward(ctx, *full)
+            finally:
+                ctx._outputs = ()
             got = got if isinstance(got, (tuple, list)) else (got,)
-            if len(got) < len(args) or any(g is not None for g in got[len(args) :]):
+            if len(got) < len(given) or any(g is not None for g in got[len(given) :]):
                 raise RuntimeError(
-                    f"{cls.__name__}.backward: returned {len(got)} gradients for {len(args)} "
+                    f"{cls.__name__}.backward: returned {len(got)} gradients for {len(given)} "
                     "arguments of forward; return None for those that need none"
                 )
-            return [g for g, a in zip(got, args) if isinstance(a, Tensor)]
+            return [g for g, tensor in zip(got, given) if tensor]
 
-        _core.record_function(cls.__name__, tensors, differentiable, run_backward)
+        saves = ctx._hand_over(differentiable)
+        _core.record_function(tensors, differentiable, saves, run_backward)
         return outputs[0] if single else tuple(outputs)

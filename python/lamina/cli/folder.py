@@ -17,6 +17,18 @@ def holds_model(path: pathlib.Path) -> bool:
     return (path / "best.safetensors").exists() or (path / "last.safetensors").exists()
 
 
+def check_unstarted(out: pathlib.Path) -> None:
+    """FileNotFoundError when a run without last.safetensors has finished epochs: going on would
+    train it anew, over its history. (One row may stand there before the first save.)"""
+    history = out / "history.csv"
+    epochs = len(history.read_text(encoding="utf-8").splitlines()) - 1 if history.exists() else 0
+    if epochs >= 2:
+        raise FileNotFoundError(
+            f"--resume {out}: history.csv tells of {epochs} epochs, but last.safetensors, which "
+            "holds their state, is missing; bring it back, or train anew in another folder (--out)"
+        )
+
+
 def new(out: str | None, data: str, model: str) -> pathlib.Path:
     """Where a new run goes: `out`, or runs/DATA-MODEL, runs/DATA-MODEL-2, ... whichever holds no
     model yet. ValueError when `out` holds one."""

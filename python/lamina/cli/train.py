@@ -42,6 +42,8 @@ def run(options) -> int:
 
     last = out / "last.safetensors"
     resume = bool(options.resume) and last.exists()
+    if options.resume and not resume:
+        folder.check_unstarted(out)
     if resume and (done := checkpoint.load_state(last)["epoch"]) >= chosen["epochs"]:
         print(f"{out} is complete, with {done} epochs; for more: lamina train --resume {out} "
               f"--epochs {done + chosen['epochs']}")  # fmt: skip

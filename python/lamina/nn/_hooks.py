@@ -57,6 +57,56 @@ class HookDict(dict):
         return handle
 
 
+_KINDS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+
+
+class _GlobalHooks(HookDict):
+    """Hooks of every module; while there are any, `Module._hooked` is True for the class."""
+
+    def pop(self, *args):
+        hook = super().pop(*args)
+        _note_global_hooks()
+        return hook
+
+
+GLOBAL = {kind: _GlobalHooks() for kind in _KINDS}  # they run before a module's own
+
+
+def _note_global_hooks() -> None:
+    from .module import Module
+
+    Module._hooked = any(GLOBAL.values())
+
+
+def every_module(kind: str, entry) -> RemovableHandle:
+    """Adds a hook that runs on the calls of all modules."""
+    handle = GLOBAL[kind].add(entry)
+    _note_global_hooks()
+    return handle
+
+
+def register_module_forward_pre_hook(hook) -> RemovableHandle:
+    """``hook(module, args)`` before the forward of every module; see
+    `Module.register_forward_pre_hook`."""
+    return every_module("_forward_pre_hooks", (hook, False))
+
+
+def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False) -> RemovableHandle:
+    """``hook(module, args, output)`` after the forward of every module; see
+    `Module.register_forward_hook`."""
+    return every_module("_forward_hooks", (hook, bool(with_kwargs), bool(always_call)))
+
+
+def register_module_full_backward_pre_hook(hook) -> RemovableHandle:
+    """``hook(module, grad_output)`` before the backward of every module."""
+    return every_module("_backward_pre_hooks", hook)
+
+
+def register_module_full_backward_hook(hook) -> RemovableHandle:
+    """``hook(module, grad_input, grad_output)`` after the backward of every module."""
+    return every_module("_backward_hooks", hook)
+
+
 class _Cut(Function):
     """The identity on several tensors, whose backward calls one function on all gradients."""
 

@@ -12,14 +12,27 @@ from .. import _core, compiler
 from .._core import Tensor
 from ..autograd import anomaly_mode
 from ._convert import Convert
-from ._hooks import BackwardHooks, HookDict, RemovableHandle
+from ._hooks import _KINDS as _HOOKS
+from ._hooks import (
+    GLOBAL,
+    BackwardHooks,
+    HookDict,
+    RemovableHandle,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
+)
 from ._state import State
 from ._tree import Tree
 from .parameter import Buffer, Parameter
 
 __all__ = ["Module"]
+_GLOBAL_HOOKS = (  # reached as lamina.nn.modules.module.register_module_...
+    register_module_forward_hook, register_module_forward_pre_hook,
+    register_module_full_backward_hook, register_module_full_backward_pre_hook,
+)  # fmt: skip
 
-_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LAMINA_ERRORS = (
     _core.ShapeError, _core.DTypeError, _core.DeviceError, _core.OutOfMemoryError,
@@ -106,14 +119,15 @@ class Module(Tree, State, Convert):
             raise
 
     def _call_hooked(self, args: tuple, kwargs: dict):
-        if not any(self.__dict__[hooks] for hooks in _HOOKS):
-            object.__setattr__(self, "_hooked", False)
+        hooks = {kind: (*GLOBAL[kind].values(), *self.__dict__[kind].values()) for kind in _HOOKS}
+        if not any(hooks.values()):
+            self.__dict__.pop("_hooked", None)
             return self.forward(*args, **kwargs)
-        always = [entry for entry in self._forward_hooks.values() if entry[2]]
+        always = [entry for entry in hooks["_forward_hooks"] if entry[2]]
         called: list = []
         result = None
         try:
-            for hook, with_kwargs in tuple(self._forward_pre_hooks.values()):
+            for hook, with_kwargs in hooks["_forward_pre_hooks"]:
                 answer = hook(self, args, kwargs) if with_kwargs else hook(self, args)
                 if answer is None:
                     continue
@@ -127,12 +141,13 @@ class Module(Tree, State, Convert):
                         f"but got {answer}."
                     )
             backward = None
-            if self._backward_hooks or self._backward_pre_hooks:
-                backward = BackwardHooks(self, tuple(self._backward_hooks.values()),
-                                         tuple(self._backward_pre_hooks.values()))  # fmt: skip
+            if hooks["_backward_hooks"] or hooks["_backward_pre_hooks"]:
+                backward = BackwardHooks(
+                    self, hooks["_backward_hooks"], hooks["_backward_pre_hooks"]
+                )
                 args = backward.inputs(args)
             result = self.forward(*args, **kwargs)
-            for entry in tuple(self._forward_hooks.values()):
+            for entry in hooks["_forward_hooks"]:
                 called.append(entry)
                 result = self._after(entry, args, kwargs, result)
             return result if backward is None else backward.outputs(result)

@@ -23,12 +23,12 @@ def _as_parameter(value):
     )
 
 
-def _describe(key, value) -> str:
+def _describe(key, value, of) -> str:
     if not isinstance(value, Tensor):
         return f"  ({key}): Object of type: {type(value).__name__}"
     kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
     size = "x".join(str(n) for n in value.shape)
-    return f"  ({key}): {kind} containing: [{value.dtype} of size {size}]"
+    return f"  ({key}): {kind} containing: [{of(value)} of size {size}]"
 
 
 class _Holder(Module):
@@ -89,7 +89,7 @@ class ParameterList(_Holder):
         return self
 
     def extra_repr(self) -> str:
-        return "\n".join(_describe(i, value) for i, value in enumerate(self))
+        return "\n".join(_describe(i, value, lambda t: t.dtype) for i, value in enumerate(self))
 
 
 class ParameterDict(_Holder):
@@ -197,4 +197,4 @@ class ParameterDict(_Holder):
         return self
 
     def extra_repr(self) -> str:
-        return "\n".join(_describe(key, value) for key, value in self.items())
+        return "\n".join(_describe(key, value, lambda t: t.type()) for key, value in self.items())

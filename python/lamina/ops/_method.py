@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from .._core import Tensor
+from .._core import DTypeError, Tensor, copy_
+from .._core import bool as bool_
 
 TYPE_CHECKING = False  # typing itself is slow to import
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     @overload
     def method(function: str) -> Callable[[F], F]: ...
     def method(function: Any) -> Any: ...
+    def takes_tensors(function: F) -> F: ...
 
 else:
 
@@ -32,6 +34,54 @@ else:
             return attach
         setattr(Tensor, function.__name__, function)
         return function
+
+    def takes_tensors(function):
+        """A function that reads attributes of its arguments: one that is no tensor is named."""
+
+        def checked(*args, **kwargs):
+            try:
+                return function(*args, **kwargs)
+            except AttributeError as error:
+                for k, v in (*enumerate(args, 1), *kwargs.items()):
+                    for x in v if isinstance(v, (list, tuple)) else (v,):
+                        if x is error.obj and not isinstance(x, Tensor):
+                            text = f"argument {k} must be a Tensor, not {type(x).__name__}"
+                            raise TypeError(f"{function.__name__}: {text}") from None
+                raise
+
+        checked.__wrapped__ = function  # as functools.wraps, which is slow to import
+        for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
+            setattr(checked, name, getattr(function, name))
+        return checked
+
+
+def kind_of(dtype) -> int:
+    """0 for bool, 1 for integers, 2 for floating dtypes."""
+    return 2 if dtype.is_floating_point else 0 if dtype is bool_ else 1
+
+
+def overwrite(x, value):
+    """x with `value` written into it; DTypeError when that is of a higher kind."""
+    if kind_of(value.dtype) > kind_of(x.dtype):
+        raise DTypeError(f"a result of {value.dtype} cannot be written into a tensor of {x.dtype}")
+    return copy_(x, value)
+
+
+def write(out, value):
+    """value, or `out`, resized to fit, after value was written into it."""
+    if out is None:
+        return value
+    if out.shape != value.shape:
+        if out.numel():
+            import warnings
+
+            warnings.warn(
+                f"an output of shape {tuple(out.shape)} was resized to {tuple(value.shape)}; pass "
+                "one of the right shape, or an empty one",
+                stacklevel=3,
+            )
+        out.resize_(value.shape)
+    return overwrite(out, value)
 
 
 def results(name, *fields):

@@ -66,6 +66,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 def rrelu(input: Tensor, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False) -> Tensor:
     """x where x > 0, else a x; a drawn from U(lower, upper) for each element while training, else
     (lower + upper) / 2 (Xu et al., 2015)."""
+    if lower > upper:
+        raise _core.ArgumentError(f"rrelu: lower {lower} is above upper {upper}")
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     from ..random import rand
@@ -164,7 +166,7 @@ def hardshrink(input: Tensor, lambd=0.5) -> Tensor:
 def hardtanh(input: Tensor, min_val=-1.0, max_val=1.0, inplace=False) -> Tensor:
     """min(max(x, min_val), max_val). ValueError when min_val > max_val."""
     if min_val > max_val:
-        raise ValueError(f"hardtanh: min_val {min_val} is above max_val {max_val}")
+        raise _core.ArgumentError(f"hardtanh: min_val {min_val} is above max_val {max_val}")
     return _apply("hardtanh", input, inplace, min_val, max_val)
 
 

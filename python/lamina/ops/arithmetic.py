@@ -6,8 +6,9 @@ import math
 
 from .. import _core
 from .._core import Tensor
-from ._method import method
+from ._method import method, overwrite, write
 from .creation import arange, as_tensor, from_numpy
+from .view import broadcast_tensors
 
 __all__ = [
     "bartlett_window", "blackman_window", "can_cast", "corrcoef", "cov", "diagonal_scatter",
@@ -64,14 +65,14 @@ def sinc(input: Tensor, *, out=None) -> Tensor:
     zero = x == 0
     safe = x.masked_fill(zero, 1.0)
     value = (safe.sin() / safe).masked_fill(zero, 1.0)
-    return value if out is None else out.copy_(value)
+    return write(out, value)
 
 
 @method
 def heaviside(input: Tensor, values: Tensor, *, out=None) -> Tensor:
     """0 below 0, 1 above, `values` at 0."""
     value = (input > 0).to(input.dtype).where(input != 0, values)
-    return value if out is None else out.copy_(value)
+    return write(out, value)
 
 
 @method
@@ -80,15 +81,17 @@ def float_power(input, exponent, *, out=None) -> Tensor:
     base = as_tensor(input).to(_core.float64)
     power = exponent.to(_core.float64) if isinstance(exponent, Tensor) else exponent
     value = base**power
-    return value if out is None else out.copy_(value)
+    return write(out, value)
 
 
 @method
 def ldexp(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     """input * 2^other."""
-    power = other if other.dtype.is_floating_point else other.to(_core.default_dtype())
-    value = input * power.exp2()
-    return value if out is None else out.copy_(value)
+    if not other.dtype.is_floating_point:
+        floating = input.dtype.is_floating_point
+        other = other.to(input.dtype if floating else _core.default_dtype())
+    value = input * other.exp2()
+    return write(out, value)
 
 
 @method
@@ -96,7 +99,7 @@ def logaddexp2(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     """log2(2^x + 2^y), without overflow."""
     log2 = math.log(2)
     value = (input * log2).logaddexp(other * log2) / log2
-    return value if out is None else out.copy_(value)
+    return write(out, value)
 
 
 @method
@@ -104,8 +107,12 @@ def nextafter(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     """The floating number after x on the way to y. No gradients."""
     import numpy as np
 
-    value = from_numpy(np.nextafter(input.detach().numpy(), other.detach().numpy()))
-    return value if out is None else out.copy_(value)
+    dtype = (input + other).dtype
+    if not dtype.is_floating_point or dtype is _core.bfloat16:
+        raise _core.DTypeError(f"nextafter: not defined for {dtype}; use .float()")
+    x, y = (np.asarray(t.detach().to(dtype).numpy()) for t in (input, other))
+    value = from_numpy(np.asarray(np.nextafter(x, y)))
+    return write(out, value)
 
 
 def _euclid(a: Tensor, b: Tensor) -> Tensor:
@@ -124,9 +131,9 @@ def gcd(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     """
     if max(_kind(input.dtype), _kind(other.dtype)) > 1:
         raise _core.DTypeError(f"gcd: expected integers, got {input.dtype} and {other.dtype}")
-    zero = input * 0 + other * 0
-    value = _euclid(input + zero, other + zero)
-    return value if out is None else out.copy_(value)
+    dtype = (input + other).dtype
+    value = _euclid(*broadcast_tensors(input.to(dtype), other.to(dtype)))
+    return write(out, value)
 
 
 @method
@@ -134,8 +141,8 @@ def lcm(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     """The least common multiple of whole numbers. Raises DTypeError for floating ones."""
     divisor = gcd(input, other)
     quotient = input.div(divisor.masked_fill(divisor == 0, 1), rounding_mode="floor")
-    value = (quotient * other).abs()
-    return value if out is None else out.copy_(value)
+    value = (quotient * other).abs().to(divisor.dtype)
+    return write(out, value)
 
 
 # ---- statistics --------------------------------------------------------------------------------
@@ -186,7 +193,7 @@ def gradient(input: Tensor, *, spacing=1, dim=None, edge_order=1) -> tuple:
     dims = range(input.dim()) if dim is None else (dim,) if isinstance(dim, int) else dim
     steps = list(spacing) if isinstance(spacing, (tuple, list)) else [spacing] * len(dims)
     if edge_order not in (1, 2) or any(isinstance(h, Tensor) for h in steps):
-        raise ValueError("gradient: edge_order must be 1 or 2, and spacing numbers")
+        raise _core.ArgumentError("gradient: edge_order must be 1 or 2, and spacing numbers")
     from .join import cat
 
     x = input if input.dtype.is_floating_point else input.to(_core.default_dtype())
@@ -292,10 +299,30 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset=0, dim1=0, dim2=1) -> Te
 @method
 def renorm(input: Tensor, p, dim: int, maxnorm, *, out=None) -> Tensor:
     """Slices along `dim` whose p-norm is above `maxnorm` scaled down to it."""
+    if p <= 0 or maxnorm < 0:
+        raise _core.ArgumentError(
+            f"renorm: p must be positive and maxnorm not negative, got {p}, {maxnorm}"
+        )
     others = [d for d in range(input.dim()) if d != dim % input.dim()]
     norms = input.norm(p, others, True)
     value = input * (maxnorm / (norms + 1e-7)).where(norms > maxnorm, norms.new_ones(()))
-    return value if out is None else out.copy_(value)
+    return write(out, value)
+
+
+@method
+def put_(self: Tensor, index: Tensor, source: Tensor, accumulate=False) -> Tensor:
+    """In place: element index[i] of the flattened tensor becomes source[i] (``+=`` with
+    `accumulate`). Raises RangeError for an index outside the tensor."""
+    flat = self.reshape(-1).index_put_((index.reshape(-1),), source.reshape(-1), accumulate)
+    return self if self.is_contiguous() else _core.copy_(self, flat.reshape(self.shape))
+
+
+@method("__contains__")
+def _contains(self: Tensor, element):
+    """Whether any element equals a number or tensor."""
+    if not isinstance(element, (Tensor, int, float)):
+        raise RuntimeError(f"in: expected a number or a Tensor, got {type(element).__name__}")
+    return bool(_core.eq(self, element).any())
 
 
 def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False) -> Tensor:
@@ -306,7 +333,7 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False) -> Ten
     import numpy as np
 
     if dtype is _core.bfloat16:
-        raise ValueError("frombuffer: bfloat16 has no buffer format; use uint8")
+        raise _core.ArgumentError("frombuffer: bfloat16 has no buffer format; use uint8")
     array = np.frombuffer(buffer, dtype=str(dtype).partition(".")[2], count=count, offset=offset)
     return from_numpy(array).requires_grad_(requires_grad)
 
@@ -316,7 +343,7 @@ def _written(name: str, function) -> None:
     """Tensor.name_(...): the same function, written into the tensor."""
 
     def in_place(self: Tensor, *args, **kwargs) -> Tensor:
-        return self.copy_(function(self, *args, **kwargs))
+        return overwrite(self, function(self, *args, **kwargs))
 
     in_place.__name__ = in_place.__qualname__ = name + "_"
     in_place.__doc__ = f"In place: see `{name}`."

@@ -20,7 +20,9 @@ def _conv(name, input, weight, bias, nd, stride, padding, dilation, groups):
     same = False
     if isinstance(padding, str):
         if padding not in ("same", "valid"):
-            raise ValueError(f"{name}: padding must be ints, 'same' or 'valid', got {padding!r}")
+            raise _core.ArgumentError(
+                f"{name}: padding must be ints, 'same' or 'valid', got {padding!r}"
+            )
         same, padding = padding == "same", 0
     return _core.conv(input, weight, bias, nd, stride, padding, dilation, groups, same)
 

@@ -91,7 +91,7 @@ def type(self: Tensor, dtype=None, non_blocking=False):
         name = "lamina." + dtype.split(".", 1)[-1]
         dtype = next((d for d, n in _TYPE_NAMES.items() if n == name), None)
         if dtype is None:
-            raise ValueError(f"type: unknown tensor type {name!r}")
+            raise _core.ArgumentError(f"type: unknown tensor type {name!r}")
     elif dtype is Tensor:
         dtype = _core.default_dtype()
     elif hasattr(dtype, "dtype"):  # lamina.FloatTensor and kin

@@ -6,7 +6,7 @@ from .. import _core
 from .._core import Tensor
 from .._types import Size
 from .._types import device as Device
-from ._method import method
+from ._method import method, takes_tensors
 
 __all__ = [
     "tensor", "as_tensor", "from_numpy", "empty", "zeros", "ones", "full", "empty_like",
@@ -222,6 +222,7 @@ def is_tensor(obj) -> bool:
     return isinstance(obj, Tensor)
 
 
+@takes_tensors
 def numel(input: Tensor) -> int:
     """Number of elements."""
     return input.numel()

@@ -18,7 +18,7 @@ _SELU_LIMIT = 1.7580993408473766  # selu(x) -> -1.758... as x -> -inf (Klambauer
 
 def _check(name: str, p) -> None:
     if not 0 <= p <= 1:
-        raise ValueError(f"{name}: probability has to be between 0 and 1, but got {p}")
+        raise _core.ArgumentError(f"{name}: probability has to be between 0 and 1, but got {p}")
 
 
 def dropout(input: Tensor, p=0.5, training=True, inplace=False) -> Tensor:

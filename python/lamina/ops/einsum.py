@@ -26,7 +26,7 @@ def einsum(*args) -> Tensor:
     tensor([3., 3.])
     """
     if not args:
-        raise ValueError("einsum: expected an equation and its operands")
+        raise _core.ArgumentError("einsum: expected an equation and its operands")
     if isinstance(args[0], str):
         equation, operands = args[0], args[1:]
         if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
@@ -66,7 +66,7 @@ def _names(equation, term):
     head, dots, tail = term.partition("...")
     for name in head + tail:
         if name not in _LETTERS:
-            raise ValueError(
+            raise _core.ArgumentError(
                 f"einsum: {name!r} in {equation!r} is not a letter, a comma, '->' or '...'"
             )
     return list(head), list(tail), bool(dots)
@@ -78,7 +78,7 @@ def _parse(equation, operands):
     left, arrow, right = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     if len(terms) != len(operands):
-        raise ValueError(
+        raise _core.ArgumentError(
             f"einsum: {equation!r} names {len(terms)} operands, but {len(operands)} are given"
         )
     inputs, widest = [], 0
@@ -88,7 +88,7 @@ def _parse(equation, operands):
         head, tail, dots = _names(equation, term)
         more = x.dim() - len(head) - len(tail)
         if more < 0 or (more and not dots):
-            raise ValueError(
+            raise _core.ArgumentError(
                 f"einsum: {term!r} in {equation!r} names {len(head) + len(tail)} dimensions, but "
                 f"operand {i + 1} has shape {tuple(x.shape)}"
             )
@@ -101,7 +101,7 @@ def _parse(equation, operands):
         for name in output:
             if output.count(name) > 1 or (name not in every):
                 what = "twice in" if output.count(name) > 1 else "in no operand, but in"
-                raise ValueError(f"einsum: {name!r} is {what} the result of {equation!r}")
+                raise _core.ArgumentError(f"einsum: {name!r} is {what} the result of {equation!r}")
     else:
         once = [n for n in every if isinstance(n, str) and every.count(n) == 1]
         output = [*range(-widest, 0), *sorted(once)]

@@ -12,7 +12,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
-from ._method import method
+from ._method import kind_of, method, overwrite, takes_tensors, write
 
 __all__: list[str] = []
 
@@ -207,10 +207,20 @@ for _name, _doc in {
 atan2.__doc__ = "The angle of the point (other, input), from -pi to pi."  # noqa: F821
 
 
+def _check_alpha(name, alpha, *operands):
+    kind = max(
+        kind_of(x.dtype) if isinstance(x, Tensor) else 2 * isinstance(x, float) for x in operands
+    )
+    if isinstance(alpha, float) and kind < 2:
+        raise _core.DTypeError(f"{name}: alpha {alpha} is not an integer, but the operands are")
+
+
 @_public
 @method
 def add(input, other, *, alpha=1, out=None) -> Tensor:
     """input + alpha * other."""
+    if alpha != 1:
+        _check_alpha("add", alpha, input, other)
     if out is not None:
         return _core.add_out(out, input, other, alpha)
     return _core.add(input, other, alpha)
@@ -219,6 +229,8 @@ def add(input, other, *, alpha=1, out=None) -> Tensor:
 @method
 def add_(self: Tensor, other, *, alpha=1) -> Tensor:
     """In place: self + alpha * other."""
+    if alpha != 1:
+        _check_alpha("add_", alpha, self, other)
     return _core.add_(self, other, alpha)
 
 
@@ -226,6 +238,8 @@ def add_(self: Tensor, other, *, alpha=1) -> Tensor:
 @method
 def sub(input, other, *, alpha=1, out=None) -> Tensor:
     """input - alpha * other."""
+    if alpha != 1:
+        _check_alpha("sub", alpha, input, other)
     if out is not None:
         return _core.sub_out(out, input, other, alpha)
     return _core.sub(input, other, alpha)
@@ -234,6 +248,8 @@ def sub(input, other, *, alpha=1, out=None) -> Tensor:
 @method
 def sub_(self: Tensor, other, *, alpha=1) -> Tensor:
     """In place: self - alpha * other."""
+    if alpha != 1:
+        _check_alpha("sub_", alpha, self, other)
     return _core.sub_(self, other, alpha)
 
 
@@ -249,14 +265,14 @@ def rsub(input, other, *, alpha=1) -> Tensor:
     return _core.sub(other, input, alpha)
 
 
-def _rounded(value, rounding_mode):
-    if rounding_mode is None:
-        return value
-    if rounding_mode == "floor":
-        return _core.floor(value)
-    if rounding_mode == "trunc":
-        return _core.trunc(value)
-    raise ValueError(f"div: rounding_mode must be None, 'trunc' or 'floor', got {rounding_mode!r}")
+def _truncated(input, other):
+    """The quotient rounded towards 0: of integers exactly, whatever their size."""
+    quotient = _core.div(input, other)
+    floor = _core.floor_divide(input, other)
+    if floor.dtype.is_floating_point:
+        return _core.trunc(quotient)
+    inexact = _core.ne(_core.remainder(input, other), 0)
+    return _core.where(inexact & _core.lt(quotient, 0), floor + 1, floor)
 
 
 @_public
@@ -267,13 +283,12 @@ def div(input, other, *, rounding_mode=None, out=None) -> Tensor:
     if rounding_mode is None:
         return _core.div(input, other) if out is None else _core.div_out(out, input, other)
     if rounding_mode == "floor":
-        return _core.floor_divide(input, other)
+        return write(out, _core.floor_divide(input, other))
     if rounding_mode == "trunc":
-        remainder = _core.fmod(input, other)
-        quotient = _core.div(_core.sub(input, remainder), other)
-        whole = _core.round(quotient)
-        return whole.to(remainder.dtype)
-    return _rounded(None, rounding_mode)
+        return write(out, _truncated(input, other))
+    raise _core.ArgumentError(
+        f"div: rounding_mode must be None, 'trunc' or 'floor', got {rounding_mode!r}"
+    )
 
 
 @method
@@ -281,7 +296,7 @@ def div_(self: Tensor, other, *, rounding_mode=None) -> Tensor:
     """In place: self / other."""
     if rounding_mode is None:
         return _core.div_(self, other)
-    return _core.copy_(self, div(self, other, rounding_mode=rounding_mode))
+    return overwrite(self, div(self, other, rounding_mode=rounding_mode))
 
 
 divide = true_divide = div
@@ -318,26 +333,31 @@ def clamp(input: Tensor, min=None, max=None, *, out=None) -> Tensor:
     The gradient is 1 inside the bounds (inclusive) and 0 outside. ValueError without any bound.
     """
     if min is None and max is None:
-        raise ValueError("clamp: at least one of min and max must be given")
-    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        raise _core.ArgumentError("clamp: at least one of min and max must be given")
+    if not _plain_bounds(input, min, max):
         result = input
         if min is not None:
             result = _core.maximum(result, min)
         if max is not None:
             result = _core.minimum(result, max)
-        return result if out is None else _core.copy_(out, result)
-    if not input.dtype.is_floating_point and (isinstance(min, float) or isinstance(max, float)):
-        input = input.to(_core.default_dtype())
+        return write(out, result)
     low = math.nan if min is None else min
     high = math.nan if max is None else max
     return _core.clamp(input, low, high) if out is None else _core.clamp_out(out, input, low, high)
 
 
+def _plain_bounds(input, min, max):
+    """Whether the one-pass kernel does it: a floating input and numbers that are not NaN."""
+    return input.dtype.is_floating_point and not any(
+        isinstance(b, Tensor) or (b is not None and b != b) for b in (min, max)
+    )
+
+
 @method
 def clamp_(self: Tensor, min=None, max=None) -> Tensor:
     """In place `clamp`."""
-    if isinstance(min, Tensor) or isinstance(max, Tensor):
-        return _core.copy_(self, clamp(self, min, max))
+    if not _plain_bounds(self, min, max) or (min is None and max is None):
+        return overwrite(self, clamp(self, min, max))
     return _core.clamp_(self, math.nan if min is None else min, math.nan if max is None else max)
 
 
@@ -448,7 +468,9 @@ def addcdiv_(self: Tensor, tensor1, tensor2, *, value=1) -> Tensor:
 @method
 def logit(input: Tensor, eps=None, *, out=None) -> Tensor:
     """log(x / (1 - x)), x clamped to [eps, 1 - eps] first when eps is given."""
-    x = input if eps is None else clamp(input, eps, 1 - eps)
+    real = input.dtype.is_floating_point or input.dtype.is_complex
+    x = input if real else input.to(_core.default_dtype())
+    x = x if eps is None else clamp(x, eps, 1 - eps)
     return _out(_core.log(x / (1 - x)), out)
 
 
@@ -478,15 +500,22 @@ Tensor.__pos__ = positive
 
 @_public
 @method
+@takes_tensors
 def isclose(input: Tensor, other: Tensor, rtol=1e-05, atol=1e-08, equal_nan=False) -> Tensor:
     """True where |input - other| <= atol + rtol * |other|."""
-    close = _core.le(_core.abs(input - other), atol + rtol * _core.abs(other))
+    if input.dtype != other.dtype:
+        raise _core.DTypeError(f"isclose: {input.dtype} did not match {other.dtype}")
+    if not input.dtype.is_floating_point:  # differences must not wrap
+        input, other = input.double(), other.double()
+    apart = _core.abs(input - other)
+    close = _core.le(apart, atol + rtol * _core.abs(other)) & _core.isfinite(apart)
     close = close | _core.eq(input, other)
     return close | (_core.isnan(input) & _core.isnan(other)) if equal_nan else close
 
 
 @_public
 @method
+@takes_tensors
 def allclose(input: Tensor, other: Tensor, rtol=1e-05, atol=1e-08, equal_nan=False):
     """True when every pair of elements `isclose`."""
     return isclose(input, other, rtol, atol, equal_nan).all().item()
@@ -494,6 +523,7 @@ def allclose(input: Tensor, other: Tensor, rtol=1e-05, atol=1e-08, equal_nan=Fal
 
 @_public
 @method
+@takes_tensors
 def equal(input: Tensor, other: Tensor):
     """True when shapes are the same and all elements are equal."""
     return input.shape == other.shape and _core.eq(input, other).all().item()

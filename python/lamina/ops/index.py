@@ -6,7 +6,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
-from ._method import method
+from ._method import method, overwrite, takes_tensors, write
 
 __all__ = [
     "index_select", "index_add", "index_copy", "index_fill", "index_put", "take",
@@ -16,15 +16,11 @@ __all__ = [
 __functional__ = ["embedding"]
 
 
-def _out(result: Tensor, out) -> Tensor:
-    return result if out is None else _core.copy_(out, result)
-
-
 def _in_place(name: str, function) -> None:
     """x.name_(...): function(x, ...) written into x."""
 
     def in_place(self: Tensor, *args, **kwargs) -> Tensor:
-        return _core.copy_(self, function(self, *args, **kwargs))
+        return overwrite(self, function(self, *args, **kwargs))
 
     in_place.__name__ = name
     in_place.__doc__ = f"In place `{function.__name__}`."
@@ -34,7 +30,7 @@ def _in_place(name: str, function) -> None:
 @method
 def index_select(input: Tensor, dim, index: Tensor, *, out=None) -> Tensor:
     """The slices `index` (1-D, integers) of dimension `dim`, in that order."""
-    return _out(_core.index_select(input, dim, index), out)
+    return write(out, _core.index_select(input, dim, index))
 
 
 @method
@@ -79,10 +75,11 @@ def take(input: Tensor, index: Tensor) -> Tensor:
 
 
 @method
+@takes_tensors
 def take_along_dim(input: Tensor, indices: Tensor, dim=None, *, out=None) -> Tensor:
     """`gather` with the other dimensions broadcast; without `dim`, `take`."""
     if dim is None:
-        return _out(_core.take(input, indices), out)
+        return write(out, _core.take(input, indices))
     from .view import broadcast_shapes
 
     d = dim % input.dim()
@@ -94,7 +91,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim=None, *, out=None) -> Ten
     wide = [
         _core.expand(t, (*both[:d], n, *both[d + 1 :])) for t, n in zip((input, indices), sizes)
     ]
-    return _out(_core.gather(wide[0], d, wide[1]), out)
+    return write(out, _core.gather(wide[0], d, wide[1]))
 
 
 @method
@@ -128,7 +125,7 @@ def masked_fill_(self: Tensor, mask: Tensor, value) -> Tensor:
 @method
 def masked_select(input: Tensor, mask: Tensor, *, out=None) -> Tensor:
     """The elements where the bool mask is true, as a vector in row-major order."""
-    return _out(_core.masked_select(input, mask), out)
+    return write(out, _core.masked_select(input, mask))
 
 
 @method
@@ -143,7 +140,7 @@ _in_place("masked_scatter_", masked_scatter)
 @method
 def gather(input: Tensor, dim, index: Tensor, *, sparse_grad=False, out=None) -> Tensor:
     """y[i][j] = input[index[i][j]][j] for dim = 0, and so on: the shape of `index`."""
-    return _out(_core.gather(input, dim, index), out)
+    return write(out, _core.gather(input, dim, index))
 
 
 def _source(input, value) -> Tensor:
@@ -206,7 +203,7 @@ def unravel_index(indices: Tensor, shape) -> tuple:
     """Flat row-major positions as one index tensor per dimension of `shape`."""
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     if shape and math.prod(shape) == 0 and indices.numel():
-        raise ValueError(f"unravel_index: shape {shape} has no elements")
+        raise _core.ArgumentError(f"unravel_index: shape {shape} has no elements")
     out = []
     for size in reversed(shape):
         out.append(indices % size)
@@ -236,7 +233,7 @@ def embedding(input: Tensor, weight: Tensor, padding_idx=None, max_norm=None, no
         row = -1
     else:
         if not -weight.shape[0] <= padding_idx < weight.shape[0]:
-            raise IndexError(
+            raise _core.RangeError(
                 f"embedding: padding_idx {padding_idx} is outside the {weight.shape[0]} rows"
             )
         row = padding_idx % weight.shape[0]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from .. import _core
 from .._core import Tensor
-from ._method import method
+from ._method import method, takes_tensors, write
 
 __all__ = [
     "cat", "concat", "concatenate", "stack", "hstack", "vstack", "row_stack", "dstack",
@@ -22,16 +24,12 @@ def _dims(values):
     return values
 
 
-def _out(result: Tensor, out) -> Tensor:
-    return result if out is None else _core.copy_(out, result)
-
-
 def cat(tensors, dim=0, *, out=None) -> Tensor:
     """The tensors one after another along `dim`; other sizes must be equal, dtypes are promoted.
 
     Raises ValueError for an empty list, ShapeError naming the tensor that does not fit.
     """
-    return _out(_core.cat(tensors, dim), out)
+    return write(out, _core.cat(tensors, dim))
 
 
 concat = concatenate = cat
@@ -39,15 +37,17 @@ concat = concatenate = cat
 
 def stack(tensors, dim=0, *, out=None) -> Tensor:
     """Tensors of one shape along a new dimension `dim`."""
-    return _out(_core.stack(tensors, dim), out)
+    return write(out, _core.stack(tensors, dim))
 
 
+@takes_tensors
 def hstack(tensors, *, out=None) -> Tensor:
     """`cat` along dimension 1 (dimension 0 for 1-D tensors)."""
     tensors = [t.reshape(1) if t.dim() == 0 else t for t in tensors]
     return cat(tensors, 0 if tensors and tensors[0].dim() == 1 else 1, out=out)
 
 
+@takes_tensors
 def vstack(tensors, *, out=None) -> Tensor:
     """`cat` along dimension 0; 1-D tensors are rows."""
     return cat([t.reshape(1, -1) if t.dim() < 2 else t for t in tensors], 0, out=out)
@@ -56,6 +56,7 @@ def vstack(tensors, *, out=None) -> Tensor:
 row_stack = vstack
 
 
+@takes_tensors
 def dstack(tensors, *, out=None) -> Tensor:
     """`cat` along dimension 2, after `atleast_3d`."""
     from .view import atleast_3d
@@ -98,7 +99,9 @@ def roll(input: Tensor, shifts, dims=()) -> Tensor:
 @method
 def rot90(input: Tensor, k=1, dims=(0, 1)) -> Tensor:
     """Turned k times by 90 degrees, from dims[0] towards dims[1]."""
-    a, b = dims
+    a, b = (d % input.dim() for d in dims)
+    if a == b:
+        raise _core.ArgumentError(f"rot90: dims must be two different dimensions, got {dims}")
     k %= 4
     if k == 0:
         return input.clone()
@@ -152,13 +155,13 @@ def repeat_interleave(input: Tensor, repeats=None, dim=None, *, output_size=None
 @method
 def tril(input: Tensor, diagonal=0, *, out=None) -> Tensor:
     """The last two dimensions with elements above the given diagonal set to 0."""
-    return _out(_core.tril(input, diagonal), out)
+    return write(out, _core.tril(input, diagonal))
 
 
 @method
 def triu(input: Tensor, diagonal=0, *, out=None) -> Tensor:
     """The last two dimensions with elements below the given diagonal set to 0."""
-    return _out(_core.triu(input, diagonal), out)
+    return write(out, _core.triu(input, diagonal))
 
 
 @method
@@ -173,21 +176,23 @@ def triu_(self: Tensor, diagonal=0) -> Tensor:
     return _core.copy_(self, _core.triu(self, diagonal))
 
 
-def _triangle(row, col, dtype, keep) -> Tensor:
-    places = [(i, j) for i in range(row) for j in range(col) if keep(i, j)]
-    return _core.tensor([[i for i, _ in places], [j for _, j in places]], dtype or _core.int64)
+def _places(name, row, col, keep, dtype) -> Tensor:
+    if row < 0 or col < 0:
+        raise _core.ArgumentError(f"{name}: row and col must not be negative, got {row}, {col}")
+    places = _core.nonzero(keep(_core.full((row, col), True, _core.bool)))
+    return _core.clone(_core.transpose(places, 0, 1)).to(dtype or _core.int64)
 
 
 def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None,
                  pin_memory=False) -> Tensor:  # fmt: skip
     """(2, count) indices of the elements of a row x col matrix on or below a diagonal."""
-    return _triangle(row, col, dtype, lambda i, j: j <= i + offset)
+    return _places("tril_indices", row, col, lambda x: _core.tril(x, offset), dtype)
 
 
 def triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None,
                  pin_memory=False) -> Tensor:  # fmt: skip
     """(2, count) indices of the elements of a row x col matrix on or above a diagonal."""
-    return _triangle(row, col, dtype, lambda i, j: j >= i + offset)
+    return _places("triu_indices", row, col, lambda x: _core.triu(x, offset), dtype)
 
 
 @method
@@ -197,12 +202,13 @@ def diag_embed(input: Tensor, offset=0, dim1=-2, dim2=-1) -> Tensor:
 
 
 @method
+@takes_tensors
 def diag(input: Tensor, diagonal=0, *, out=None) -> Tensor:
     """A vector as the diagonal of a square matrix, or the diagonal of a matrix as a vector."""
     if input.dim() == 1:
-        return _out(_core.diag_embed(input, diagonal, 0, 1), out)
+        return write(out, _core.diag_embed(input, diagonal, 0, 1))
     if input.dim() == 2:
-        return _out(_core.diagonal(input, diagonal, 0, 1).clone(), out)
+        return write(out, _core.diagonal(input, diagonal, 0, 1).clone())
     raise _core.ShapeError(f"diag: expected 1 or 2 dimensions, got shape {tuple(input.shape)}")
 
 
@@ -212,8 +218,14 @@ def diagflat(input: Tensor, offset=0) -> Tensor:
     return _core.diag_embed(input.reshape(-1), offset, 0, 1)
 
 
+@takes_tensors
 def block_diag(*tensors) -> Tensor:
     """Matrices along the diagonal of a larger one of zeros."""
+    for t in tensors:
+        if t.dim() > 2:
+            raise _core.ShapeError(f"block_diag: expected matrices, got shape {tuple(t.shape)}")
+    if not tensors:
+        return _core.full((1, 0), 0, _core.default_dtype())
     blocks = [t.reshape(1, -1) if t.dim() < 2 else t for t in tensors]
     columns = sum(b.shape[1] for b in blocks)
     placed, at = [], 0
@@ -223,21 +235,29 @@ def block_diag(*tensors) -> Tensor:
     return cat(placed, 0)
 
 
+@takes_tensors
 def cartesian_prod(*tensors) -> Tensor:
     """Every combination of one element of each 1-D tensor, one per row."""
     from .view import meshgrid
 
+    for t in tensors:
+        if t.dim() != 1:
+            raise _core.ShapeError(f"cartesian_prod: expected vectors, got shape {tuple(t.shape)}")
     if len(tensors) == 1:
         return tensors[0].clone()
     return stack([g.reshape(-1) for g in meshgrid(*tensors, indexing="ij")], -1)
 
 
+@takes_tensors
 def combinations(input: Tensor, r=2, with_replacement=False) -> Tensor:
     """The combinations of r elements of a 1-D tensor, one per row."""
     import itertools
 
     pick = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    rows = list(pick(range(input.numel()), r))
+    n = input.numel()
+    count = math.comb(max(n + r - 1, 0), r) if with_replacement else math.comb(n, r)
+    _core.empty((count, r), _core.int64)  # OutOfMemoryError for more than memory holds
+    rows = list(pick(range(n), r))
     if not rows:
         return input.new_empty(0, r)
     return input[_core.tensor(rows, _core.int64)]
@@ -257,5 +277,5 @@ def pad(input: Tensor, pad, mode="constant", value=None) -> Tensor:
     if mode not in _MODES:
         raise NotImplementedError(f"pad: mode must be one of {', '.join(_MODES)}, got {mode!r}")
     if mode != "constant" and value:
-        raise ValueError(f"pad: mode {mode!r} takes no value, got {value}")
+        raise _core.ArgumentError(f"pad: mode {mode!r} takes no value, got {value}")
     return _core.pad(input, tuple(pad), _MODES[mode], 0.0 if value is None else value)

@@ -45,7 +45,9 @@ def _reduce(name: str, loss: Tensor, reduction: str) -> Tensor:
     if reduction == "sum":
         return _core.sum_all(loss)
     if reduction != "none":
-        raise ValueError(f"{name}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+        raise _core.ArgumentError(
+            f"{name}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}"
+        )
     return loss
 
 
@@ -114,13 +116,17 @@ def nll_loss(input: Tensor, target: Tensor, weight=None, size_average=None, igno
             f"{shape[:along] + shape[along + 1 :]} for an input of shape {shape} with classes in "
             f"dimension {along}"
         )
+    if target.dtype not in (_core.int64, _core.uint8):
+        raise _core.DTypeError(
+            f"nll_loss: target must be int64 class numbers, got {target.dtype}; use .long()"
+        )
     classes = shape[along]
     ignored = target == ignore_index
     rows = target.long().masked_fill(ignored, 0)
     wrong = (rows < 0) | (rows >= classes)
     if wrong.any():
         place = wrong.nonzero()[0].tolist()
-        raise IndexError(
+        raise _core.RangeError(
             f"nll_loss: target {int(target[tuple(place)])} at position {tuple(place)} is out of "
             f"range for {classes} classes; targets must be 0 to {classes - 1} or ignore_index "
             f"({ignore_index})"
@@ -175,7 +181,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None
     if size_average is not None or reduce is not None:
         reduction = _legacy(size_average, reduce)
     if beta < 0:
-        raise ValueError(f"smooth_l1_loss: beta must not be negative, got {beta}")
+        raise _core.ArgumentError(f"smooth_l1_loss: beta must not be negative, got {beta}")
     _fits("smooth_l1_loss", input, target)
     return _reduce("smooth_l1_loss", _core.smooth_l1(input, target, beta), reduction)
 
@@ -186,7 +192,7 @@ def huber_loss(input: Tensor, target: Tensor, reduction="mean", delta=1.0, weigh
     Shapes as `mse_loss`. Raises ValueError unless delta > 0.
     """
     if delta <= 0:
-        raise ValueError(f"huber_loss: delta must be positive, got {delta}")
+        raise _core.ArgumentError(f"huber_loss: delta must be positive, got {delta}")
     _fits("huber_loss", input, target)
     return _weighted("huber_loss", _core.huber(input, target, delta), weight, reduction)
 
@@ -199,7 +205,7 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, size_averag
         reduction = _legacy(size_average, reduce)
     _equal("binary_cross_entropy", input, target)
     if ((input < 0) | (input > 1)).any():
-        raise ValueError(
+        raise _core.ArgumentError(
             "binary_cross_entropy: input must be probabilities between 0 and 1; use "
             "binary_cross_entropy_with_logits for scores"
         )
@@ -279,7 +285,7 @@ def gaussian_nll_loss(input: Tensor, target: Tensor, var, full=False, eps=1e-6,
                 f"{tuple(input.shape)}, or that with a last dimension of 1 or without it"
             )
     if (var < 0).any():
-        raise ValueError("gaussian_nll_loss: var must not be negative")
+        raise _core.ArgumentError("gaussian_nll_loss: var must not be negative")
     v = var + (var.detach().clamp(min=eps) - var.detach())
     loss = 0.5 * (v.log() + (input - target) ** 2 / v)
     if full:

@@ -79,7 +79,7 @@ def sigmoid_focal_loss(inputs: Tensor, targets: Tensor, alpha: float = 0.25, gam
     out. The arguments are torchvision's. Raises ValueError for an alpha outside [0, 1] but -1.
     """
     if not (0 <= alpha <= 1) and alpha != -1:
-        raise ValueError(
+        raise _core.ArgumentError(
             f"Invalid alpha value: {alpha}. alpha must be in the range [0,1] or -1 for ignore."
         )
     _equal("sigmoid_focal_loss", inputs, targets)
@@ -143,7 +143,9 @@ def quantile_loss(input: Tensor, target: Tensor, quantile=0.5, reduction="mean")
     """
     _equal("quantile_loss", input, target)
     if not isinstance(quantile, Tensor) and not 0 < quantile < 1:
-        raise ValueError(f"quantile_loss: quantile must be between 0 and 1, got {quantile}")
+        raise _core.ArgumentError(
+            f"quantile_loss: quantile must be between 0 and 1, got {quantile}"
+        )
     e = target - input
     return _reduce("quantile_loss", _core.relu(e) * quantile + _core.relu(-e) * (1 - quantile),
                    reduction)  # fmt: skip
@@ -173,7 +175,9 @@ def ctc_loss(log_probs: Tensor, targets: Tensor, input_lengths, target_lengths, 
     Graves et al., "Connectionist temporal classification" (ICML 2006).
     """
     if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"ctc_loss: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+        raise _core.ArgumentError(
+            f"ctc_loss: reduction must be 'none', 'mean' or 'sum', got {reduction!r}"
+        )
     single = log_probs.dim() == 2
     if log_probs.dim() not in (2, 3):
         raise _core.ShapeError(
@@ -186,18 +190,20 @@ def ctc_loss(log_probs: Tensor, targets: Tensor, input_lengths, target_lengths, 
     inputs = _lengths("input_lengths", input_lengths, samples)
     labels = _lengths("target_lengths", target_lengths, samples)
     if not 0 <= blank < classes:
-        raise ValueError(f"ctc_loss: blank must be in label range [0, {classes}), got {blank}")
+        raise _core.ArgumentError(
+            f"ctc_loss: blank must be in label range [0, {classes}), got {blank}"
+        )
     for name, values, most in (("input_lengths", inputs, frames), ("target_lengths", labels, None)):
         for i, n in enumerate(values):
             if n < 0 or (most is not None and n > most):
-                raise ValueError(
+                raise _core.ArgumentError(
                     f"ctc_loss: {name}[{i}] = {n} is out of range for log_probs of shape "
                     f"{tuple(log_probs.shape)}"
                 )
     targets = targets.long()
     if targets.dim() == 1:  # one row of all
         if sum(labels) != targets.shape[0]:
-            raise ValueError(
+            raise _core.ArgumentError(
                 f"ctc_loss: target_lengths sum to {sum(labels)} but targets has "
                 f"{targets.shape[0]} labels"
             )
@@ -210,7 +216,7 @@ def ctc_loss(log_probs: Tensor, targets: Tensor, input_lengths, target_lengths, 
             )
         width = targets.shape[1]
         if max(labels, default=0) > width:
-            raise ValueError(
+            raise _core.ArgumentError(
                 f"ctc_loss: target_lengths has {max(labels)} but targets only {width} columns"
             )
         starts = [i * width for i in range(samples)]
@@ -228,5 +234,7 @@ def _lengths(name: str, value, samples: int) -> list[int]:
     values = value.reshape(-1).tolist() if isinstance(value, Tensor) else value
     values = [int(n) for n in (values if isinstance(values, (list, tuple)) else [values])]
     if len(values) != samples:
-        raise ValueError(f"ctc_loss: {name} must be of size batch_size {samples}, got {values}")
+        raise _core.ArgumentError(
+            f"ctc_loss: {name} must be of size batch_size {samples}, got {values}"
+        )
     return values

@@ -13,18 +13,13 @@ import os
 
 from .. import _core
 from .._core import Tensor
-from ._method import method
+from ._method import method, takes_tensors, write
 
 __all__ = [
     "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger", "addmm", "addmv",
-    "addbmm", "baddbmm", "addr", "tensordot", "kron", "chain_matmul",
+    "addbmm", "baddbmm", "addr", "tensordot", "kron", "chain_matmul", "bilinear",
 ]  # fmt: skip
 __functional__ = ["linear", "bilinear"]
-
-
-def _write(out, value):
-    """value, or `out` after value was written into it."""
-    return value if out is None else out.copy_(value)
 
 
 def locate_blas() -> None:
@@ -67,7 +62,7 @@ def matmul(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     tensor([3., 7.])
     """
     try:
-        return _write(out, _core.matmul(input, other))
+        return write(out, _core.matmul(input, other))
     except TypeError as error:
         return _sparse(error, input, other)
 
@@ -76,7 +71,7 @@ def matmul(input: Tensor, other: Tensor, *, out=None) -> Tensor:
 def mm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
     """The product of two matrices: (M, K) and (K, N) give (M, N). See `matmul`."""
     try:
-        return _write(out, _core.mm(input, mat2))
+        return write(out, _core.mm(input, mat2))
     except TypeError as error:
         return _sparse(error, input, mat2)
 
@@ -84,47 +79,48 @@ def mm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
 @method
 def bmm(input: Tensor, mat2: Tensor, *, out=None) -> Tensor:
     """Products of matrices in pairs: (B, M, K) and (B, K, N) give (B, M, N). See `matmul`."""
-    return _write(out, _core.bmm(input, mat2))
+    return write(out, _core.bmm(input, mat2))
 
 
 @method
 def mv(input: Tensor, vec: Tensor, *, out=None) -> Tensor:
     """Matrix times vector: (M, K) and (K,) give (M,)."""
-    return _write(out, _core.mv(input, vec))
+    return write(out, _core.mv(input, vec))
 
 
 @method
 def dot(input: Tensor, tensor: Tensor, *, out=None) -> Tensor:
     """sum_k input[k] tensor[k] of two 1-D tensors of one length, summed as `lamina.sum` does."""
-    return _write(out, _core.dot(input, tensor))
+    return write(out, _core.dot(input, tensor))
 
 
 @method
 def vdot(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     """sum_k conj(input[k]) other[k] of two 1-D tensors of one length."""
-    return _write(out, _core.dot(_core.conj(input), other))
+    return write(out, _core.dot(_core.conj(input), other))
 
 
 @method
+@takes_tensors
 def inner(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     """Sums of products along the last dimensions: (..., K) and (---, K) give (..., ---).
 
     A 0-dim operand multiplies the other one. Raises ShapeError when the last sizes differ.
     """
     if input.dim() == 0 or other.dim() == 0:
-        return _write(out, input * other)
+        return write(out, input * other)
     if input.shape[-1] != other.shape[-1]:
         raise _core.ShapeError(
             f"inner: shapes {tuple(input.shape)} and {tuple(other.shape)} have last sizes "
             f"{input.shape[-1]} and {other.shape[-1]}; they must be equal"
         )
-    return _write(out, tensordot(input, other, ([-1], [-1])))
+    return write(out, tensordot(input, other, ([-1], [-1])))
 
 
 @method
 def outer(input: Tensor, vec2: Tensor, *, out=None) -> Tensor:
     """input[i] vec2[j]: (M,) and (N,) give (M, N)."""
-    return _write(out, _core.outer(input, vec2))
+    return write(out, _core.outer(input, vec2))
 
 
 @method
@@ -141,19 +137,19 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta=1, alpha=1, out=Non
     With beta 0 `input` is not read. Raises ShapeError when the sizes do not fit, DTypeError when
     the dtypes differ.
     """
-    return _write(out, _core.addmm(input, mat1, mat2, beta, alpha))
+    return write(out, _core.addmm(input, mat1, mat2, beta, alpha))
 
 
 @method
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta=1, alpha=1, out=None) -> Tensor:
     """beta input + alpha (mat @ vec): (M, K) and (K,), `input` broadcast to (M,)."""
-    return _write(out, _core.addmv(input, mat, vec, beta, alpha))
+    return write(out, _core.addmv(input, mat, vec, beta, alpha))
 
 
 @method
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta=1, alpha=1, out=None) -> Tensor:
     """beta input + alpha bmm(batch1, batch2), `input` broadcast to (B, M, N)."""
-    return _write(out, _core.baddbmm(input, batch1, batch2, beta, alpha))
+    return write(out, _core.baddbmm(input, batch1, batch2, beta, alpha))
 
 
 @method
@@ -173,7 +169,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta=1, alpha=1, out=None
         product = alpha * product
     if beta != 0:
         product = product + (input if beta == 1 else beta * input)
-    return _write(out, product)
+    return write(out, product)
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -188,6 +184,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return _core.linear(input, weight, bias)
 
 
+@takes_tensors
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """y_k = input1^T W_k input2 + b_k for each pair of vectors.
 
@@ -210,6 +207,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
 
 
 # ---- tensor products ----------------------------------------------------------------------------
+@takes_tensors
 def tensordot(a: Tensor, b: Tensor, dims=2, out=None) -> Tensor:
     """Sums of products over pairs of dimensions: y[i.., j..] = sum_k a[i.., k..] b[k.., j..].
 
@@ -220,7 +218,7 @@ def tensordot(a: Tensor, b: Tensor, dims=2, out=None) -> Tensor:
         dims = dims.tolist()
     if isinstance(dims, int):
         if not 0 <= dims <= min(a.dim(), b.dim()):
-            raise ValueError(
+            raise _core.ArgumentError(
                 f"tensordot: dims={dims} does not fit shapes {tuple(a.shape)} and {tuple(b.shape)}"
             )
         of_a, of_b = list(range(a.dim() - dims, a.dim())), list(range(dims))
@@ -247,10 +245,11 @@ def tensordot(a: Tensor, b: Tensor, dims=2, out=None) -> Tensor:
         columns *= n
     left = a.permute(*free_a, *of_a).reshape(rows, depth)
     right = b.permute(*of_b, *free_b).reshape(depth, columns)
-    return _write(out, _core.mm(left, right).reshape(*shape_a, *shape_b))
+    return write(out, _core.mm(left, right).reshape(*shape_a, *shape_b))
 
 
 @method
+@takes_tensors
 def kron(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     """The Kronecker product: blocks input[i..] * other; sizes multiply dimension by dimension.
 
@@ -261,7 +260,7 @@ def kron(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     b = [1] * (n - other.dim()) + list(other.shape)
     left = input.reshape([s for size in a for s in (size, 1)])
     right = other.reshape([s for size in b for s in (1, size)])
-    return _write(out, (left * right).reshape([x * y for x, y in zip(a, b)]))
+    return write(out, (left * right).reshape([x * y for x, y in zip(a, b)]))
 
 
 def chain_matmul(*matrices: Tensor, out=None) -> Tensor:
@@ -270,8 +269,21 @@ def chain_matmul(*matrices: Tensor, out=None) -> Tensor:
     The order is found by dynamic programming over the sizes (Cormen et al., "Introduction to
     Algorithms", matrix-chain multiplication).
     """
+    for i, x in enumerate(matrices):
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"chain_matmul: argument {i + 1} must be a Tensor, not {type(x).__name__}"
+            )
+        if x.dim() != 2 or (i and x.shape[0] != matrices[i - 1].shape[1]):
+            before = f" after {tuple(matrices[i - 1].shape)}" if i else ""
+            raise _core.ShapeError(
+                f"chain_matmul: expected matrices that can be multiplied, got shape "
+                f"{tuple(x.shape)}{before}"
+            )
+    if not matrices:
+        raise _core.ArgumentError("chain_matmul: expected at least one matrix")
     if len(matrices) == 1:
-        return _write(out, matrices[0])
+        return write(out, matrices[0])
     sizes = [m.shape[0] for m in matrices] + [matrices[-1].shape[1]]
     n = len(matrices)
     best: dict[tuple[int, int], tuple[int, int]] = {(i, i): (0, i) for i in range(n)}
@@ -289,4 +301,4 @@ def chain_matmul(*matrices: Tensor, out=None) -> Tensor:
         k = best[i, j][1]
         return _core.mm(product(i, k), product(k + 1, j))
 
-    return _write(out, product(0, n - 1))
+    return write(out, product(0, n - 1))

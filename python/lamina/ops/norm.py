@@ -6,6 +6,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
+from ._method import write
 
 __all__ = ["layer_norm", "rms_norm", "group_norm"]
 __functional__ = ["batch_norm", "instance_norm", "layer_norm", "rms_norm", "group_norm",
@@ -125,10 +126,8 @@ def local_response_norm(input: Tensor, size, alpha=1e-4, beta=0.75, k=1.0) -> Te
     squares, channels = input * input, input.shape[1]
     before = size // 2
     total = None
-    for offset in range(-before, size - before):  # channel c + offset, where there is one
-        count = channels - abs(offset)
-        if count <= 0:
-            continue
+    for offset in range(max(-before, 1 - channels), min(size - before, channels)):
+        count = channels - abs(offset)  # channels c for which c + offset is one
         part = squares.narrow(1, max(offset, 0), count)
         if offset:
             gap = list(input.shape)
@@ -142,4 +141,4 @@ def local_response_norm(input: Tensor, size, alpha=1e-4, beta=0.75, k=1.0) -> Te
 def normalize(input: Tensor, p=2.0, dim=1, eps=1e-12, out=None) -> Tensor:
     """x / max(|x|_p, eps) along `dim`, |x|_p = (sum |x|^p)^(1/p)."""
     y = input / _core.norm(input, float(p), dim, True).clamp(min=eps)
-    return y if out is None else _core.copy_(out, y)
+    return write(out, y)

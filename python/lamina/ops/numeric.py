@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import _core
 from .._core import Tensor
 from .._refuse import refused
-from ._method import method, results
+from ._method import method, results, takes_tensors
 from .creation import as_tensor, linspace, zeros
 
 __all__ = [
@@ -51,6 +51,7 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx=1.0, dim=-1) 
     return _areas("cumulative_trapezoid", y, x, dx, dim).cumsum(dim)
 
 
+@takes_tensors
 def cdist(x1: Tensor, x2: Tensor, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     """Distances of rows: (..., N, D) and (..., M, D) give (..., N, M), the p-norm of each
     difference. compute_mode: accepted; differences are always formed, so small distances are exact.
@@ -62,6 +63,8 @@ def cdist(x1: Tensor, x2: Tensor, p=2.0, compute_mode="use_mm_for_euclid_dist_if
             f"cdist: expected (..., N, D) and (..., M, D), got {tuple(x1.shape)} and "
             f"{tuple(x2.shape)}"
         )
+    if p < 0:
+        raise _core.ArgumentError(f"cdist: p must not be negative, got {p}")
     return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
 
 
@@ -76,6 +79,7 @@ def pdist(input: Tensor, p=2.0) -> Tensor:
 
 
 @method
+@takes_tensors
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal."""
     if input.dim() != 2:

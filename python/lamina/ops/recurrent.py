@@ -61,7 +61,7 @@ def _per_layer(params, has_biases: bool, projected: bool) -> list:
     """Flat parameters as `network` takes them."""
     step = 2 + 2 * bool(has_biases) + projected
     if not params or len(params) % step:
-        raise ValueError(f"expected a multiple of {step} parameters, got {len(params)}")
+        raise _core.ArgumentError(f"expected a multiple of {step} parameters, got {len(params)}")
     made = []
     for i in range(0, len(params), step):
         w = list(params[i : i + step])
@@ -75,7 +75,7 @@ def _run(cell, input, hx, cx, params, has_biases, num_layers, dropout, train, bi
     projected = cx is not None and hx.shape[-1] != cx.shape[-1]
     weights = _per_layer(params, has_biases, projected)
     if len(weights) != num_layers * (1 + bool(bidirectional)):
-        raise ValueError(
+        raise _core.ArgumentError(
             f"expected the parameters of {num_layers} layers in {1 + bool(bidirectional)} "
             f"directions, got {len(weights)} sets"
         )

@@ -13,7 +13,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
-from ._method import method, results
+from ._method import method, results, takes_tensors, write
 
 __all__ = [
     "sum", "mean", "prod", "max", "min", "amax", "amin", "aminmax", "argmax", "argmin", "var",
@@ -26,11 +26,6 @@ _sum_all, _mean_all, _sum, _mean = _core.sum_all, _core.mean_all, _core.sum, _co
 
 def _dims(dim):
     return () if dim is None else dim
-
-
-def _write(out, value):
-    """value, or `out` after value was written into it."""
-    return value if out is None else out.copy_(value)
 
 
 # ---- sums ---------------------------------------------------------------------------------------
@@ -46,7 +41,7 @@ def sum(input: Tensor, dim=None, keepdim=False, *, dtype=None, out=None) -> Tens
     """
     if dim is None and dtype is None and out is None and not keepdim:
         return _sum_all(input)
-    return _write(out, _sum(input, () if dim is None else dim, keepdim, dtype))
+    return write(out, _sum(input, () if dim is None else dim, keepdim, dtype))
 
 
 @method
@@ -57,13 +52,13 @@ def mean(input: Tensor, dim=None, keepdim=False, *, dtype=None, out=None) -> Ten
     """
     if dim is None and dtype is None and out is None and not keepdim:
         return _mean_all(input)
-    return _write(out, _mean(input, () if dim is None else dim, keepdim, dtype))
+    return write(out, _mean(input, () if dim is None else dim, keepdim, dtype))
 
 
 @method
 def prod(input: Tensor, dim=None, keepdim=False, *, dtype=None, out=None) -> Tensor:
     """The product over `dim` (integers and bool: in int64)."""
-    return _write(out, _core.prod(input, _dims(dim), keepdim, dtype))
+    return write(out, _core.prod(input, _dims(dim), keepdim, dtype))
 
 
 @method
@@ -72,18 +67,21 @@ def nansum(input: Tensor, dim=None, keepdim=False, *, dtype=None, out=None) -> T
     x = input if dtype is None else input.to(dtype)
     if x.dtype.is_floating_point:
         x = x.masked_fill(x.isnan(), 0)
-    return _write(out, _sum(x, _dims(dim), keepdim, None))
+    return write(out, _sum(x, _dims(dim), keepdim, None))
 
 
 @method
 def nanmean(input: Tensor, dim=None, keepdim=False, *, dtype=None, out=None) -> Tensor:
     """The mean of what is not NaN."""
     x = input if dtype is None else input.to(dtype)
+    if not x.dtype.is_floating_point:
+        raise _core.DTypeError(f"nanmean: expected a floating tensor, got {x.dtype}")
     count = _sum(x.isnan().logical_not(), _dims(dim), keepdim, None)
-    return _write(out, nansum(x, dim, keepdim) / count)
+    return write(out, nansum(x, dim, keepdim) / count)
 
 
 @method
+@takes_tensors
 def count_nonzero(input: Tensor, dim=None) -> Tensor:
     """How many elements are not zero (NaN is not zero); int64."""
     return _sum(input.detach().bool(), _dims(dim), False, None)
@@ -92,13 +90,13 @@ def count_nonzero(input: Tensor, dim=None) -> Tensor:
 @method
 def any(input: Tensor, dim=None, keepdim=False, *, out=None) -> Tensor:
     """Whether any element is not zero; bool."""
-    return _write(out, _core.any(input, _dims(dim), keepdim))
+    return write(out, _core.any(input, _dims(dim), keepdim))
 
 
 @method
 def all(input: Tensor, dim=None, keepdim=False, *, out=None) -> Tensor:
     """Whether every element is not zero; bool."""
-    return _write(out, _core.all(input, _dims(dim), keepdim))
+    return write(out, _core.all(input, _dims(dim), keepdim))
 
 
 # ---- extremes -----------------------------------------------------------------------------------
@@ -111,14 +109,14 @@ def _extreme(name, pair, along, whole, elementwise, input, dim, keepdim, other, 
     if isinstance(dim, Tensor):
         dim, other = None, dim
     if other is not None:
-        return _write(out, elementwise(input, other))
+        return write(out, elementwise(input, other))
     if dim is None:
         if input.numel() == 0:
-            raise IndexError(
+            raise _core.RangeError(
                 f"{name}: an empty tensor (shape {tuple(input.shape)}) has none; give a dim that "
                 "is not empty"
             )
-        return _write(out, whole(input, (), False))
+        return write(out, whole(input, (), False))
     values, indices = along(input, dim, keepdim)
     if out is not None:
         return pair(out[0].copy_(values), out[1].copy_(indices))
@@ -126,6 +124,7 @@ def _extreme(name, pair, along, whole, elementwise, input, dim, keepdim, other, 
 
 
 @method
+@takes_tensors
 def max(input: Tensor, dim=None, keepdim=False, *, other=None, out=None):
     """``max(x)``: the largest element. ``max(x, dim)``: a named tuple (values, indices), indices
     int64 of the first occurrence. ``max(x, y)``: elementwise, as `maximum`.
@@ -139,6 +138,7 @@ def max(input: Tensor, dim=None, keepdim=False, *, other=None, out=None):
 
 
 @method
+@takes_tensors
 def min(input: Tensor, dim=None, keepdim=False, *, other=None, out=None):
     """As `max`, the smallest."""
     return _extreme(
@@ -149,13 +149,13 @@ def min(input: Tensor, dim=None, keepdim=False, *, other=None, out=None):
 @method
 def amax(input: Tensor, dim=(), keepdim=False, *, out=None) -> Tensor:
     """The largest element over `dim`; NaN wins; the gradient is shared among equal elements."""
-    return _write(out, _core.amax(input, _dims(dim), keepdim))
+    return write(out, _core.amax(input, _dims(dim), keepdim))
 
 
 @method
 def amin(input: Tensor, dim=(), keepdim=False, *, out=None) -> Tensor:
     """The smallest element over `dim`; NaN wins; the gradient is shared among equal elements."""
-    return _write(out, _core.amin(input, _dims(dim), keepdim))
+    return write(out, _core.amin(input, _dims(dim), keepdim))
 
 
 @method
@@ -188,6 +188,7 @@ def _correction(dim, unbiased, correction):
 
 
 @method
+@takes_tensors
 def var(input: Tensor, dim=None, unbiased=None, keepdim=False, *, correction=None,
         out=None) -> Tensor:  # fmt: skip
     """sum (x - mean)^2 / max(0, n - correction), one pass (Chan, Golub and LeVeque 1983).
@@ -195,15 +196,16 @@ def var(input: Tensor, dim=None, unbiased=None, keepdim=False, *, correction=Non
     correction is 1 unless given (``unbiased=False``: 0).
     """
     dims, c = _correction(dim, unbiased, correction)
-    return _write(out, _core.var(input, dims, c, keepdim))
+    return write(out, _core.var(input, dims, c, keepdim))
 
 
 @method
+@takes_tensors
 def std(input: Tensor, dim=None, unbiased=None, keepdim=False, *, correction=None,
         out=None) -> Tensor:  # fmt: skip
     """The square root of `var`; where it is 0 its gradient is 0."""
     dims, c = _correction(dim, unbiased, correction)
-    return _write(out, _core.std(input, dims, c, keepdim))
+    return write(out, _core.std(input, dims, c, keepdim))
 
 
 @method
@@ -222,6 +224,7 @@ def std_mean(input: Tensor, dim=None, unbiased=None, keepdim=False, *, correctio
 
 # ---- norms --------------------------------------------------------------------------------------
 @method
+@takes_tensors
 def norm(input: Tensor, p="fro", dim=None, keepdim=False, out=None, dtype=None) -> Tensor:
     """(sum |x|^p)^(1/p) over `dim` (None: all).
 
@@ -232,8 +235,8 @@ def norm(input: Tensor, p="fro", dim=None, keepdim=False, out=None, dtype=None) 
     if p is None or p == "fro":
         p = 2
     if isinstance(p, str):
-        raise ValueError(f"norm: p must be a number or 'fro', got {p!r}")
-    return _write(out, _core.norm(x, float(p), _dims(dim), keepdim))
+        raise _core.ArgumentError(f"norm: p must be a number or 'fro', got {p!r}")
+    return write(out, _core.norm(x, float(p), _dims(dim), keepdim))
 
 
 @method
@@ -246,4 +249,4 @@ def dist(input: Tensor, other, p=2) -> Tensor:
 def logsumexp(input: Tensor, dim, keepdim=False, *, out=None) -> Tensor:
     """log sum exp(x) over `dim`, formed as m + log sum exp(x - m) with m = max x, so that it
     neither overflows nor vanishes. Integers are converted to the default dtype."""
-    return _write(out, _core.logsumexp(input, dim, keepdim))
+    return write(out, _core.logsumexp(input, dim, keepdim))

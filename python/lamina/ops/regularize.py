@@ -16,7 +16,7 @@ __functional__ = ["variational_dropout", "concrete_dropout", "stochastic_depth",
 
 def _check(name: str, p) -> None:
     if not 0 <= p <= 1:
-        raise ValueError(f"{name}: p must be between 0 and 1, got {p}")
+        raise _core.ArgumentError(f"{name}: p must be between 0 and 1, got {p}")
 
 
 def variational_dropout(input: Tensor, p=0.5, dim=1, training=True) -> Tensor:
@@ -57,9 +57,9 @@ def stochastic_depth(input: Tensor, p: float, mode: str, training: bool = True) 
     Raises ValueError for p outside [0, 1] or another mode.
     """
     if p < 0.0 or p > 1.0:
-        raise ValueError(f"drop probability has to be between 0 and 1, but got {p}")
+        raise _core.ArgumentError(f"drop probability has to be between 0 and 1, but got {p}")
     if mode not in ("batch", "row"):
-        raise ValueError(f"mode has to be either 'batch' or 'row', but got {mode}")
+        raise _core.ArgumentError(f"mode has to be either 'batch' or 'row', but got {mode}")
     if not training or p == 0.0 or input.numel() == 0:
         return input
     rows = input.shape[0] if mode == "row" else 1
@@ -91,7 +91,7 @@ def blur_pool2d(input: Tensor, size: int = 3, stride: int = 2) -> Tensor:
     ValueError for a size below 1, ShapeError for other inputs.
     """
     if size < 1:
-        raise ValueError(f"blur_pool2d: size must be at least 1, got {size}")
+        raise _core.ArgumentError(f"blur_pool2d: size must be at least 1, got {size}")
     if input.dim() != 4:
         raise _core.ShapeError(
             f"blur_pool2d: expected an input (N, C, H, W), got shape {tuple(input.shape)}"

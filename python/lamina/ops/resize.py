@@ -21,7 +21,7 @@ def _per_dim(value, n: int, name: str) -> list:
     """`value` for each of n dimensions."""
     values = list(value) if isinstance(value, (tuple, list)) else [value] * n
     if len(values) != n:
-        raise ValueError(
+        raise _core.ArgumentError(
             f"interpolate: {name} must be one number or {n} for an input of {n + 2} dimensions, "
             f"got {value}"
         )
@@ -61,19 +61,21 @@ def interpolate(
     if mode in _DIMS:
         align_corners = bool(align_corners)
     elif align_corners is not None:
-        raise ValueError(
+        raise _core.ArgumentError(
             "align_corners option can only be set with the interpolating modes: linear | bilinear "
             "| bicubic | trilinear"
         )
     if (size is None) == (scale_factor is None):
-        raise ValueError("interpolate: give either size or scale_factor")
+        raise _core.ArgumentError("interpolate: give either size or scale_factor")
     if antialias and not (mode in ("bilinear", "bicubic") and n == 2):
-        raise ValueError("interpolate: antialias needs mode 'bilinear' or 'bicubic'")
+        raise _core.ArgumentError("interpolate: antialias needs mode 'bilinear' or 'bicubic'")
     sizes = input.shape[2:]
     factors = [0.0] * n
     if size is not None:
         if recompute_scale_factor:
-            raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
+            raise _core.ArgumentError(
+                "recompute_scale_factor is not meaningful with an explicit size."
+            )
         outputs = [int(s) for s in _per_dim(size, n, "size")]
     else:
         given = [float(f) for f in _per_dim(scale_factor, n, "scale_factor")]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
-from ._method import method, results
-from .reduce import _write
+from ._method import method, results, write
 
 __all__ = ["cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "diff"]
 
@@ -20,7 +19,7 @@ def cumsum(input: Tensor, dim, *, dtype=None, out=None) -> Tensor:
     >>> lamina.cumsum(lamina.tensor([1, 2, 3]), dim=0)
     tensor([1, 3, 6])
     """
-    return _write(out, _core.cumsum(input, dim, dtype, False))
+    return write(out, _core.cumsum(input, dim, dtype, False))
 
 
 @method
@@ -30,7 +29,7 @@ def cumprod(input: Tensor, dim, *, dtype=None, out=None) -> Tensor:
     The gradient is exact where elements are 0; a second derivative there is not defined here and
     raises NotImplementedError.
     """
-    return _write(out, _core.cumprod(input, dim, dtype, False))
+    return write(out, _core.cumprod(input, dim, dtype, False))
 
 
 @method("cumsum_")
@@ -63,7 +62,7 @@ def cummin(input: Tensor, dim, *, out=None):
 @method
 def logcumsumexp(input: Tensor, dim, *, out=None) -> Tensor:
     """log(e^x_0 + ... + e^x_i) along `dim`, without overflow. Raises DTypeError for integers."""
-    return _write(out, _core.logcumsumexp(input, dim, False))
+    return write(out, _core.logcumsumexp(input, dim, False))
 
 
 @method
@@ -72,6 +71,8 @@ def diff(input: Tensor, n=1, dim=-1, prepend=None, append=None, *, out=None) -> 
 
     For bool: whether neighbours differ.
     """
+    if n < 0:
+        raise _core.ArgumentError(f"diff: n must not be negative, got {n}")
     parts = [t for t in (prepend, input, append) if t is not None]
     x = _core.cat(parts, dim) if len(parts) > 1 else input
     for _ in range(min(n, x.shape[dim])):

@@ -6,7 +6,7 @@ import warnings
 
 from .. import _core
 from .._core import Tensor
-from ._method import method
+from ._method import method, takes_tensors
 
 __all__ = ["softmax", "log_softmax"]
 __functional__ = ["softmax", "log_softmax", "softmin"]
@@ -23,6 +23,7 @@ def _implicit_dim(name: str, ndim: int) -> int:
 
 
 @method
+@takes_tensors
 def softmax(input: Tensor, dim=None, dtype=None, *, _stacklevel=3) -> Tensor:
     """exp(x - m) / sum exp(x - m) along `dim`, m = max x: positive numbers that sum to 1.
 

@@ -10,8 +10,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
-from ._method import method, results
-from .reduce import _write
+from ._method import method, results, takes_tensors, write
 
 __all__ = [
     "sort", "argsort", "msort", "topk", "kthvalue", "median", "nanmedian", "mode", "quantile",
@@ -45,6 +44,7 @@ def sort(input: Tensor, dim=-1, descending=False, stable=False, *, out=None):
 
 
 @method
+@takes_tensors
 def argsort(input: Tensor, dim=-1, descending=False, stable=False) -> Tensor:
     """The positions that put `input` in order along `dim`; int64."""
     return _core.sort(input.detach(), dim, descending)[1]
@@ -53,7 +53,7 @@ def argsort(input: Tensor, dim=-1, descending=False, stable=False) -> Tensor:
 @method
 def msort(input: Tensor, *, out=None) -> Tensor:
     """`input` in order along dimension 0."""
-    return _write(out, _core.sort(input, 0, False)[0])
+    return write(out, _core.sort(input, 0, False)[0])
 
 
 @method
@@ -73,7 +73,9 @@ def kthvalue(input: Tensor, k, dim=-1, keepdim=False, *, out=None):
     """
     n = input.shape[dim] if input.dim() else 1
     if not 1 <= k <= n:
-        raise IndexError(f"kthvalue: k = {k} is out of range for dimension {dim} with size {n}")
+        raise _core.RangeError(
+            f"kthvalue: k = {k} is out of range for dimension {dim} with size {n}"
+        )
     values, indices = _core.sort(input, dim, False)
     if input.dim():
         values, indices = values.select(dim, k - 1), indices.select(dim, k - 1)
@@ -97,8 +99,8 @@ def _put(result, out):
     if out is None:
         return result
     if isinstance(result, Tensor):
-        return _write(out, result)
-    return type(result)(*(_write(o, r) for o, r in zip(out, result)))
+        return write(out, result)
+    return type(result)(*(write(o, r) for o, r in zip(out, result)))
 
 
 def _median(name, input, dim, keepdim, skip_nan):
@@ -111,7 +113,7 @@ def _median(name, input, dim, keepdim, skip_nan):
     if n == 0:
         if flat:
             return _core.full((), math.nan, input.dtype)
-        raise IndexError(f"{name}: dimension {dim} of shape {tuple(input.shape)} is empty")
+        raise _core.RangeError(f"{name}: dimension {dim} of shape {tuple(input.shape)} is empty")
     values, indices = _core.sort(x, d, False)
     place = _core.full(values.select(d, 0).shape, (n - 1) // 2, _core.int64)
     if x.dtype.is_floating_point:
@@ -130,6 +132,7 @@ def _median(name, input, dim, keepdim, skip_nan):
 
 
 @method
+@takes_tensors
 def median(input: Tensor, dim=None, keepdim=False, *, out=None):
     """The middle element, of an even number the lower of the two; NaN when there is one. With `dim`
     the named tuple (values, indices)."""
@@ -143,13 +146,14 @@ def nanmedian(input: Tensor, dim=None, keepdim=False, *, out=None):
 
 
 @method
+@takes_tensors
 def mode(input: Tensor, dim=-1, keepdim=False, *, out=None):
     """The named tuple (values, indices) of the most frequent element along `dim`, of several the
     smallest; indices: one of its places."""
     if input.dim() == 0:
         return _put(_Mode(input.clone(), _core.full((), 0, _core.int64)), out)
     if input.shape[dim] == 0:
-        raise IndexError(f"mode: dimension {dim} of shape {tuple(input.shape)} is empty")
+        raise _core.RangeError(f"mode: dimension {dim} of shape {tuple(input.shape)} is empty")
     x = input.movedim(dim, -1)
     values, indices = _core.sort(x, -1, False)
     n = values.shape[-1]
@@ -169,17 +173,17 @@ _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
     if interpolation not in _INTERPOLATIONS:
-        raise ValueError(
+        raise _core.ArgumentError(
             f"{name}: interpolation must be one of {_INTERPOLATIONS}, got {interpolation!r}"
         )
     q = q if isinstance(q, Tensor) else _core.full((), q, input.dtype)
     if ((q < 0) | (q > 1)).any():
-        raise ValueError(f"{name}: q must be between 0 and 1, got {q.tolist()}")
+        raise _core.ArgumentError(f"{name}: q must be between 0 and 1, got {q.tolist()}")
     d = 0 if dim is None else dim % max(input.dim(), 1)
     x = (input.reshape(-1) if dim is None else input).movedim(d, -1)
     n = x.shape[-1]
     if n == 0:
-        raise IndexError(f"{name}: nothing is there along dim {dim} of {tuple(input.shape)}")
+        raise _core.RangeError(f"{name}: nothing is there along dim {dim} of {tuple(input.shape)}")
     values = _core.sort(x, -1, False)[0]
     nans = x.detach().isnan().sum(-1, keepdim=True)
     last = ((n - nans).clamp(min=1) if skip_nan else (n - nans * 0)) - 1
@@ -211,13 +215,13 @@ def quantile(input: Tensor, q, dim=None, keepdim=False, *, interpolation="linear
     Between two elements of rank i and i + 1: i + fraction ("linear"), or "lower", "higher",
     "midpoint", "nearest". A 1-D q gives a new first dimension. NaN when there is one.
     """
-    return _write(out, _quantile("quantile", input, q, dim, keepdim, interpolation, False))
+    return write(out, _quantile("quantile", input, q, dim, keepdim, interpolation, False))
 
 
 @method
 def nanquantile(input: Tensor, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
     """`quantile` of what is not NaN."""
-    return _write(out, _quantile("nanquantile", input, q, dim, keepdim, interpolation, True))
+    return write(out, _quantile("nanquantile", input, q, dim, keepdim, interpolation, True))
 
 
 # ---- distinct values ----------------------------------------------------------------------------
@@ -251,6 +255,7 @@ def _pick(x: Tensor, dim, rows: Tensor) -> Tensor:
 
 
 @method
+@takes_tensors
 def unique(input: Tensor, sorted=True, return_inverse=False, return_counts=False, dim=None):
     """The distinct elements, smallest first, or with `dim` the distinct slices along it.
 
@@ -294,6 +299,7 @@ def unique_consecutive(input: Tensor, return_inverse=False, return_counts=False,
 
 # ---- search and count ---------------------------------------------------------------------------
 @method
+@takes_tensors
 def searchsorted(sorted_sequence: Tensor, input, *, out_int32=False, right=False, side=None,
                  sorter=None, out=None) -> Tensor:  # fmt: skip
     """Where each of `input` belongs in the last dimension of `sorted_sequence`: i with
@@ -303,14 +309,15 @@ def searchsorted(sorted_sequence: Tensor, input, *, out_int32=False, right=False
     positions that put it in order. int64, or int32 with `out_int32`. Raises ShapeError, ValueError.
     """
     if side not in (None, "left", "right"):
-        raise ValueError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
+        raise _core.ArgumentError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
     if not isinstance(input, Tensor):
         input = _core.full((), input, sorted_sequence.dtype)
     y = _core.searchsorted(sorted_sequence, input, right or side == "right", sorter)
-    return _write(out, y.to(_core.int32) if out_int32 else y)
+    return write(out, y.to(_core.int32) if out_int32 else y)
 
 
 @method
+@takes_tensors
 def bucketize(input, boundaries: Tensor, *, out_int32=False, right=False, out=None) -> Tensor:
     """The number of the bucket between increasing `boundaries` (1-D) each of `input` falls into:
     i with b[i-1] < x <= b[i], or with `right` b[i-1] <= x < b[i]."""
@@ -342,7 +349,7 @@ def bincount(input: Tensor, weights=None, minlength=0) -> Tensor:
     """How often each of 0, 1, ... occurs in a 1-D tensor of integers (int64), or the sum of the
     `weights` there; max(input) + 1 or `minlength` places. Raises ValueError below 0."""
     if input.dim() != 1 or input.dtype.is_floating_point:
-        raise ValueError(
+        raise _core.ArgumentError(
             f"bincount: expected a 1-D tensor of integers, got shape {tuple(input.shape)} "
             f"{input.dtype}"
         )
@@ -353,7 +360,7 @@ def bincount(input: Tensor, weights=None, minlength=0) -> Tensor:
     at, n = input.long(), minlength
     if at.numel():
         if at.min().item() < 0:
-            raise ValueError(f"bincount: {at.min().item()} is negative")
+            raise _core.ArgumentError(f"bincount: {at.min().item()} is negative")
         n = max(minlength, at.max().item() + 1)
     if weights is None:
         weights = _core.full(at.shape, 1, _core.int64)
@@ -374,14 +381,14 @@ def histc(input: Tensor, bins=100, min=0, max=0, *, out=None) -> Tensor:
     if low == high:
         low, high = low - 1, high + 1
     if low > high:
-        raise ValueError(f"histc: max ({high}) must not be below min ({low})")
+        raise _core.ArgumentError(f"histc: max ({high}) must not be below min ({low})")
     x = x[(x >= low) & (x <= high)]
     at = ((x - low) * bins / (high - low)).floor().long().clamp(0, bins - 1)
     y = _core.scatter(
         _core.full((bins,), 0, input.dtype), 0, at, _core.full(at.shape, 1, input.dtype), "sum",
         True,
     )  # fmt: skip
-    return _write(out, y)
+    return write(out, y)
 
 
 def one_hot(tensor: Tensor, num_classes=-1) -> Tensor:
@@ -398,11 +405,11 @@ def one_hot(tensor: Tensor, num_classes=-1) -> Tensor:
         if n == -1:
             n = high + 1
         if low < 0 or high >= n:
-            raise IndexError(
+            raise _core.RangeError(
                 f"one_hot: class number {low if low < 0 else high} is out of range for {n} classes"
             )
     elif n <= 0:
-        raise ValueError("one_hot: an empty tensor does not tell num_classes; give it")
+        raise _core.ArgumentError("one_hot: an empty tensor does not tell num_classes; give it")
     one = _core.full((), 1, _core.int64).expand((*at.shape, 1))
     return _core.scatter(
         _core.full((*at.shape, n), 0, _core.int64), -1, at.unsqueeze(-1), one, "", True

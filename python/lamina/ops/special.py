@@ -17,8 +17,8 @@ def polygamma(n, input: Tensor, *, out=None) -> Tensor:
 
     Any shape; floating, integers in the default dtype. ValueError for a negative n.
     """
-    if n < 0:
-        raise ValueError(f"polygamma: n must not be negative, got {n}")
+    if not 0 <= n < 2**20:
+        raise _core.ArgumentError(f"polygamma: n must be 0 to {2**20 - 1}, got {n}")
     return _core.polygamma(input, n) if out is None else _core.polygamma_out(out, input, n)
 
 
@@ -36,7 +36,7 @@ def mvlgamma(input: Tensor, p, *, out=None) -> Tensor:
     Any shape. ValueError for p < 1.
     """
     if p < 1:
-        raise ValueError(f"mvlgamma: p must be at least 1, got {p}")
+        raise _core.ArgumentError(f"mvlgamma: p must be at least 1, got {p}")
     shifts = _core.tensor([-i / 2 for i in range(p)], input.dtype)
     total = (input.unsqueeze(-1) + shifts).lgamma().sum(-1)
     total = total + p * (p - 1) / 4 * math.log(math.pi)

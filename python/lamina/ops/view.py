@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .. import _core
 from .._core import Tensor
-from ._method import method
+from ._method import method, takes_tensors
 
 __all__ = [
     "reshape", "permute", "transpose", "swapaxes", "swapdims", "t", "movedim", "moveaxis",
@@ -74,7 +74,7 @@ def reshape_as(self: Tensor, other: Tensor) -> Tensor:
 def _wrap(op: str, dim: int, ndim: int) -> int:
     n = max(ndim, 1)
     if not -n <= dim < n:
-        raise IndexError(
+        raise _core.RangeError(
             f"{op}: dim {dim} is out of range for a tensor with {ndim} dimensions "
             f"(expected {-n} to {n - 1})"
         )
@@ -82,6 +82,7 @@ def _wrap(op: str, dim: int, ndim: int) -> int:
 
 
 @method
+@takes_tensors
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dimensions `start_dim` to `end_dim` (included) as one; a 0-dim tensor becomes 1-D."""
     shape = tuple(input.shape)
@@ -140,16 +141,19 @@ def _at_least(n: int, tensors):
     return tuple(grow(t) for t in (tensors[0] if len(tensors) == 1 else tensors))
 
 
+@takes_tensors
 def atleast_1d(*tensors):
     """0-dim tensors as shape (1,), others unchanged; a tuple for several inputs."""
     return _at_least(1, tensors)
 
 
+@takes_tensors
 def atleast_2d(*tensors):
     """0- and 1-dim tensors as (1, 1) and (1, n), others unchanged; a tuple for several inputs."""
     return _at_least(2, tensors)
 
 
+@takes_tensors
 def atleast_3d(*tensors):
     """Fewer than 3 dimensions as (1, 1, 1), (1, n, 1), (m, n, 1); a tuple for several inputs."""
     return _at_least(3, tensors)
@@ -186,6 +190,7 @@ def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 
 @method
+@takes_tensors
 def t(input: Tensor) -> Tensor:
     """A matrix transposed; tensors with fewer dimensions unchanged."""
     if input.dim() > 2:
@@ -291,6 +296,7 @@ def broadcast_shapes(*shapes):
     return Size(out)
 
 
+@takes_tensors
 def broadcast_tensors(*tensors):
     """The tensors expanded to their common shape."""
     tensors = tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
@@ -298,6 +304,7 @@ def broadcast_tensors(*tensors):
     return tuple(_core.expand(t, shape) for t in tensors)
 
 
+@takes_tensors
 def meshgrid(*tensors, indexing=None):
     """Coordinates of a grid: n 1-D (or 0-dim) tensors give n of shape (len_0, ..., len_n-1).
 
@@ -306,7 +313,7 @@ def meshgrid(*tensors, indexing=None):
     """
     tensors = tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
     if indexing not in (None, "ij", "xy"):
-        raise ValueError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
+        raise _core.ArgumentError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
     for x in tensors:
         if x.dim() > 1:
             raise _core.ShapeError(f"meshgrid: expects 1-D tensors, got shape {tuple(x.shape)}")
@@ -408,7 +415,7 @@ def split(tensor: Tensor, split_size_or_sections, dim: int = 0) -> tuple:
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple:
     """At most `chunks` equal pieces along `dim` (the last may be shorter)."""
     if chunks <= 0:
-        raise ValueError(f"chunk: chunks must be positive, got {chunks}")
+        raise _core.ArgumentError(f"chunk: chunks must be positive, got {chunks}")
     n = input.shape[_wrap("chunk", dim, input.dim())]
     if n == 0:
         return tuple(_core.narrow(input, dim, 0, 0) for _ in range(chunks))
@@ -428,7 +435,7 @@ def tensor_split(input: Tensor, indices_or_sections, dim: int = 0) -> tuple:
     if isinstance(indices_or_sections, int):
         k = indices_or_sections
         if k <= 0:
-            raise ValueError(f"tensor_split: number of sections must be positive, got {k}")
+            raise _core.ArgumentError(f"tensor_split: number of sections must be positive, got {k}")
         base, extra = divmod(n, k)
         cuts = [i * base + min(i, extra) for i in range(1, k)]
     else:

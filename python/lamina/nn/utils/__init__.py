@@ -10,6 +10,7 @@ from .clip_grad import (
     get_total_norm,
 )
 from .convert_parameters import parameters_to_vector, vector_to_parameters
+from .init import skip_init
 from .mc_dropout import mc_dropout
 from .penalty import weight_penalty
 from .spectral_norm import remove_spectral_norm, spectral_norm
