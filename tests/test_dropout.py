@@ -105,7 +105,8 @@ def test_half_precision():
 
 @pytest.mark.parametrize("name,shape", [("dropout1d", (5, 40, 6)), ("dropout2d", (5, 40, 3, 4)),
                                         ("dropout3d", (5, 40, 2, 3, 2)),
-                                        ("dropout3d", (200, 3, 2, 4)), ("dropout1d", (200, 6))])  # fmt: skip
+                                        ("dropout3d", (200, 3, 2, 4)),
+                                        ("dropout1d", (200, 6))])  # fmt: skip
 def test_channels(name, shape):
     lamina.manual_seed(1)
     f = getattr(dropout_module, name)
@@ -147,7 +148,8 @@ def test_errors():
         dropout_module.dropout2d(lamina.ones(3), 0.5)
 
 
-@pytest.mark.parametrize("name,shape,rows", [("dropout2d", (20, 10), 200), ("dropout2d", (20, 10, 4), 200),
+@pytest.mark.parametrize("name,shape,rows", [("dropout2d", (20, 10), 200),
+                                             ("dropout2d", (20, 10, 4), 200),
                                              ("dropout2d", (20, 10, 2, 2, 2), 200),
                                              ("dropout3d", (200, 6), 200)])  # fmt: skip
 def test_other_dimensions_warn(name, shape, rows):
