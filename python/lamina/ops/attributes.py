@@ -170,12 +170,12 @@ for _name in ("squeeze_", "unsqueeze_", "transpose_", "t_", "swapaxes_", "swapdi
 
 
 @method
-def resize_(self: Tensor, *sizes, memory_format=None) -> Tensor:
+def resize_(self: Tensor, *sizes, size=None, memory_format=None) -> Tensor:
     """The tensor with new sizes: the first elements stay, in row-major order; new memory beyond
     them is not initialised."""
     from .creation import _shape
 
-    shape = _shape(sizes)
+    shape = _shape(sizes) if size is None else size
     new = _core.empty(tuple(shape), self.dtype)
     old = self.detach()
     kept = min(new.numel(), old.numel())

@@ -68,9 +68,12 @@ def column_stack(tensors, *, out=None) -> Tensor:
     return cat([t.reshape(-1, 1) if t.dim() < 2 else t for t in tensors], 1, out=out)
 
 
-def flip(input: Tensor, *dims) -> Tensor:
-    """The order of elements reversed along each of `dims`."""
-    return _core.flip(input, _dims(dims))
+def flip(input: Tensor, *axes, dims=None) -> Tensor:
+    """The order of elements reversed along each of `dims`: ``flip(x, 0, 1)``, ``flip(x, [0, 1])``
+    or ``flip(x, dims=[0, 1])``."""
+    if dims is None:
+        dims = _dims(axes)
+    return _core.flip(input, (dims,) if isinstance(dims, int) else tuple(dims))
 
 
 method(flip)
@@ -110,9 +113,10 @@ def rot90(input: Tensor, k=1, dims=(0, 1)) -> Tensor:
 
 
 @method
-def repeat(self: Tensor, *repeats) -> Tensor:
-    """The tensor repeated so many times along each dimension; extra repeats add leading ones."""
-    return _core.repeat(self, _dims(repeats))
+def repeat(self: Tensor, *times, repeats=None) -> Tensor:
+    """The tensor repeated so many times along each dimension (numbers one by one, or as the
+    sequence `repeats`); extra repeats add leading dimensions."""
+    return _core.repeat(self, _dims(times) if repeats is None else repeats)
 
 
 def tile(input: Tensor, dims) -> Tensor:
@@ -122,9 +126,9 @@ def tile(input: Tensor, dims) -> Tensor:
 
 
 @method("tile")
-def _tile(self: Tensor, *dims) -> Tensor:
+def _tile(self: Tensor, *times, dims=None) -> Tensor:
     """See `lamina.tile`."""
-    return tile(self, _dims(dims))
+    return tile(self, _dims(times) if dims is None else dims)
 
 
 @method

@@ -37,19 +37,24 @@ def reshape(input: Tensor, shape) -> Tensor:
 
 
 @method("reshape")
-def _reshape(self: Tensor, *shape) -> Tensor:
-    """``reshape(*sizes)``: see `lamina.reshape`."""
+def _reshape(self: Tensor, *sizes, shape=None) -> Tensor:
+    """``reshape(*sizes)`` or ``reshape(sizes)``: see `lamina.reshape`."""
+    shape = sizes if shape is None else shape
     return _core.reshape(self, shape if shape and type(shape[0]) is int else _sizes(shape))
 
 
 @method
-def view(self: Tensor, *shape) -> Tensor:
+def view(self: Tensor, *shape, size=None, dtype=None) -> Tensor:
     """The same memory as another shape (one size may be -1), or as another dtype of the same size.
 
     Raises ShapeError when that needs a copy (use `reshape`), DTypeError when the sizes of the
     dtypes differ.
     """
-    if shape and isinstance(shape[0], _core.dtype):
+    if not shape:
+        if dtype is not None:
+            return _core.view_dtype(self, dtype)
+        shape = () if size is None else size
+    elif isinstance(shape[0], _core.dtype):
         return _core.view_dtype(self, shape[0])
     return _core.view(self, shape if shape and type(shape[0]) is int else _sizes(shape))
 
@@ -157,9 +162,9 @@ def permute(input: Tensor, dims) -> Tensor:
 
 
 @method("permute")
-def _permute(self: Tensor, *dims) -> Tensor:
-    """``permute(*dims)``: see `lamina.permute`."""
-    return _core.permute(self, _sizes(dims))
+def _permute(self: Tensor, *order, dims=None) -> Tensor:
+    """``permute(*dims)`` or ``permute(dims)``: see `lamina.permute`."""
+    return _core.permute(self, _sizes(order) if dims is None else dims)
 
 
 @method
@@ -243,10 +248,10 @@ Tensor.H = property(_matrix_transposed)
 
 # ---- broadcasting -------------------------------------------------------------------------------
 @method
-def expand(self: Tensor, *sizes, implicit=False) -> Tensor:
-    """Dimensions of size 1 repeated to `sizes` without copying; -1 keeps a size, new dimensions
-    come first."""
-    return _core.expand(self, _sizes(sizes))
+def expand(self: Tensor, *sizes, size=None, implicit=False) -> Tensor:
+    """Dimensions of size 1 repeated to `sizes` (given one by one, or as the sequence `size`)
+    without copying; -1 keeps a size, new dimensions come first."""
+    return _core.expand(self, _sizes(sizes) if size is None else size)
 
 
 @method
