@@ -8,6 +8,8 @@ from .ops.creation import as_tensor
 _TOLERANCE = {float16: (1e-3, 1e-5), bfloat16: (1.6e-2, 1e-5), float32: (1.3e-6, 1e-5),
               float64: (1e-7, 1e-7)}  # fmt: skip
 
+_OLD_TOLERANCE = {float16: (1e-3, 1e-3), float32: (1e-4, 1e-5), float64: (1e-5, 1e-8)}
+
 
 def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=None,
                  equal_nan=False, check_device=True, check_dtype=True, check_layout=True,
@@ -34,6 +36,18 @@ def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=Non
     for a, b in pairs:
         assert_close(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=check_dtype,
                      msg=msg)  # fmt: skip
+
+
+def assert_allclose(actual, expected, rtol=None, atol=None, equal_nan=True, msg="") -> None:
+    """`assert_close` of tensors, or of what becomes tensors, whatever their dtypes, with its older
+    bounds: rtol and atol 1e-4 and 1e-5 for float32, 1e-5 and 1e-8 for float64."""
+    actual = as_tensor(actual)
+    expected = expected if isinstance(expected, Tensor) else as_tensor(expected, dtype=actual.dtype)
+    if rtol is None and atol is None:
+        pairs = [_OLD_TOLERANCE.get(t.dtype, (0.0, 0.0)) for t in (actual, expected)]
+        rtol, atol = (max(values) for values in zip(*pairs))
+    assert_close(actual, expected, rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=False,
+                 msg=msg or None)  # fmt: skip
 
 
 def _difference(actual, expected, rtol, atol, equal_nan, check_dtype) -> str:
