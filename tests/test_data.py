@@ -12,6 +12,7 @@ from lamina.utils.data import (
     BatchSampler,
     ChainDataset,
     ConcatDataset,
+    DataLoader,
     Dataset,
     IterableDataset,
     RandomSampler,

@@ -2,7 +2,8 @@
 
 Orders come from lamina's counter-based generator, so an order depends only on the seed and on
 which draw (epoch) it is, never on threads or workers. A sampler that knows its whole order also
-has ``_order()``, an int64 tensor (or ``_pieces()``, several), which spares a loader of tensor data the walk over Python ints.
+has ``_order()``, an int64 tensor (or ``_pieces()``, several), which spares a loader of tensor data
+the walk over Python ints.
 """
 
 from __future__ import annotations
