@@ -58,7 +58,7 @@ _LAZY_MODULES = (
     "nn", "optim", "utils", "vision", "trainer", "metrics", "serialization", "cli", "accelerator",
     "amp", "backends", "cpu", "cuda", "distributed", "func", "hub", "jit", "mps",
     "multiprocessing", "nested", "onnx", "profiler", "sparse", "special", "testing", "version",
-    "xpu", "_six", "distributions", "linalg", "compiler", "functional", "_utils",
+    "xpu", "_six", "distributions", "linalg", "compiler", "functional", "fx", "_utils",
 )  # fmt: skip
 _LAZY_NAMES = {
     "save": "serialization", "load": "serialization", "Trainer": "trainer", "autocast": "amp",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._refuse import refused
+from .._refuse import refused
 
 
 def script(obj=None, *args, **kwargs):
@@ -70,7 +70,7 @@ class optimized_execution:
 def __getattr__(name: str):
     """``ScriptModule``, a Module under that name, and ``Final``: made when first used."""
     if name == "ScriptModule":
-        from .nn.module import Module
+        from ..nn.module import Module
 
         made = type(
             name, (Module,), {"__doc__": "A Module: Python runs it.", "__module__": __name__}
