@@ -19,6 +19,7 @@ PATHS = {
     "nn.modules.conv": "_ConvNd _ConvTransposeNd Conv2d",
     "nn.modules.batchnorm": "SyncBatchNorm BatchNorm2d _BatchNorm",
     "nn.modules.transformer": "_get_activation_fn TransformerEncoderLayer",
+    "nn.parallel._functions": "Broadcast ReduceAddCoalesced Gather Scatter",
     "nn.parallel.distributed": "DistributedDataParallel",
     "autograd.profiler": "profile record_function",
     "optim.lr_scheduler": "_LRScheduler",
@@ -214,3 +215,51 @@ def test_checkpoint_helpers():
     c.check_backward_validity([x])
     with pytest.warns(UserWarning, match="None of the inputs have requires_grad"):
         c.check_backward_validity([y.detach()])
+
+
+def test_writes_through_data_are_not_noticed():
+    """``x.data`` has a count of writes of its own, as in PyTorch: backward of what saved `x` uses
+    the values now in memory; what saved ``x.data`` still refuses changed ones."""
+    x = lamina.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = (x * x).sum()
+    x.data[1:] = lamina.tensor([5.0, 6.0])
+    x.data.mul_(2)
+    y.backward()
+    assert x.grad.tolist() == [4.0, 20.0, 24.0] and x.tolist() == [2.0, 10.0, 12.0]
+    z = (x * 2).exp_().sum()
+    version = x._version
+    x.data.zero_()
+    assert x._version == version and x.data._version > version
+    z.backward()
+    d, w = x.data, lamina.ones(3, requires_grad=True)
+    y = (d * w).sum()
+    d.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an in-place operation"):
+        y.backward()
+    y = (x.detach() * w).sum()
+    x.detach().add_(1)  # detach() shares the count
+    with pytest.raises(RuntimeError, match="modified by an in-place operation"):
+        y.backward()
+
+
+def test_scratch_memory_of_a_function():
+    """A Function that fills a row of scratch memory through ``.data`` and returns the scratch."""
+
+    class Assign(lamina.autograd.Function):
+        @staticmethod
+        def forward(ctx, scratch, value, row):
+            ctx.row = row
+            scratch.data[row] = value
+            return scratch
+
+        @staticmethod
+        def backward(ctx, g):
+            return g, g[ctx.row], None
+
+    v = lamina.tensor([2.0, 3.0], requires_grad=True)
+    scratch, total = lamina.zeros(2, 2), 0.0
+    for row in range(2):
+        scratch = Assign.apply(scratch, v * (row + 1), row)
+        total = total + (scratch[: row + 1] * lamina.tensor([1.0, 10.0])).sum()
+    total.backward()
+    assert v.grad.tolist() == [4.0, 40.0]

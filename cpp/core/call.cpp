@@ -50,9 +50,9 @@ static Tensor unpack(const Call& call, const Tensor& saved, uint32_t version, co
                      const char* what, int i) {
   check(saved.defined(), ErrorKind::runtime, call.name(), ": ", what, " ", i,
         " was not kept for backward; the op's `saves` does not list it");
-  check(saved->storage->version == version, ErrorKind::runtime, call.name(),
+  check(version_of(saved) == version, ErrorKind::runtime, call.name(),
         ": one of the tensors needed for its gradient (", saved,
-        ") was modified by an in-place operation: it is at version ", saved->storage->version,
+        ") was modified by an in-place operation: it is at version ", version_of(saved),
         ", version ", version,
         " was saved; use the out-of-place form or .clone() before modifying");
   if (saved->call == edge.call && saved->index == edge.index) return saved;

@@ -23,7 +23,8 @@ struct Device {
 struct Storage : RefCounted {
   void* data = nullptr;
   size_t bytes = 0;
-  uint32_t version = 0;  // counts writes; shared by all views
+  uint32_t version = 0;       // counts writes; shared by all views
+  uint32_t writes_apart = 0;  // those through `Tensor.data`, which other views do not see
   Device device;
   std::function<void()> owner;  // non-empty: memory belongs to someone else, called on release
   bool writable = true;

@@ -63,6 +63,7 @@ Tensor Tensor::view_of(const Tensor& base, const Dims& shape, const Dims& stride
   impl->strides = strides;
   impl->dtype = base->dtype;
   impl->device = base->device;
+  impl->apart = base->apart;
   return Tensor(impl);
 }
 

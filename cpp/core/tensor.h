@@ -69,6 +69,7 @@ struct TensorImpl : RefCounted {
   Device device;
   bool requires_grad = false;   // a leaf the user asked for; a made tensor has `call`
   bool wrapped_number = false;  // a Python scalar: takes part weakly in promotion
+  bool apart = false;           // `Tensor.data` and its views: their writes are counted apart
   uint32_t index = 0;           // which output of `call`
   uint32_t rebased = 0;         // in-place writes through views of this tensor that were recorded
   CallRef call;
@@ -105,6 +106,14 @@ void give_storage(const Tensor& t);
 Tensor empty(const Dims& shape, DType dtype = DType::float32, Device device = {});
 // The same memory without history: shares storage and version counter.
 Tensor alias(const Tensor& t);
+// How often what t sees was written: a saved tensor of another version is not what was saved.
+inline uint32_t version_of(const Tensor& t) {
+  if (!t->storage) return 0;
+  return t->storage->version + (t->apart ? t->storage->writes_apart : 0);
+}
+inline void count_write(const Tensor& t) {
+  ++(t->apart ? t->storage->writes_apart : t->storage->version);
+}
 // "(2, 3) float32", for messages.
 std::ostream& operator<<(std::ostream& out, const Tensor& t);
 

@@ -46,7 +46,7 @@ void note_sources(Call& call, const Tensor* into) {
       s.edge = edge_of(t);
       s.shape = t.shape();
       s.dtype = t.dtype();
-      s.version = t->storage ? t->storage->version : 0;
+      s.version = version_of(t);
     }
     call.source.push_back(std::move(s));
   }
@@ -58,7 +58,7 @@ void note_sources(Call& call, const Tensor* into) {
     else if (into && t.defined() && t.same(*into)) {
       GradMode off(false);  // backward reads the values from before the write: keep a copy
       t = clone(t);
-      call.source[i].version = t->storage->version;
+      call.source[i].version = version_of(t);
     }
   }
 }
@@ -115,7 +115,7 @@ void note_outputs(const CallRef& call, const Outputs& outputs) {
     const Tensor& t = outputs[i];
     c.out_shapes.push_back(t.shape());
     c.out_dtypes.push_back(t.dtype());
-    c.out_versions.push_back(t->storage ? t->storage->version : 0);
+    c.out_versions.push_back(version_of(t));
     c.out[i] = keep >> i & 1 ? alias(t) : Tensor();
   }
 }
@@ -143,7 +143,7 @@ Outputs run(const CallRef& call) {
   for (const Tensor& t : c.out) look(t);
   if (c.op->writes || c.op->written)
     for (int i = 0; i < c.in.size(); ++i)
-      if (c.in[i].defined() && c.writes(i)) ++c.in[i]->storage->version;
+      if (c.in[i].defined() && c.writes(i)) count_write(c.in[i]);
   Outputs outputs = c.out;
   if (!c.op->launch)
     for (const Tensor& t : outputs)  // views: remember the base, for in-place writes
@@ -204,7 +204,7 @@ Tensor run_into(const CallRef& call, const Tensor& into) {
   } else {
     c.out[0] = into;
     launch(c);
-    ++into->storage->version;
+    count_write(into);
   }
   look(into);
   if (recording) {

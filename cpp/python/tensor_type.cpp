@@ -263,7 +263,7 @@ PyObject* get_device(PyObject* self, void*) {
 }
 PyObject* get_ndim(PyObject* self, void*) { return PyLong_FromLong(unwrap(self).dim()); }
 PyObject* get_version(PyObject* self, void*) {
-  return PyLong_FromUnsignedLong(unwrap(self)->storage->version);
+  return PyLong_FromUnsignedLong(version_of(unwrap(self)));
 }
 PyObject* get_is_leaf(PyObject* self, void*) {
   return guarded([&] { return needs_grad(unwrap(self)), PyBool_FromLong(!unwrap(self)->call); },
@@ -306,7 +306,13 @@ int set_grad(PyObject* self, PyObject* value, void*) {
       -1);
 }
 PyObject* get_data(PyObject* self, void*) {
-  return guarded([&] { return wrap(alias(unwrap(self))); }, nullptr);
+  return guarded(
+      [&] {
+        const Tensor t = alias(unwrap(self));
+        t->apart = true;
+        return wrap(t);
+      },
+      nullptr);
 }
 int set_data(PyObject* self, PyObject* value, void*) {
   return guarded(
@@ -338,7 +344,8 @@ PyGetSetDef getset[] = {
      "Whether gradients flow to this tensor.", nullptr},
     {"grad", get_grad, set_grad, "Gradient accumulated by backward(), or None.", nullptr},
     {"_grad", get_grad, set_grad, "The same as grad.", nullptr},
-    {"data", get_data, set_data, "The same memory without history.", nullptr},
+    {"data", get_data, set_data,
+     "The same memory without history; backward does not notice writes through it.", nullptr},
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, "Attributes set from Python.",
      nullptr},
     {"_call_name", get_call_name, nullptr, "Name of the op that made it, '' for a leaf.", nullptr},
