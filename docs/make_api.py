@@ -22,7 +22,6 @@ PAGE = Path(__file__).with_name("api.md")
 NO_OP = {
     "torch.cuda": "there is no CUDA device: False, 0, or nothing to do",
     "torch.backends": "switches of other libraries' kernels: kept, without effect",
-    "torch.compile": "returns the model as it is",
     "torch.jit.script": "returns the model as it is",
     "torch.jit.trace": "returns the model as it is",
     "torch.set_float32_matmul_precision": "products are always float32",

@@ -39,7 +39,8 @@ struct Op {
   Saves (*saves_for)(const Call& c) = nullptr;
   bool differentiable = true;
   bool elementwise = false;  // output element i depends on input elements i only
-  bool random = false;       // draws from the generator
+  bool random = false;       // draws from the generator: the arguments begin with a PhiloxKey
+  bool fills = false;        // of its input only shape and dtype matter
   uint32_t writes = 0;       // bit i: input i is updated in place
   // Optimizer steps, whose inputs are many: inputs [0, written(c)) are updated in place.
   int (*written)(const Call& c) = nullptr;

@@ -125,7 +125,20 @@ PoolStats pool_stats() {
   return p.stats;
 }
 
+thread_local StorageWatch* storage_watch = nullptr;
+
+// A storage that the thread's watch, if any, has noted.
+static StorageRef new_storage() {
+  StorageRef s(new Storage);
+  if (storage_watch) {
+    s->serial = ++storage_watch->made;
+    storage_watch->alive[s->serial] = s.get();
+  }
+  return s;
+}
+
 Storage::~Storage() {
+  if (serial && storage_watch) storage_watch->alive.erase(serial);
   if (owner)
     owner();
   else if (data)
@@ -136,14 +149,14 @@ void destroy(Storage* s) { delete s; }
 StorageRef allocate(size_t bytes, Device device) {
   check(device.type == DeviceType::cpu, ErrorKind::device,
         "allocate: this build has no CUDA device; use device='cpu'");
-  StorageRef s(new Storage);
+  StorageRef s = new_storage();
   s->data = pool_allocate(bytes ? bytes : 1);
   s->bytes = bytes ? bytes : 1;
   return s;
 }
 
 StorageRef adopt(void* data, size_t bytes, std::function<void()> release, bool writable) {
-  StorageRef s(new Storage);
+  StorageRef s = new_storage();
   s->data = data;
   s->bytes = bytes;
   s->owner = release ? std::move(release) : [] {};

@@ -7,6 +7,7 @@
 #pragma once
 #include <cstddef>
 #include <functional>
+#include <unordered_map>
 
 #include "core/refcount.h"
 
@@ -28,6 +29,7 @@ struct Storage : RefCounted {
   Device device;
   std::function<void()> owner;  // non-empty: memory belongs to someone else, called on release
   bool writable = true;
+  uint64_t serial = 0;  // when a StorageWatch was on as it was made: its number there
   ~Storage();
 };
 void destroy(Storage* s);
@@ -37,6 +39,13 @@ using StorageRef = Ref<Storage>;
 StorageRef allocate(size_t bytes, Device device = {});
 // A tensor over memory owned elsewhere (NumPy, DLPack); release runs when the last view dies.
 StorageRef adopt(void* data, size_t bytes, std::function<void()> release, bool writable);
+
+// While one is set for a thread, it knows what memory that thread has made and is still alive.
+struct StorageWatch {
+  uint64_t made = 0;  // serial of the youngest
+  std::unordered_map<uint64_t, Storage*> alive;
+};
+extern thread_local StorageWatch* storage_watch;
 
 void* pool_allocate(size_t bytes);
 void pool_free(void* p, size_t bytes);

@@ -50,6 +50,7 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 // ---- convolution and pooling -------------------------------------------------------------------
 #include "kernels/args_conv.h"
 #include "kernels/args_pool.h"
+#include "kernels/args_winograd.h"
 // ---- recurrent networks ------------------------------------------------------------------------
 #include "kernels/args_recurrent.h"
 #include "kernels/args_resample.h"
@@ -75,6 +76,7 @@ struct Kernels {
   RandomKernels random;
   GammaKernels gamma;
   ConvKernels conv;
+  WinogradKernels winograd;
   PoolKernels pool;
   RecurrentKernels recurrent;
   ResampleKernels resample;

@@ -9,7 +9,7 @@
 
 namespace lamina {
 
-thread_local void (*call_observer)(const CallRef&) = nullptr;
+thread_local const CallObserver* call_observer = nullptr;
 void* (*leave_interpreter)() = nullptr;
 void (*enter_interpreter)(void*) = nullptr;
 
@@ -137,7 +137,7 @@ Outputs run(const CallRef& call) {
   c.op->infer(c);
   for (Tensor& t : c.out)
     if (!t->storage) give_storage(t);
-  if (call_observer) call_observer(call);
+  if (call_observer) call_observer->call(c);
   const OutputCheck look(c);
   launch(c);
   for (const Tensor& t : c.out) look(t);
@@ -194,15 +194,17 @@ Tensor run_into(const CallRef& call, const Tensor& into) {
   SmallVec<Tensor, 3> inputs = c.in;
   if (recording) note_sources(c, &into);
   std::swap(c.in, inputs);
-  if (call_observer) call_observer(call);
+  if (via_copy)
+    give_storage(made);
+  else
+    c.out[0] = into;
+  if (call_observer) call_observer->call(c);
   const OutputCheck look(c);
   if (via_copy) {
-    give_storage(made);
     launch(c);
     GradMode off(false);
     copy_(into, made);
   } else {
-    c.out[0] = into;
     launch(c);
     count_write(into);
   }

@@ -8,12 +8,27 @@ using Outputs = SmallVec<Tensor, 1>;
 
 struct NoArgs {};
 
+// While a plan is being recorded: called with every call that is about to be launched, outputs in
+// place, and with what reads values out of tensors ("item"). Null otherwise.
+struct CallObserver {
+  void (*call)(Call&);
+  void (*read)(const char* what);
+};
+extern thread_local const CallObserver* call_observer;
+inline void note_read(const char* what) {
+  if (__builtin_expect(call_observer != nullptr, 0)) call_observer->read(what);
+}
+
 template <class Args = NoArgs, class Inputs = std::initializer_list<Tensor>>
 CallRef make_call(const Op& op, const Inputs& inputs, const Args& args = {}) {
   CallRef call(new Call);
   call->op = &op;
   for (const Tensor& t : inputs) call->in.push_back(t);
   call->set_args(args);
+#if __has_builtin(__builtin_clear_padding)
+  if (call_observer && !std::is_empty_v<Args>)  // what is recorded is also compared
+    __builtin_clear_padding(std::launder(reinterpret_cast<Args*>(call->arg_bytes)));
+#endif
   return call;
 }
 
@@ -35,9 +50,6 @@ void note_outputs(const CallRef& call, const Outputs& outputs);  // shapes, save
 void record_in_place(const CallRef& call, const Tensor& into);
 // The error for writing into a leaf that requires grad (or a view of one) while recording.
 void check_in_place(const char* op, const Tensor& into);
-
-// Called with every call before it runs, while a plan is being recorded; null otherwise.
-extern thread_local void (*call_observer)(const CallRef&);
 
 // Set by the bindings: let other interpreter threads run during a long launch.
 extern void* (*leave_interpreter)();

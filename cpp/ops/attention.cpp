@@ -142,7 +142,8 @@ void grad_launch(Call& c) {
   }
 }
 const Op kAttentionGrad{
-    .name = "scaled_dot_product_attention_grad", .infer = grad_infer, .launch = grad_launch};
+    .name = "scaled_dot_product_attention_grad", .infer = grad_infer, .launch = grad_launch,
+    .random = true};
 
 // ---- dropout's factors as a tensor -------------------------------------------------------------
 struct KeepArgs {

@@ -7,35 +7,51 @@
 namespace lamina {
 namespace {
 
-enum class ConvPath { choose, direct, patches };
+enum class ConvPath { choose, direct, winograd, patches };
 ConvPath forced_path() {
   static const ConvPath path = [] {
     const char* s = std::getenv("LAMINA_CONV");
     if (s && !std::strcmp(s, "im2col")) return ConvPath::patches;
+    if (s && !std::strcmp(s, "winograd")) return ConvPath::winograd;
     if (s && !std::strcmp(s, "direct")) return ConvPath::direct;
     return ConvPath::choose;
   }();
   return path;
 }
-bool by_patches(const ConvGeometry& a) {
-  if (forced_path() != ConvPath::choose) return forced_path() == ConvPath::patches;
-  return a.pointwise();
+// Winograd pays from `channels` and a plane `width` wide on (measured: 8 and 4 for y and dx, 32 and
+// 16 for dw, whose transposes cost more).
+ConvPath path_of(const ConvGeometry& a, int64_t channels, int64_t width) {
+  const ConvPath forced = forced_path();
+  if (forced == ConvPath::winograd) return a.winograd() ? forced : ConvPath::direct;
+  if (forced != ConvPath::choose) return forced;
+  if (a.pointwise()) return ConvPath::patches;
+  const bool many = a.C / a.groups >= channels && a.M / a.groups >= channels;
+  return a.winograd() && many && a.OH >= 4 && a.OW >= width ? ConvPath::winograd : ConvPath::direct;
 }
 
 template <class T>
 void forward(const ConvGeometry& a, const void* x, const void* w, const void* bias, void* y) {
-  (by_patches(a) ? PatchConv<T>::forward : DirectConv<T>::forward)(
-      a, static_cast<const T*>(x), static_cast<const T*>(w), static_cast<const T*>(bias),
-      static_cast<T*>(y));
+  const ConvPath path = path_of(a, 8, 4);
+  (path == ConvPath::patches ? PatchConv<T>::forward
+   : path == ConvPath::winograd
+       ? WinogradConv<T>::forward
+       : DirectConv<T>::forward)(a, static_cast<const T*>(x), static_cast<const T*>(w),
+                                 static_cast<const T*>(bias), static_cast<T*>(y));
 }
 template <class T>
 void input_grad(const ConvGeometry& a, const void* dy, const void* w, void* dx) {
-  (by_patches(a) ? PatchConv<T>::input_grad : DirectConv<T>::input_grad)(
+  const ConvPath path = path_of(a, 8, 4);
+  (path == ConvPath::patches    ? PatchConv<T>::input_grad
+   : path == ConvPath::winograd ? WinogradConv<T>::input_grad
+                                : DirectConv<T>::input_grad)(
       a, static_cast<const T*>(dy), static_cast<const T*>(w), static_cast<T*>(dx));
 }
 template <class T>
 void weight_grad(const ConvGeometry& a, const void* x, const void* dy, void* dw) {
-  (by_patches(a) ? PatchConv<T>::weight_grad : DirectConv<T>::weight_grad)(
+  const ConvPath path = path_of(a, 32, 16);
+  (path == ConvPath::patches    ? PatchConv<T>::weight_grad
+   : path == ConvPath::winograd ? WinogradConv<T>::weight_grad
+                                : DirectConv<T>::weight_grad)(
       a, static_cast<const T*>(x), static_cast<const T*>(dy), static_cast<T*>(dw));
 }
 

@@ -2,8 +2,8 @@
 // from x and dy.
 //
 // How each is computed: direct (conv_direct.cpp), where x is copied once, padded, and the product
-// runs over it in place; or by patches (conv_patches.cpp), im2col and a matrix product.
-// LAMINA_CONV=direct|im2col forces one.
+// runs over it in place; Winograd (conv_winograd.cpp), for 3x3 kernels of stride 1; or by patches
+// (conv_patches.cpp), im2col and a matrix product. LAMINA_CONV=direct|winograd|im2col forces one.
 #pragma once
 #include <cstdint>
 
@@ -18,6 +18,9 @@ struct ConvGeometry {
   // A matrix product over x itself.
   bool pointwise() const {
     return KH == 1 && KW == 1 && sh == 1 && sw == 1 && ph == 0 && pw == 0 && OH == H && OW == W;
+  }
+  bool winograd() const {
+    return KH == 3 && KW == 3 && sh == 1 && sw == 1 && dh == 1 && dw == 1 && ph <= 2 && pw <= 2;
   }
   // Of all images and groups, on one thread, about.
   double nanoseconds(Compute t) const {
@@ -40,6 +43,12 @@ struct DirectConv {
 };
 template <class T>
 struct PatchConv {
+  static void forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y);
+  static void input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx);
+  static void weight_grad(const ConvGeometry& a, const T* x, const T* dy, T* dw);
+};
+template <class T>
+struct WinogradConv {  // of geometries that say winograd()
   static void forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y);
   static void input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx);
   static void weight_grad(const ConvGeometry& a, const T* x, const T* dy, T* dw);

@@ -101,7 +101,8 @@ const Op kFill{.name = "fill_",
                .infer = fill_infer,
                .launch = fill_launch,
                .vjp = fill_vjp,
-               .elementwise = true};
+               .elementwise = true,
+               .fills = true};
 
 struct RangeArgs {
   double start, step;
@@ -212,6 +213,7 @@ Scalar item(const Tensor& x) {
         "item: only a tensor with one element can become a "
         "Python number, got shape ",
         x.shape(), "; use .tolist() or index it");
+  note_read("item");
   const Compute via = compute_type(x.dtype());
   alignas(8) char value[8];
   cpu_kernels().load[int(x.dtype())][via == kI64 ? kI64 : kF64](value, x.data<char>(), 0, 1);

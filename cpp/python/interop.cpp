@@ -138,6 +138,7 @@ void drop_capsule(PyObject* capsule) {
 }  // namespace
 
 PyObject* to_dlpack(const Tensor& t) {
+  note_read("to_dlpack");
   check(!needs_grad(t) || !grad_enabled(), ErrorKind::runtime,
         "__dlpack__: the tensor requires grad; use .detach()");
   auto* e = new Exported{{}, t};
@@ -315,6 +316,9 @@ Tensor tensor_from_python(PyObject* o, std::optional<DType> dtype) {
   return to_dtype(wide, dtype.value_or(n.dtype));
 }
 
-PyObject* to_list(const Tensor& t) { return list_at(t, 0, t->offset); }
+PyObject* to_list(const Tensor& t) {
+  note_read("tolist");
+  return list_at(t, 0, t->offset);
+}
 
 }  // namespace lamina

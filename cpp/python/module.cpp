@@ -147,6 +147,7 @@ void add_conversion(py::module_& m) {
     return py::buffer_info(n ? b.t.data<unsigned char>() : &none, n);
   });
   m.def("bytes_of", [](const Tensor& t) {
+    note_read("bytes_of");
     check(t.is_contiguous(), ErrorKind::runtime, "bytes_of: the tensor must be contiguous");
     return py::memoryview(py::cast(Bytes{t}));
   });
@@ -179,4 +180,5 @@ PYBIND11_MODULE(_core, m) {
   add_autograd(m);
   add_machine(m);
   add_conversion(m);
+  init_plan(m.ptr());
 }

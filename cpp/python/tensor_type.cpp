@@ -387,7 +387,14 @@ PyObject* m_item(PyObject* self, PyObject*) {
 PyObject* m_tolist(PyObject* self, PyObject*) {
   return guarded([&] { return to_list(unwrap(self)); }, nullptr);
 }
-PyObject* m_data_ptr(PyObject* self, PyObject*) { return PyLong_FromVoidPtr(unwrap(self).data()); }
+PyObject* m_data_ptr(PyObject* self, PyObject*) {
+  return guarded(
+      [&] {
+        note_read("data_ptr");
+        return PyLong_FromVoidPtr(unwrap(self).data());
+      },
+      nullptr);
+}
 PyObject* m_storage_offset(PyObject* self, PyObject*) {
   return PyLong_FromLongLong(unwrap(self)->offset);
 }

@@ -49,6 +49,7 @@ from .autograd import (  # noqa: E402
     no_grad,
     set_grad_enabled,
 )
+from .compiler import compile  # noqa: E402
 from .ops import *  # noqa: E402, F403
 from .random import *  # noqa: E402, F403
 

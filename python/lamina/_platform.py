@@ -8,7 +8,7 @@ from . import _core
 from ._core import Tensor, dtype
 
 __all__ = [
-    "are_deterministic_algorithms_enabled", "channels_last", "channels_last_3d", "compile",
+    "are_deterministic_algorithms_enabled", "channels_last", "channels_last_3d",
     "contiguous_format", "e", "finfo", "get_autocast_cpu_dtype", "get_autocast_dtype",
     "get_autocast_gpu_dtype", "get_default_device", "get_float32_matmul_precision",
     "get_num_interop_threads", "iinfo", "inf", "jagged", "is_autocast_cache_enabled",
@@ -105,13 +105,6 @@ class iinfo:
 
     def __repr__(self) -> str:
         return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
-
-
-def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mode=None,
-            options=None, disable=False):  # fmt: skip
-    """Returns `model` (a module or function) as it is, or a decorator that does: operations run
-    as they are called, with the same results."""
-    return (lambda f: f) if model is None else model
 
 
 def set_float32_matmul_precision(precision: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from .. import _core
+from .. import _core, compiler
 from .._core import Tensor
 from ..autograd import anomaly_mode
 from ._convert import Convert
@@ -360,6 +360,11 @@ def _tracked_call(self, *args, **kwargs):
         anomaly_mode.left()
 
 
+def _noted_call(self, *args, **kwargs):
+    compiler.note_module(self)
+    return _plain_call(self, *args, **kwargs)
+
+
 _plain_call = Module.__call__
 
 
@@ -367,4 +372,9 @@ def _track(on: bool) -> None:
     Module.__call__ = _tracked_call if on else _plain_call  # type: ignore[method-assign]
 
 
+def _note(on: bool) -> None:
+    Module.__call__ = _noted_call if on else _plain_call  # type: ignore[method-assign]
+
+
 anomaly_mode.on_change(_track)
+compiler.listeners.append(_note)  # a step is being recorded: its plan is for the modules' modes

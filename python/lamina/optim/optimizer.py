@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any
 
+from .. import compiler
 from .._core import Tensor, clear_grads, float32
 from ..autograd import no_grad
 from ..ops.creation import tensor
@@ -77,6 +78,8 @@ def _with_hooks(step: Callable) -> Callable:
     @functools.wraps(step)
     def hooked(self, *args, **kwargs):
         self._opt_called = True
+        if compiler.active is not None:
+            compiler.note_optimizer(self)
         pre, post = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks
         if not (pre or post or _global_pre_hooks or _global_post_hooks):
             return step(self, *args, **kwargs)

@@ -22,7 +22,12 @@ class Callback:
     Order of hooks: on_fit_start; per epoch on_epoch_start, per batch on_backward (gradients are
     there, the step is not done) and on_batch_end, then on_epoch_end with the epoch's row;
     on_interrupt after Ctrl-C; on_fit_end. To end a run set ``trainer.stop = "reason"``.
+
+    ``replayable`` says that on_backward consists of operations on tensors only, so that a compiled
+    step may hold it; where one callback's does not, the step runs eagerly.
     """
+
+    replayable = False
 
     def on_fit_start(self, trainer) -> None:
         """Before the first epoch."""
@@ -268,6 +273,8 @@ class LRSchedule(Callback):
 class GradClip(Callback):
     """Scales gradients before each step so that their norm is at most `max_norm`:
     g <- g * min(1, max_norm / ||g||), over all parameters together."""
+
+    replayable = True
 
     def __init__(self, max_norm: float, norm_type: float = 2.0):
         if not max_norm > 0:

@@ -18,6 +18,7 @@ from .callbacks import Callback, Checkpoint, CSVLogger, EarlyStopping, GradClip,
 from .history import History
 from .interrupt import Interrupt
 from .progress import Progress
+from .step import step_of
 
 CLASSIFYING = {"cross_entropy", "nll_loss", "CrossEntropyLoss", "NLLLoss"}
 
@@ -50,6 +51,9 @@ class Trainer:
         restore_best: put the best weights back at the end of `fit`.
         progress: print rows, and a live line on a terminal.
         config: what else ``config.json`` should hold.
+        compile: replay the step from a plan (see `lamina.compile`): the same bits, sooner. A step
+            that cannot be replayed says so once and runs eagerly, as one with callbacks that look
+            at gradients does.
 
     Raises ValueError for unknown names and TypeError for arguments of the wrong kind.
 
@@ -66,6 +70,7 @@ class Trainer:
         lr: float | None = None, device=None, seed: int | None = None, callbacks=(),
         scheduler=None, clip_grad_norm: float | None = None, out=None, monitor: str | None = None,
         restore_best: bool = False, progress: bool = True, config: dict | None = None,
+        compile: bool = True,
     ):  # fmt: skip
         if not isinstance(model, nn.Module):
             raise TypeError(f"Trainer: model must be an nn.Module, got {type(model).__name__}")
@@ -88,6 +93,8 @@ class Trainer:
         self._generator = lamina.Generator()
         self._generator.manual_seed(lamina.initial_seed() if seed is None else seed)
         self._batches: Any = None
+        self.compile = compile
+        self.compiled: Any = None  # the replayed step
         self._epoch_start: dict = {}  # random numbers at the start of the present epoch
         self.out = None if out is None else pathlib.Path(out)
         self.callbacks: list[Callback] = list(callbacks)
@@ -170,21 +177,14 @@ class Trainer:
         return self.history
 
     def _train_epoch(self, batches) -> None:
-        model, loss_of, optimizer, mean = self.model, self.loss, self.optimizer, self.train_loss
-        on_backward, on_batch_end = self._hooks("on_backward"), self._hooks("on_batch_end")
-        model.train()
+        step, mean, on_batch_end = step_of(self), self.train_loss, self._hooks("on_batch_end")
+        self.model.train()
         self._clock = time.perf_counter()
         position = self._position(batches)
         self._call("on_epoch_start", self)
         for batch in position:
             inputs, target = self._moved(feed.split(batch, "fit"))
-            optimizer.zero_grad()
-            output = model(*inputs)
-            loss = loss_of(output, target)
-            loss.backward()
-            for hook in on_backward:
-                hook(self)
-            optimizer.step()
+            loss, output = step(*inputs, target)
             self.batch += 1
             mean.update(loss, len(target))
             for metric in self.metrics:
@@ -256,6 +256,10 @@ class Trainer:
 
     def _stopping(self) -> bool:
         return self._interrupt.requested or self.stop is not None
+
+    def _say(self, text: str) -> None:
+        if any(isinstance(c, Progress) for c in self.callbacks):
+            print(text, flush=True)
 
     def _say_stopping(self) -> None:
         if any(isinstance(c, Progress) for c in self.callbacks):

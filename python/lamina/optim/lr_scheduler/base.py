@@ -6,6 +6,7 @@ import types
 import warnings
 from typing import Any
 
+from ... import compiler
 from ..._core import Tensor
 from ..optimizer import Optimizer
 
@@ -106,6 +107,7 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Go to the next epoch and set the learning rates (or to `epoch`: deprecated)."""
+        compiler.refuse("a schedule sets the learning rate: step it outside")
         if self._step_count == 1 and not self.optimizer._opt_called:
             warnings.warn(
                 "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Any
 
+from ... import compiler
 from .base import LRScheduler, group_values, set_group_value
 from .plateau import ReduceLROnPlateau
 
@@ -77,6 +78,7 @@ class SequentialLR(_OfSchedulers):
 
     def step(self) -> None:  # type: ignore[override]
         """Go to the next epoch of the schedule whose turn it is."""
+        compiler.refuse("a schedule sets the learning rate: step it outside")
         self.last_epoch += 1
         i = bisect_right(self._milestones, self.last_epoch)
         scheduler = self._schedulers[i]
@@ -122,6 +124,7 @@ class ChainedScheduler(_OfSchedulers):
 
     def step(self) -> None:  # type: ignore[override]
         """Take a step of every schedule."""
+        compiler.refuse("a schedule sets the learning rate: step it outside")
         for scheduler in self._schedulers:
             scheduler.step()
         self._last_lr = group_values(self.optimizer, "lr")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ... import compiler
 from .base import LRScheduler
 
 
@@ -83,6 +84,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
     def step(self, epoch: float | None = None) -> None:
         """Go to the next epoch, or to `epoch` >= 0, which may be a fraction (else ValueError)."""
+        compiler.refuse("a schedule sets the learning rate: step it outside")
         if epoch is None and self.last_epoch < 0:
             epoch = 0
         if epoch is None:

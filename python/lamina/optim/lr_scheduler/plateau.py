@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ... import compiler
 from ..optimizer import Optimizer
 from .base import LRScheduler, group_values, set_group_value, warn_epoch
 
@@ -81,6 +82,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
         """Count one epoch with this metric (a number or 0-dim Tensor); reduce when it is time."""
+        compiler.refuse("a schedule sets the learning rate: step it outside")
         value = float(metrics)
         if epoch is None:
             epoch = self.last_epoch + 1

@@ -1,0 +1,334 @@
+#include "plan/plan.h"
+
+#include <algorithm>
+#include <cstring>
+#include <sstream>
+
+#include "core/threads.h"
+#include "ops/ops.h"
+
+namespace lamina {
+namespace {
+
+constexpr size_t kAlign = 64;
+
+// Which calls somebody sees the results of, going backwards from what outlives the step.
+std::vector<char> live_calls(const Recording& r) {
+  std::vector<char> needed(r.memory.size()), live(r.calls.size());
+  for (size_t i = 0; i < r.memory.size(); ++i)
+    needed[i] = r.memory[i].kind != Memory::kMade || r.memory[i].kept;
+  for (const Operand& o : r.results)
+    if (o.memory >= 0) needed[size_t(o.memory)] = 1;
+  for (size_t i = r.calls.size(); i-- > 0;) {
+    const RecordedCall& c = r.calls[i];
+    Call probe;  // for `written`, which reads the arguments
+    probe.op = c.op;
+    std::memcpy(probe.arg_bytes, c.args.data(), c.args.size());
+    bool seen = false;
+    for (const Operand& o : c.out) seen |= needed[size_t(o.memory)] != 0;
+    for (size_t k = 0; k < c.in.size(); ++k)
+      seen |= c.in[k].memory >= 0 && probe.writes(int(k)) && needed[size_t(c.in[k].memory)];
+    live[i] = seen;
+    if (!seen) continue;
+    for (const Operand& o : c.in)
+      if (o.memory >= 0) needed[size_t(o.memory)] = 1;
+  }
+  return live;
+}
+
+struct Lifetime {
+  int memory;
+  int64_t first, last;  // calls
+  size_t bytes, offset;
+};
+
+// Offsets such that blocks alive at the same time do not overlap: largest first, each at the
+// lowest place that is free over its whole life. Returns the arena's size.
+size_t lay_out(std::vector<Lifetime>& blocks) {
+  std::sort(blocks.begin(), blocks.end(), [](const Lifetime& a, const Lifetime& b) {
+    return a.bytes != b.bytes ? a.bytes > b.bytes : a.first < b.first;
+  });
+  size_t end = 0;
+  std::vector<const Lifetime*> placed, busy;
+  for (Lifetime& b : blocks) {
+    busy.clear();
+    for (const Lifetime* p : placed)
+      if (p->first <= b.last && b.first <= p->last) busy.push_back(p);
+    std::sort(busy.begin(), busy.end(),
+              [](const Lifetime* x, const Lifetime* y) { return x->offset < y->offset; });
+    b.offset = 0;
+    for (const Lifetime* p : busy) {
+      if (b.offset + b.bytes <= p->offset) break;
+      b.offset = std::max(b.offset, p->offset + p->bytes);
+    }
+    placed.push_back(&b);
+    end = std::max(end, b.offset + b.bytes);
+  }
+  return end;
+}
+
+// Memory inside something else.
+StorageRef borrow(void* data, size_t bytes) { return adopt(data, bytes, nullptr, true); }
+
+}  // namespace
+
+Tensor Plan::tensor(const Operand& o) const {
+  if (o.memory < 0) return {};
+  Tensor t = Tensor::meta(o.shape, o.dtype);
+  t->strides = o.strides;
+  t->offset = o.offset;
+  t->wrapped_number = o.wrapped_number;
+  t->storage = memory_[size_t(o.memory)];
+  return t;
+}
+
+void Plan::place(const Recording& r, const std::vector<char>& live) {
+  const size_t n = r.memory.size();
+  std::vector<int64_t> first(n, -1), last(n, -1);
+  for (size_t i = 0; i < r.calls.size(); ++i) {
+    if (!live[i]) continue;
+    for (const auto* list : {&r.calls[i].in, &r.calls[i].out})
+      for (const Operand& o : *list) {
+        if (o.memory < 0) continue;
+        if (first[size_t(o.memory)] < 0) first[size_t(o.memory)] = int64_t(i);
+        last[size_t(o.memory)] = int64_t(i);
+      }
+  }
+  // A result gets new memory at every replay, unless somebody else holds it too.
+  std::vector<uint32_t> holders(n);
+  for (const Operand& o : r.results) holders[size_t(o.memory)] += 1;
+  std::vector<char> result(n);
+  for (size_t i = 0; i < n; ++i)
+    result[i] = holders[i] && r.memory[i].kind == Memory::kMade &&
+                r.memory[i].storage->refs() == 1 + holders[i];
+  std::vector<Lifetime> blocks;
+  memory_.resize(n);
+  for (size_t i = 0; i < n; ++i) {
+    const Memory& m = r.memory[i];
+    switch (m.kind) {
+      case Memory::kArgument:
+        memory_[i] = borrow(nullptr, m.bytes);
+        break;
+      case Memory::kOutside:
+        memory_[i] = m.storage;
+        outside_.push_back(m.storage);
+        break;
+      case Memory::kConstant:
+        memory_[i] = allocate(m.bytes);
+        std::memcpy(memory_[i]->data, m.value.data(), m.bytes);
+        if (m.written) constants_.push_back({memory_[i], m.value});
+        break;
+      case Memory::kMade:
+        stats_.made_bytes += int64_t(m.bytes);
+        if (result[i]) {
+          memory_[i] = borrow(nullptr, m.bytes);
+          fresh_.push_back(memory_[i]);
+        } else if (m.kept) {
+          memory_[i] = m.storage;
+          stats_.kept_bytes += int64_t(m.bytes);
+        } else if (first[i] >= 0) {
+          blocks.push_back(
+              {int(i), first[i], last[i], (m.bytes + kAlign - 1) / kAlign * kAlign, 0});
+        }
+        break;
+    }
+    if (m.written && m.kind == Memory::kOutside) written_.push_back(memory_[i]);
+    if (m.kept && !result[i]) kept_.push_back(memory_[i]);
+  }
+  const size_t bytes = lay_out(blocks);
+  arena_ = allocate(bytes);
+  stats_.arena_bytes = int64_t(bytes);
+  for (const Lifetime& b : blocks)
+    memory_[size_t(b.memory)] = borrow(static_cast<char*>(arena_->data) + b.offset, b.bytes);
+}
+
+Plan::Plan(const Recording& r) {
+  std::vector<char> live = live_calls(r);
+  place(r, live);
+  stats_.recorded = int64_t(r.calls.size());
+  for (size_t i = 0; i < r.calls.size(); ++i) {
+    if (!live[i]) continue;
+    const RecordedCall& c = r.calls[i];
+    CallRef call(new Call);
+    call->op = c.op;
+    std::memcpy(call->arg_bytes, c.args.data(), c.args.size());
+    call->arg_size = int(c.args.size());
+    for (const Operand& o : c.in) call->in.push_back(tensor(o));
+    for (const Operand& o : c.out) call->out.push_back(tensor(o));
+    if (c.op->random) {
+      PhiloxKey key;
+      std::memcpy(&key, c.args.data(), sizeof key);
+      draws_.push_back(key.offset - r.before.offset);
+    }
+    calls_.push_back(std::move(call));
+  }
+  stats_.calls = int64_t(calls_.size());
+  drawn_ = r.after.offset - r.before.offset;
+  for (const Operand& o : r.arguments) {
+    const Memory& m = r.memory[size_t(o.memory)];
+    slots_.push_back({o, m.argument, memory_[size_t(o.memory)], m.written});
+  }
+  for (const Operand& o : r.results) {
+    const Memory& m = r.memory[size_t(o.memory)];
+    const auto at = std::find(fresh_.begin(), fresh_.end(), memory_[size_t(o.memory)]);
+    results_.push_back({tensor(o), at == fresh_.end() ? -1 : int(at - fresh_.begin()), m.argument,
+                        m.kind == Memory::kMade || m.kind == Memory::kConstant});
+  }
+  for (const Leaf& leaf : r.leaves) {
+    Grad g{Grad::kAny, leaf.leaf, leaf.storage, {}, leaf.grad_after};
+    if (!leaf.known_before || !leaf.grad_before)
+      g.before = Grad::kNone;
+    else if (leaf.grad_touched)
+      g.before = Grad::kSame, g.grad_before = leaf.grad_before;
+    grads_.push_back(std::move(g));
+  }
+  frozen_ = r.frozen;
+  count_own_refs();
+}
+
+// What the plan itself holds of outside memory: more references than these mean that somebody
+// else still uses it.
+void Plan::count_own_refs() {
+  std::unordered_map<const Storage*, uint32_t> own;
+  for (const StorageRef& s : outside_) own[s.get()] = 0;
+  auto count = [&](const StorageRef& s) {
+    auto it = own.find(s.get());
+    if (it != own.end()) ++it->second;
+  };
+  for (const auto* list : {&memory_, &outside_, &written_})
+    for (const StorageRef& s : *list) count(s);
+  for (const CallRef& c : calls_) {
+    for (const Tensor& t : c->in)
+      if (t.defined()) count(t->storage);
+    for (const Tensor& t : c->out) count(t->storage);
+  }
+  for (const Result& x : results_) count(x.like->storage);
+  for (const Grad& g : grads_) count(g.storage), count(g.grad_before);
+  for (const StorageRef& s : outside_) own_refs_.push_back(own[s.get()]);
+}
+
+const char* Plan::mismatch(const Tensors& arguments) const {
+  if (arguments.size() != slots_.size()) return "another number of tensors";
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const Tensor& t = arguments[i];
+    const Operand& like = slots_[i].like;
+    if (t.dtype() != like.dtype || t.shape() != like.shape || t.strides() != like.strides)
+      return "another shape, layout or dtype";
+    if (t->tracked()) return "an argument requires grad";
+    for (size_t j = 0; j < i; ++j) {
+      const Slot& other = slots_[j];
+      const bool share = arguments[j]->storage == t->storage;
+      if (other.first == slots_[i].first
+              ? !share || t->offset - arguments[j]->offset != like.offset - other.like.offset
+              : share && (slots_[i].written || other.written))
+        return "arguments share their memory in another way";
+    }
+  }
+  for (const Grad& g : grads_) {
+    if (g.leaf->storage != g.storage) return "a parameter's memory was exchanged";
+    if (g.leaf->refs() == 1) return "a parameter was replaced";
+    if (!g.leaf->requires_grad) return "a parameter was frozen";
+    const Tensor& grad = g.leaf->grad;
+    if (g.before == Grad::kNone && grad.defined()) return "a gradient is left from before";
+    if (g.before == Grad::kSame && (!grad.defined() || grad->storage != g.grad_before))
+      return "the gradients were cleared";
+  }
+  for (const Tensor& t : frozen_) {
+    if (t->requires_grad) return "a parameter was unfrozen";
+    if (t->refs() == 1) return "a tensor it uses was replaced";
+  }
+  for (size_t i = 0; i < outside_.size(); ++i)
+    if (outside_[i]->refs() <= own_refs_[i]) return "a tensor it uses was replaced";
+  return nullptr;
+}
+
+Tensors Plan::replay(const Tensors& arguments) {
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const Operand& like = slots_[i].like;
+    slots_[i].storage->data = arguments[i].data<char>() - like.offset * item_size(like.dtype);
+  }
+  for (const Constant& c : constants_) std::memcpy(c.storage->data, c.value.data(), c.value.size());
+  Tensors fresh;  // new memory for the results
+  for (const StorageRef& s : fresh_) {
+    fresh.push_back(empty({int64_t(s->bytes)}, DType::uint8));
+    s->data = fresh.back()->storage->data;
+  }
+  Generator& g = default_generator();
+  const PhiloxKey base = g.take(drawn_);
+  size_t draw = 0;
+  for (const CallRef& c : calls_)
+    if (c->op->random) {
+      PhiloxKey key;
+      std::memcpy(&key, c->arg_bytes, sizeof key);
+      key = {base.seed, base.offset + draws_[draw++]};
+      std::memcpy(c->arg_bytes, &key, sizeof key);
+    }
+  {
+    struct Outside {
+      void* state = leave_interpreter ? leave_interpreter() : nullptr;
+      ~Outside() {
+        if (state) enter_interpreter(state);
+      }
+    } outside;
+    FlushDenormals flush;
+    for (const CallRef& c : calls_) c->op->launch(*c);
+  }
+  for (const auto* list : {&written_, &kept_})
+    for (const StorageRef& s : *list) ++s->version;
+  for (size_t i = 0; i < slots_.size(); ++i)
+    if (slots_[i].written) ++arguments[i]->storage->version;
+  for (const Grad& x : grads_) x.leaf->grad = x.after;
+  Tensors results;
+  for (const Result& x : results_) {
+    Tensor t = alias(x.like);
+    if (x.fresh >= 0) {
+      t->storage = fresh[size_t(x.fresh)]->storage;
+    } else if (x.argument >= 0) {
+      const Tensor& from = arguments[size_t(x.argument)];
+      t->storage = from->storage;
+      t->offset += from->offset - slots_[size_t(x.argument)].like.offset;
+    } else if (x.copied) {
+      GradMode off(false);
+      t = clone(t);
+    }
+    results.push_back(t);
+  }
+  return results;
+}
+
+Tensors Plan::written() const {
+  Tensors list;
+  for (const StorageRef& s : written_) {
+    Tensor t = Tensor::meta({int64_t(s->bytes)}, DType::uint8);
+    t->storage = s;
+    list.push_back(t);
+  }
+  return list;
+}
+
+std::vector<Tensor> Plan::leaves() const {
+  std::vector<Tensor> list;
+  for (const Grad& g : grads_) list.push_back(g.leaf);
+  return list;
+}
+
+std::string Plan::gradients_now() const {
+  std::string now;
+  for (const Grad& x : grads_) now += x.leaf->grad.defined() ? '1' : '0';
+  return now;
+}
+
+std::string Plan::summary() const {
+  std::ostringstream s;
+  for (const CallRef& c : calls_) {
+    s << c->name() << " ";
+    for (const Tensor& t : c->in)
+      if (t.defined()) s << t.shape();
+    s << " ->";
+    for (const Tensor& t : c->out) s << " " << t.shape();
+    s << "\n";
+  }
+  return s.str();
+}
+
+}  // namespace lamina

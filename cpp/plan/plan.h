@@ -1,0 +1,79 @@
+// Plan: a recorded step, replayed without Python, without the tape and without allocation.
+//
+// From the recording: calls whose results nobody sees are left out; memory that lives only within
+// the step lies in one arena, at offsets chosen from lifetimes; the rest stays where it is. The
+// arguments' memory is the caller's, exchanged at every replay; results get new memory each time.
+// The replay runs the ops' own `launch`, so its bits are those of the eager step.
+#pragma once
+#include "plan/recording.h"
+
+namespace lamina {
+
+struct PlanStats {
+  int64_t recorded, calls;          // operations of the step; of those, launched
+  int64_t made_bytes, arena_bytes;  // all memory the step made; the arena that replaces it
+  int64_t kept_bytes;               // made by the step and kept after it (gradients)
+};
+
+class Plan {
+ public:
+  explicit Plan(const Recording& recording);
+
+  // Why these arguments and the present state are not those of the recording; null: they are.
+  const char* mismatch(const Tensors& arguments) const;
+  // Runs the step. The arguments must match.
+  Tensors replay(const Tensors& arguments);
+  PlanStats stats() const { return stats_; }
+  std::string summary() const;  // one line per call
+  // Everything outside the plan that it writes, as bytes: for comparing with the eager step.
+  Tensors written() const;
+  std::vector<Tensor> leaves() const;
+  std::string gradients_now() const;  // of the leaves: '1' or '0' each
+
+ private:
+  struct Slot {  // an argument
+    Operand like;
+    int first;           // the first argument with its memory
+    StorageRef storage;  // that memory here
+    bool written;
+  };
+  struct Result {
+    Tensor like;
+    int fresh;     // its storage among fresh_, or -1
+    int argument;  // the argument it is a view of, or -1
+    bool copied;   // its memory belongs to the plan
+  };
+  struct Constant {
+    StorageRef storage;
+    std::string value;
+  };
+  struct Grad {
+    enum Before { kAny, kNone, kSame } before;
+    Tensor leaf;
+    StorageRef storage, grad_before;
+    Tensor after;
+  };
+
+  void place(const Recording& r, const std::vector<char>& live);
+  void count_own_refs();
+  Tensor tensor(const Operand& o) const;
+
+  std::vector<CallRef> calls_;
+  std::vector<uint64_t> draws_;  // per random call: its offset from the start of the step
+  std::vector<StorageRef> memory_;
+  std::vector<Slot> slots_;
+  std::vector<Result> results_;
+  std::vector<StorageRef> fresh_;  // storages that get new memory at every replay
+  std::vector<Constant> constants_;
+  std::vector<Grad> grads_;
+  std::vector<Tensor> frozen_;
+  std::vector<StorageRef> outside_;
+  std::vector<uint32_t> own_refs_;   // how many references to outside_[i] are the plan's
+  std::vector<StorageRef> written_;  // of outside_
+  std::vector<StorageRef> kept_;     // made by the step, for somebody who holds it
+  StorageRef arena_;
+  uint64_t drawn_ = 0;  // blocks of random numbers per step
+  PlanStats stats_{};
+};
+
+}  // namespace lamina

@@ -1,0 +1,307 @@
+// The observer of a step, and the comparison of two recordings.
+#include "plan/recording.h"
+
+#include <cstring>
+#include <sstream>
+
+namespace lamina {
+namespace {
+
+struct Recorder {
+  RecordingRef recording;
+  StorageWatch watch;
+  std::unordered_map<const Storage*, int> outside;  // also arguments
+  std::unordered_map<uint64_t, int> made;
+  std::unordered_map<const TensorImpl*, int> leaves;  // also frozen ones
+  std::function<void(const char*)> on_read;
+};
+thread_local std::unique_ptr<Recorder> recorder;
+uint64_t last_serial = 0;  // serials go on from recording to recording
+
+int find(const Recorder& r, const Storage* s) {
+  if (s->serial) {
+    auto it = r.made.find(s->serial);
+    if (it != r.made.end()) return it->second;
+  }
+  auto it = r.outside.find(s);
+  return it == r.outside.end() ? -1 : it->second;
+}
+
+int add(Recorder& r, const Tensor& t, Memory::Kind kind) {
+  Recording& list = *r.recording;
+  Memory m;
+  m.kind = kind;
+  m.bytes = t->storage->bytes;
+  m.address = t->storage.get();
+  const int i = int(list.memory.size());
+  if (kind == Memory::kMade || kind == Memory::kConstant) {
+    m.serial = t->storage->serial;
+    r.made[m.serial] = i;
+  } else {
+    r.outside[t->storage.get()] = i;
+  }
+  if (kind == Memory::kConstant)
+    m.value.assign(static_cast<const char*>(t->storage->data), t->storage->bytes);
+  if (kind != Memory::kMade) m.storage = t->storage;
+  list.memory.push_back(std::move(m));
+  return i;
+}
+
+bool is_new(const Recorder& r, const Tensor& t) { return r.watch.alive.count(t->storage->serial); }
+
+Operand operand_of(const Tensor& t) {
+  Operand o;
+  o.offset = t->offset;
+  o.shape = t.shape();
+  o.strides = t.strides();
+  o.dtype = t.dtype();
+  o.wrapped_number = t->wrapped_number;
+  return o;
+}
+
+// The tensor's place in known memory; an argument's memory begins where the argument does.
+void locate(const Recorder& r, const Tensor& t, Operand& o) {
+  const Memory& m = r.recording->memory[size_t(o.memory)];
+  if (m.kind == Memory::kArgument) o.offset -= m.start / item_size(t.dtype());
+}
+
+Operand operand(Recorder& r, const Tensor& t, bool output) {
+  if (!t.defined()) return {};
+  Operand o = operand_of(t);
+  o.memory = find(r, t->storage.get());
+  if (o.memory < 0)
+    o.memory = add(r, t,
+                   !is_new(r, t) ? Memory::kOutside
+                   : output      ? Memory::kMade
+                                 : Memory::kConstant);
+  locate(r, t, o);
+  return o;
+}
+
+void note_leaf(Recorder& r, const Tensor& t) {
+  if (t->call || r.leaves.count(t.get())) return;
+  const int m = find(r, t->storage.get());
+  if (!t->requires_grad) {
+    const bool outside =
+        m < 0 ? !is_new(r, t) : r.recording->memory[size_t(m)].kind == Memory::kOutside;
+    if (!outside || t->view || !is_floating(t.dtype())) return;
+    r.leaves[t.get()] = -1;
+    r.recording->frozen.push_back(t);
+    return;
+  }
+  if (m >= 0 && r.recording->memory[size_t(m)].kind == Memory::kArgument)
+    refuse_recording("an argument of the step requires grad; detach it, or keep it outside");
+  if (m >= 0 && r.recording->memory[size_t(m)].kind != Memory::kOutside) return;
+  if (m < 0 && is_new(r, t)) return;
+  r.leaves[t.get()] = int(r.recording->leaves.size());
+  Leaf leaf;
+  leaf.leaf = t;
+  leaf.storage = t->storage;
+  r.recording->leaves.push_back(std::move(leaf));
+}
+
+void check_key(Recorder& r, const Call& c) {
+  PhiloxKey key;
+  std::memcpy(&key, c.arg_bytes, sizeof key);
+  const Generator& g = default_generator();
+  if (key.seed == 0 && key.offset == 0) return;  // none was drawn
+  const PhiloxKey before = r.recording->before;
+  if (key.seed != before.seed || key.offset < before.offset || key.offset >= g.offset() ||
+      g.seed() != before.seed)
+    refuse_recording(std::string(c.name()) +
+                     ": draws from a generator of its own, or the step sets the seed");
+}
+
+void observe(Call& c) {
+  Recorder& r = *recorder;
+  for (const Tensor& t : c.in)
+    if (t.defined()) note_leaf(r, t);
+  if (!c.op->launch) return;  // a view
+  RecordedCall call;
+  call.op = c.op;
+  call.args.assign(reinterpret_cast<const char*>(c.arg_bytes), size_t(c.arg_size));
+  if (c.op->random) check_key(r, c);
+  if (c.op->fills)
+    call.in.resize(size_t(c.in.size()));
+  else
+    for (const Tensor& t : c.in) call.in.push_back(operand(r, t, false));
+  for (const Tensor& t : c.out) call.out.push_back(operand(r, t, true));
+  if (c.op->fills) call.in[0] = call.out[0];
+  for (const Operand& o : call.out) r.recording->memory[size_t(o.memory)].written = true;
+  for (int i = 0; i < c.in.size(); ++i)
+    if (c.in[i].defined() && c.writes(i))
+      r.recording->memory[size_t(call.in[size_t(i)].memory)].written = true;
+  r.recording->calls.push_back(std::move(call));
+}
+
+void read(const char* what) { recorder->on_read(what); }
+
+constexpr CallObserver kObserver{observe, read};
+
+bool same(const Operand& a, const Operand& b) {
+  return a.memory == b.memory && a.offset == b.offset && a.shape == b.shape &&
+         a.strides == b.strides && a.dtype == b.dtype;
+}
+bool same(const std::vector<Operand>& a, const std::vector<Operand>& b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i)
+    if (!same(a[i], b[i])) return false;
+  return true;
+}
+// Arguments, with the offset of a random draw counted from the start of the step.
+std::string relative(const Recording& r, const RecordedCall& c) {
+  std::string args = c.args;
+  if (c.op->random) {
+    PhiloxKey key;
+    std::memcpy(&key, args.data(), sizeof key);
+    key.offset -= r.before.offset;
+    key.seed = 0;
+    std::memcpy(args.data(), &key, sizeof key);
+  }
+  return args;
+}
+
+template <class... Parts>
+std::string text(const Parts&... parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+uint32_t held(const Recording& r, const Storage* s) {
+  uint32_t n = 0;
+  for (const Tensor& t : r.frozen) n += t->refs() == 1 && t->storage.get() == s;
+  return n;
+}
+
+}  // namespace
+
+bool is_recording() { return bool(recorder); }
+
+void refuse_recording(const std::string& why) {
+  if (recorder && recorder->recording->refused.empty()) recorder->recording->refused = why;
+}
+
+void start_recording(const Tensors& arguments, Recording* previous,
+                     std::function<void(const char*)> on_read) {
+  check(!recorder, ErrorKind::runtime, "compile: a compiled step cannot call another one");
+  recorder.reset(new Recorder);
+  Recorder& r = *recorder;
+  r.recording = std::make_shared<Recording>();
+  r.on_read = std::move(on_read);
+  const Generator& g = default_generator();
+  r.recording->before = {g.seed(), g.offset()};
+  r.watch.made = last_serial;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const Tensor& t = arguments[i];
+    if (t->call) refuse_recording("an argument of the step requires grad; detach it");
+    Operand o = operand_of(t);
+    o.memory = find(r, t->storage.get());
+    if (o.memory < 0) {  // otherwise it shares the memory of an earlier argument
+      o.memory = add(r, t, Memory::kArgument);
+      Memory& m = r.recording->memory[size_t(o.memory)];
+      m.argument = int(i);
+      m.storage = StorageRef();
+      m.start = t->offset * item_size(t.dtype());
+    }
+    locate(r, t, o);
+    r.recording->arguments.push_back(o);
+  }
+  if (previous)
+    for (Memory& m : previous->memory) m.storage = StorageRef();
+  if (previous)
+    for (const Leaf& old : previous->leaves) {
+      Leaf leaf;
+      leaf.leaf = old.leaf;
+      leaf.storage = old.leaf->storage;
+      leaf.known_before = true;
+      if (old.leaf->grad.defined()) leaf.grad_before = old.leaf->grad->storage;
+      r.leaves[old.leaf.get()] = int(r.recording->leaves.size());
+      r.recording->leaves.push_back(std::move(leaf));
+    }
+  storage_watch = &r.watch;
+  call_observer = &kObserver;
+}
+
+RecordingRef stop_recording(const Tensors& results) {
+  call_observer = nullptr;
+  storage_watch = nullptr;
+  const std::unique_ptr<Recorder> r = std::move(recorder);
+  if (!r) return {};
+  last_serial = r->watch.made;
+  Recording& list = *r->recording;
+  list.after = {default_generator().seed(), default_generator().offset()};
+  auto refuse = [&](std::string why) {
+    if (list.refused.empty()) list.refused = std::move(why);
+  };
+  if (list.after.seed != list.before.seed || list.after.offset < list.before.offset)
+    refuse("the step sets the seed of the default generator");
+  for (const Tensor& t : results) {
+    Operand o = operand_of(t);
+    o.memory = find(*r, t->storage.get());
+    if (o.memory < 0)
+      refuse("the step returns a tensor that no operation of it made");
+    else
+      locate(*r, t, o);
+    if (t->call && !t->call->freed && t->call->op->vjp)
+      refuse(
+          "the step returns a tensor that still needs its backward pass; call backward() inside "
+          "the step, or run it under lamina.no_grad()");
+    list.results.push_back(o);
+  }
+  for (Memory& m : list.memory) {
+    if (m.kind == Memory::kMade) {
+      auto alive = r->watch.alive.find(m.serial);
+      m.kept = alive != r->watch.alive.end();
+      if (m.kept) m.storage = StorageRef(alive->second);
+    }
+    if (m.kind == Memory::kOutside && m.storage->refs() == 1 + held(list, m.storage.get()))
+      refuse(
+          "the step reads a tensor of an earlier step and then drops it (a state carried from "
+          "step to step by assignment); pass it as an argument and return its new value, or "
+          "update it in place");
+  }
+  for (Leaf& leaf : list.leaves) {
+    if (leaf.leaf->hooks && !leaf.leaf->hooks->empty())
+      refuse("a parameter has hooks, which are Python's");
+    leaf.grad_after = leaf.leaf->grad;
+    if (leaf.grad_before) leaf.grad_touched = find(*r, leaf.grad_before.get()) >= 0;
+  }
+  return r->recording;
+}
+
+std::string gradients_now(const std::vector<Leaf>& leaves) {
+  std::string now;
+  for (const Leaf& x : leaves) now += x.leaf->grad.defined() ? '1' : '0';
+  return now;
+}
+
+std::string difference(const Recording& a, const Recording& b) {
+  const size_t n = a.calls.size() < b.calls.size() ? a.calls.size() : b.calls.size();
+  for (size_t i = 0; i < n; ++i) {
+    const RecordedCall &x = a.calls[i], &y = b.calls[i];
+    if (x.op != y.op) return text("operation ", i, " was ", x.op->name, " and then ", y.op->name);
+    if (!same(x.in, y.in) || !same(x.out, y.out))
+      return text("operation ", i, ", ", x.op->name, ", had other operands the second time");
+    if (relative(a, x) != relative(b, y))
+      return text("operation ", i, ", ", x.op->name, ", had another number the second time");
+  }
+  if (a.calls.size() != b.calls.size())
+    return text("it ran ", a.calls.size(), " operations and then ", b.calls.size());
+  for (size_t i = 0; i < a.memory.size(); ++i) {
+    const Memory &x = a.memory[i], &y = b.memory[i];
+    if (x.kind != y.kind || x.bytes != y.bytes) return "it used other tensors the second time";
+    if (x.kind == Memory::kOutside && x.address != y.address)
+      return "it read another tensor from outside the second time";
+    if (x.kind == Memory::kConstant && x.value != y.value)
+      return "a value that comes from Python changed; pass it to the step as a tensor";
+    if (x.kept != y.kept) return "it kept other tensors the second time";
+  }
+  if (!same(a.results, b.results)) return "it returned other tensors the second time";
+  if (a.leaves.size() != b.leaves.size()) return "it trained other parameters the second time";
+  if (a.after.offset - a.before.offset != b.after.offset - b.before.offset)
+    return "it drew more random numbers the second time";
+  return "";
+}
+
+}  // namespace lamina

@@ -1,0 +1,94 @@
+// Plans as Python objects. A replay is called once per training step, with a tuple of tensors.
+#include <pybind11/functional.h>
+#include <pybind11/pybind11.h>
+
+#include "plan/plan.h"
+#include "python/types.h"
+
+namespace py = pybind11;
+
+namespace lamina {
+namespace {
+
+Tensors tensors_of(const py::handle& list) {
+  return FromPython<Tensors>::get(list.ptr(), At{"compile", 0});
+}
+py::object tuple_of(const Tensors& list) {
+  return py::reinterpret_steal<py::object>(list_to_tuple(list));
+}
+
+// Whether values in dicts are still the objects they were: modules' modes and parameters, numbers.
+class Watch {
+ public:
+  explicit Watch(py::list entries) : entries_(entries) {
+    for (py::handle e : entries) {
+      PyObject* t = e.ptr();  // (dict, key, value), held by entries_
+      items_.push_back({PyTuple_GET_ITEM(t, 0), PyTuple_GET_ITEM(t, 1), PyTuple_GET_ITEM(t, 2)});
+    }
+  }
+  bool same() const {
+    for (const Item& i : items_)
+      if (PyDict_GetItemWithError(i.dict, i.key) != i.value) return false;
+    return true;
+  }
+
+ private:
+  struct Item {
+    PyObject *dict, *key, *value;
+  };
+  py::list entries_;
+  std::vector<Item> items_;
+};
+
+}  // namespace
+
+void init_plan(PyObject* module) {
+  py::module_ m = py::reinterpret_borrow<py::module_>(module);
+  m.def("note_read", [](const std::string& what) { note_read(what.c_str()); });
+  py::class_<Watch>(m, "Watch").def(py::init<py::list>()).def("same", &Watch::same);
+  py::class_<Recording, RecordingRef>(m, "Recording")
+      .def("gradients_now", [](const Recording& r) { return gradients_now(r.leaves); })
+      .def_readonly("refused", &Recording::refused)
+      .def("difference", &difference)
+      .def("__len__", [](const Recording& r) { return r.calls.size(); });
+  m.def("start_recording", [](py::object arguments, RecordingRef previous, py::function on_read) {
+    auto held = std::make_shared<PyFunctionRef>(on_read.release().ptr());
+    start_recording(tensors_of(arguments), previous.get(), [held](const char* what) {
+      PyObject* result = PyObject_CallFunction(held->f, "s", what);
+      if (!result) throw PythonError{};
+      Py_DECREF(result);
+    });
+  });
+  m.def("refuse_recording", &refuse_recording);
+  m.def("stop_recording", [](py::object results) { return stop_recording(tensors_of(results)); });
+  py::class_<Plan, std::shared_ptr<Plan>>(m, "Plan")
+      .def(py::init<const Recording&>())
+      .def("mismatch",
+           [](const Plan& p, py::object arguments) { return p.mismatch(tensors_of(arguments)); })
+      .def("replay",
+           [](Plan& p, py::object arguments) { return tuple_of(p.replay(tensors_of(arguments))); })
+      .def("try_replay",  // None when the arguments or the state do not match
+           [](Plan& p, py::tuple arguments) -> py::object {
+             Tensors list;
+             list.reserve(arguments.size());
+             for (py::handle t : arguments) {
+               if (!is_tensor(t.ptr())) return py::none();
+               list.push_back(unwrap(t.ptr()));
+             }
+             if (p.mismatch(list)) return py::none();
+             return tuple_of(p.replay(list));
+           })
+      .def("written", [](const Plan& p) { return tuple_of(p.written()); })
+      .def("leaves", [](const Plan& p) { return tuple_of(p.leaves()); })
+      .def("gradients_now", &Plan::gradients_now)
+      .def("summary", &Plan::summary)
+      .def("stats", [](const Plan& p) {
+        const PlanStats s = p.stats();
+        return py::dict(py::arg("recorded") = s.recorded, py::arg("calls") = s.calls,
+                        py::arg("made_bytes") = s.made_bytes,
+                        py::arg("arena_bytes") = s.arena_bytes,
+                        py::arg("kept_bytes") = s.kept_bytes);
+      });
+}
+
+}  // namespace lamina
