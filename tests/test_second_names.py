@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -82,3 +83,54 @@ def test_they_remain_functions():
     assert lamina._core.renaming(lambda *, b: b, {"a": "b"})(a=3) == 3
     with pytest.raises(TypeError):
         lamina._core.renaming(len)
+
+
+def _x():
+    return lamina.tensor([1.0, 2.0])
+
+
+def _m():
+    return lamina.tensor([[1.0, 2.0], [3.0, 4.0]])
+
+
+V, M = np.array([1.0, 2.0]), np.array([[1.0, 2.0], [3.0, 4.0]])
+
+
+@pytest.mark.parametrize("call,wanted", [
+    (lambda: _x().add_(3, _x()), V + 3 * V), (lambda: _x().add(-0.5, _x()), V / 2),
+    (lambda: lamina.add(_x(), 3, _x()), V + 3 * V), (lambda: _x().sub_(3, _x()), V - 3 * V),
+    (lambda: lamina.sub(_x(), 3, _x()), V - 3 * V),
+    (lambda: _x().addcmul_(2, _x(), _x()), V + 2 * V * V),
+    (lambda: lamina.addcmul(_x(), 2, _x(), _x()), V + 2 * V * V),
+    (lambda: _x().addcdiv_(-2, _x(), _x() + 1), V - 2 * V / (V + 1)),
+    (lambda: lamina.addcdiv(_x(), 2, _x(), _x()), V + 2),
+    (lambda: _m().addmm_(3, 2, _m(), _m()), 3 * M + 2 * M @ M),
+    (lambda: _m().addmm(3, _m(), _m()), 3 * M + M @ M),
+    (lambda: lamina.addmm(3, _m(), 2, _m(), _m()), 3 * M + 2 * M @ M),
+    (lambda: lamina.addmm(3, _m(), _m(), _m()), 3 * M + M @ M),
+    (lambda: _x().addmv(3, 2, _m(), _x()), 3 * V + 2 * M @ V),
+    (lambda: _m().addr(3, 2, _x(), _x()), 3 * M + 2 * np.outer(V, V)),
+    (lambda: lamina.baddbmm(3, _m()[None], 2, _m()[None], _m()[None])[0], 3 * M + 2 * M @ M),
+    (lambda: _m().addbmm(3, 2, _m()[None], _m()[None]), 3 * M + 2 * M @ M),
+])  # fmt: skip
+@pytest.mark.filterwarnings("ignore:This overload")
+def test_numbers_before_tensors(call, wanted):
+    """PyTorch's older positional forms, which programs before version 1.5 use."""
+    np.testing.assert_allclose(call().numpy(), wanted, rtol=1e-6)
+
+
+def test_older_forms_warn_once_and_refuse_others():
+    from lamina.ops import _method
+
+    _method._warned.clear()
+    with pytest.warns(UserWarning, match="This overload of add_ is deprecated"):
+        _x().add_(2, _x())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _x().add_(2, _x())
+    for wrong in (lambda: _x().add_(_x(), 2), lambda: lamina.add(_x(), _x(), _x()),
+                  lambda: _x().addcmul_(_x(), _x(), 2)):  # fmt: skip
+        with pytest.raises(TypeError, match="positional arguments but"):
+            wrong()
+    out = lamina.zeros(2)
+    assert lamina.addcmul(_x(), _x(), _x(), value=2, out=out) is out and out.tolist() == [3, 10]

@@ -12,7 +12,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
-from ._method import method
+from ._method import method, older
 
 __all__: list[str] = []
 
@@ -197,31 +197,39 @@ atan2.__doc__ = "The angle of the point (other, input), from -pi to pi."  # noqa
 
 @_public
 @method
-def add(input, other, *, alpha=1, out=None) -> Tensor:
+def add(input, other, *more, alpha=1, out=None) -> Tensor:
     """input + alpha * other."""
+    if more:
+        (input, other), (alpha,) = older("add", 2, input, other, *more)
     if out is not None:
         return _core.add_out(out, input, other, alpha)
     return _core.add(input, other, alpha)
 
 
 @method
-def add_(self: Tensor, other, *, alpha=1) -> Tensor:
+def add_(self: Tensor, other, *more, alpha=1) -> Tensor:
     """In place: self + alpha * other."""
+    if more:
+        (self, other), (alpha,) = older("add_", 2, self, other, *more)
     return _core.add_(self, other, alpha)
 
 
 @_public
 @method
-def sub(input, other, *, alpha=1, out=None) -> Tensor:
+def sub(input, other, *more, alpha=1, out=None) -> Tensor:
     """input - alpha * other."""
+    if more:
+        (input, other), (alpha,) = older("sub", 2, input, other, *more)
     if out is not None:
         return _core.sub_out(out, input, other, alpha)
     return _core.sub(input, other, alpha)
 
 
 @method
-def sub_(self: Tensor, other, *, alpha=1) -> Tensor:
+def sub_(self: Tensor, other, *more, alpha=1) -> Tensor:
     """In place: self - alpha * other."""
+    if more:
+        (self, other), (alpha,) = older("sub_", 2, self, other, *more)
     return _core.sub_(self, other, alpha)
 
 
@@ -408,27 +416,37 @@ def lerp_(self: Tensor, end, weight) -> Tensor:
 
 @_public
 @method
-def addcmul(input: Tensor, tensor1, tensor2, *, value=1, out=None) -> Tensor:
+def addcmul(input: Tensor, tensor1, tensor2, *more, value=1, out=None) -> Tensor:
     """input + value * tensor1 * tensor2."""
-    return _core.addcmul(input, tensor1, tensor2, value)
+    if more:
+        (input, tensor1, tensor2), (value,) = older("addcmul", 3, input, tensor1, tensor2, *more)
+    result = _core.addcmul(input, tensor1, tensor2, value)
+    return result if out is None else out.copy_(result)
 
 
 @method
-def addcmul_(self: Tensor, tensor1, tensor2, *, value=1) -> Tensor:
+def addcmul_(self: Tensor, tensor1, tensor2, *more, value=1) -> Tensor:
     """In place: self + value * tensor1 * tensor2."""
+    if more:
+        (self, tensor1, tensor2), (value,) = older("addcmul_", 3, self, tensor1, tensor2, *more)
     return _core.addcmul_(self, tensor1, tensor2, value)
 
 
 @_public
 @method
-def addcdiv(input: Tensor, tensor1, tensor2, *, value=1, out=None) -> Tensor:
+def addcdiv(input: Tensor, tensor1, tensor2, *more, value=1, out=None) -> Tensor:
     """input + value * tensor1 / tensor2."""
-    return _core.addcdiv(input, tensor1, tensor2, value)
+    if more:
+        (input, tensor1, tensor2), (value,) = older("addcdiv", 3, input, tensor1, tensor2, *more)
+    result = _core.addcdiv(input, tensor1, tensor2, value)
+    return result if out is None else out.copy_(result)
 
 
 @method
-def addcdiv_(self: Tensor, tensor1, tensor2, *, value=1) -> Tensor:
+def addcdiv_(self: Tensor, tensor1, tensor2, *more, value=1) -> Tensor:
     """In place: self + value * tensor1 / tensor2."""
+    if more:
+        (self, tensor1, tensor2), (value,) = older("addcdiv_", 3, self, tensor1, tensor2, *more)
     return _core.addcdiv_(self, tensor1, tensor2, value)
 
 
