@@ -14,8 +14,10 @@ def leaf(a):
     return lamina.tensor(a, requires_grad=True)
 
 
-@pytest.mark.parametrize("made", [lambda w: w.t(), lambda w: (w * 1).t(),
-                                  lambda w: w.T.contiguous(), lambda w: w.permute(1, 0)])  # fmt: skip
+@pytest.mark.parametrize(
+    "made",
+    [lambda w: w.t(), lambda w: (w * 1).t(), lambda w: w.T.contiguous(), lambda w: w.permute(1, 0)],
+)
 def test_a_made_operand_keeps_its_history(made):
     """d/dW sum((dy/dG)^2) for y = sum(G W^T): dy/dG has every row equal to the column sums of W."""
     G, W = leaf(A), leaf(B)
