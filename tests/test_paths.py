@@ -20,6 +20,7 @@ PATHS = {
     "nn.modules.batchnorm": "SyncBatchNorm BatchNorm2d _BatchNorm",
     "nn.modules.transformer": "_get_activation_fn TransformerEncoderLayer",
     "nn.parallel._functions": "Broadcast ReduceAddCoalesced Gather Scatter",
+    "nn.parallel.data_parallel": "DataParallel data_parallel",
     "nn.parallel.distributed": "DistributedDataParallel",
     "autograd.profiler": "profile record_function",
     "optim.lr_scheduler": "_LRScheduler",
@@ -41,6 +42,12 @@ def test_paths(path):
     assert module.__doc__
     for name in PATHS[path].split():
         assert getattr(module, name) is not None
+
+
+def test_data_parallel_is_the_function():
+    """The module of that name is in sys.modules; the attribute is its function, as in PyTorch."""
+    assert nn.parallel.data_parallel(nn.Identity(), lamina.ones(2)).tolist() == [1, 1]
+    assert nn.DataParallel is nn.parallel.DataParallel
 
 
 def test_tuples_and_defaults():
