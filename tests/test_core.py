@@ -38,7 +38,7 @@ def test_inferred_dtypes(data, dtype):
 
 
 def test_nested_lists_of_tensors_and_arrays():
-    t = lamina.tensor([lamina.tensor([1, 2]), lamina.tensor([3, 4])])
+    t = lamina.tensor([np.array([1, 2]), [lamina.tensor(3), lamina.tensor([4])]])
     np.testing.assert_array_equal(t.numpy(), [[1, 2], [3, 4]])
     with pytest.raises(ValueError, match="length"):
         lamina.tensor([[1, 2], [3]])

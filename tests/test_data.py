@@ -12,6 +12,7 @@ from lamina.utils.data import (
     BatchSampler,
     ChainDataset,
     ConcatDataset,
+    DataLoader,
     Dataset,
     IterableDataset,
     RandomSampler,
@@ -190,6 +191,18 @@ def test_random_sampler():
     drawn = list(RandomSampler(Squares(4), replacement=True, num_samples=4000))
     counts = np.bincount(drawn)
     assert len(counts) == 4 and (abs(counts - 1000) < 4 * np.sqrt(750)).all()
+    endless = DataLoader(Squares(4), 8, sampler=RandomSampler(data, True, 10**12))
+    assert len(endless) == 125 * 10**9
+    rows = TensorDataset(lamina.arange(50))  # gathered by tensors of indices
+    for replacement in (False, True):
+        sampler = RandomSampler(rows, replacement, 10**12, generator=seeded(3))
+        seen = lamina.cat([b[0] for b, _ in zip(DataLoader(rows, 7, sampler=sampler), range(15))])
+        again = RandomSampler(rows, replacement, 10**12, generator=seeded(3))
+        assert seen.tolist() == [i for i, _ in zip(again, range(105))]
+        last = RandomSampler(rows, replacement, 70_000, generator=seeded(3))
+        sizes = [len(b[0]) for b in DataLoader(rows, 9999, sampler=last)]
+        assert sizes == [9999] * 7 + [7]
+        assert len(list(DataLoader(rows, 9999, sampler=last, drop_last=True))) == 7
     with pytest.raises(ValueError, match="got 0; the data set is empty"):
         RandomSampler(Squares(0))
     with pytest.raises(ValueError, match="num_samples must be a positive integer, got -1"):

@@ -104,7 +104,8 @@ def test_half_precision():
 
 
 @pytest.mark.parametrize("name,shape", [("dropout1d", (5, 40, 6)), ("dropout2d", (5, 40, 3, 4)),
-                                        ("dropout3d", (5, 40, 2, 3, 2)), ("dropout2d", (200, 3, 4)),
+                                        ("dropout3d", (5, 40, 2, 3, 2)),
+                                        ("dropout3d", (200, 3, 2, 4)),
                                         ("dropout1d", (200, 6))])  # fmt: skip
 def test_channels(name, shape):
     lamina.manual_seed(1)
@@ -138,5 +139,27 @@ def test_errors():
         dropout(lamina.ones(3), 1.5)
     with pytest.raises(RuntimeError, match="dropout: expected a floating tensor, got .*int64"):
         dropout(lamina.ones(3, dtype=lamina.int64), 0.5)
-    with pytest.raises(ValueError, match=r"dropout2d: expected \(C, ...\) or \(N, C, ...\)"):
+    with pytest.raises(ValueError, match=r"dropout1d: Expected 2D or 3D input.*received a 1D"):
+        dropout_module.dropout1d(lamina.ones(3), 0.5)
+    with (
+        pytest.warns(UserWarning, match="dropout2d: Received a 1-D input"),
+        pytest.raises(ValueError, match="at least 2 dimensions in the input.*got shape .3,."),
+    ):
         dropout_module.dropout2d(lamina.ones(3), 0.5)
+
+
+@pytest.mark.parametrize("name,shape,rows", [("dropout2d", (20, 10), 200),
+                                             ("dropout2d", (20, 10, 4), 200),
+                                             ("dropout2d", (20, 10, 2, 2, 2), 200),
+                                             ("dropout3d", (200, 6), 200)])  # fmt: skip
+def test_other_dimensions_warn(name, shape, rows):
+    """What follows the channels is dropped as one, whatever its number of dimensions."""
+    lamina.manual_seed(1)
+    f, number = getattr(dropout_module, name), f"Received a {len(shape)}-?D input"
+    with pytest.warns(UserWarning, match=number):
+        y = f(lamina.ones(shape), 0.5).numpy().reshape(rows, -1)
+    assert ((y == 0) | (y == 2)).all() and (y == y[:, :1]).all()
+    assert 60 < (y[:, 0] == 0).sum() < 140
+    x = lamina.ones(shape)
+    with pytest.warns(UserWarning, match=number):
+        assert f(x, 0.5, training=False).data_ptr() == x.data_ptr()

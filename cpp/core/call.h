@@ -60,6 +60,7 @@ struct Source {
   Edge edge;
   uint32_t version = 0;
   DType dtype = DType::float32;
+  bool unasked = false;  // in the backward now running nobody asked for its gradient
   Dims shape;
 };
 
@@ -127,7 +128,10 @@ class Vjp {
   bool has_gradient(int output) const { return gouts_[output].defined(); }
   // d loss / d output; zeros when nothing flowed into it.
   Tensor g(int output = 0) const;
-  bool needs(int input) const { return call_.source[input].edge.needed(); }
+  bool needs(int input) const {
+    const Source& s = call_.source[input];
+    return s.edge.needed() && !s.unasked;
+  }
   // Saved tensors, connected to their history; throw when modified in place since.
   Tensor in(int input) const;
   Tensor out(int output = 0) const;

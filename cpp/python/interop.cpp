@@ -227,7 +227,12 @@ void survey(PyObject* o, int depth, Nested& n, bool first) {
   double re, im;
   if (is_array(o) && !(PyFloat_CheckExact(o) || PyLong_Check(o))) {
     const Tensor t = leaf_array(o);
-    inner = t.shape();
+    if (!is_tensor(o))
+      inner = t.shape();
+    else  // a tensor in a list is a number, whatever its dimensions, as in PyTorch
+      check(t.numel() == 1, ErrorKind::value,
+            "tensor: only one element tensors can be converted to Python scalars, got shape ",
+            t.shape(), "; use stack or cat to join tensors");
     n.see(t.dtype());
   } else if (scalar_from_python(o, &s)) {
     n.huge |= s.kind == Scalar::real && PyLong_Check(o);

@@ -183,6 +183,7 @@ PYBIND11_MODULE(_core, m) {
   init_tensor_type(m.ptr());
   init_elementwise(m.ptr());
   init_random(m.ptr());
+  init_renaming(m.ptr());
   std::vector<PyMethodDef>& methods = all_methods();
   methods.push_back({nullptr, nullptr, 0, nullptr});
   PyModule_AddFunctions(m.ptr(), methods.data());

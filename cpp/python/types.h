@@ -15,6 +15,7 @@ void init_dtypes(PyObject* module);
 void init_tensor_type(PyObject* module);
 void init_elementwise(PyObject* module);
 void init_random(PyObject* module);
+void init_renaming(PyObject* module);
 void init_plan(PyObject* module);
 
 // A tensor object of `type` (a subclass of lamina.Tensor) holding t, which must have none yet.

@@ -195,21 +195,18 @@ class Engine {
     if (restricted_ && !relevant_.count(&c)) return;
     SmallVec<Tensor, 4> gins;
     gins.resize(c.source.size());
-    SmallVec<Edge, 4> hidden;  // edges nobody asked about are hidden from vjp meanwhile
+    // vjp computes only what was asked for. What it reads keeps its place on the tape: with
+    // create_graph the result depends on all of it.
     if (restricted_)
-      for (Source& s : c.source) {
-        hidden.push_back(s.edge);
-        if (!relevant(s.edge)) s.edge = Edge{};
-      }
+      for (Source& s : c.source) s.unasked = !relevant(s.edge);
     struct Restore {
       Call& c;
-      SmallVec<Edge, 4>& hidden;
       ~Restore() {
-        for (int i = 0; i < hidden.size(); ++i) c.source[i].edge = std::move(hidden[i]);
+        for (Source& s : c.source) s.unasked = false;
       }
     };
     {
-      Restore restore{c, hidden};
+      const Restore restore{c};
       Vjp vjp(c, p.g.begin(), gins.begin());
       {
         const AnomalyPause pause;  // the gradients are searched instead

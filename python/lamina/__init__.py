@@ -44,6 +44,7 @@ cfloat, cdouble = complex64, complex128
 from . import _printing, autograd, random  # noqa: E402
 from . import ops as _ops  # noqa: E402
 from ._platform import *  # noqa: E402, F403
+from ._platform import _assert  # noqa: E402, F401
 from ._printing import set_printoptions  # noqa: E402
 from ._tensor_types import *  # noqa: E402, F403
 from .autograd import (  # noqa: E402
@@ -63,13 +64,12 @@ _LAZY_MODULES = (
     "nn", "optim", "utils", "vision", "trainer", "metrics", "serialization", "cli", "accelerator",
     "amp", "backends", "cpu", "cuda", "distributed", "func", "hub", "jit", "mps",
     "multiprocessing", "nested", "onnx", "profiler", "sparse", "special", "testing", "version",
-    "xpu", "_six", "distributions", "linalg", "fft",
+    "xpu", "_six", "distributions", "linalg", "fft", "functional", "fx", "_utils",
 )  # fmt: skip
 _LAZY_NAMES = {
     "save": "serialization", "load": "serialization", "Trainer": "trainer", "autocast": "amp",
     "sparse_coo_tensor": "sparse", "sparse_csr_tensor": "sparse", "sparse_csc_tensor": "sparse",
-    "spmm": "sparse",
-    "stft": "fft.short", "istft": "fft.short",
+    "spmm": "sparse", "stft": "fft.short", "istft": "fft.short", "vmap": "func",
 }  # fmt: skip
 
 
@@ -77,6 +77,8 @@ def __getattr__(name: str):
     """Submodules are imported when first used, so that ``import lamina`` stays fast."""
     if name in _LAZY_MODULES:
         return _importlib.import_module(f".{name}", __name__)
+    if name.startswith("_foreach_"):
+        return getattr(_importlib.import_module("._foreach", __name__), name)
     if name in _LAZY_NAMES:
         value = getattr(_importlib.import_module(f".{_LAZY_NAMES[name]}", __name__), name)
         globals()[name] = value

@@ -9,8 +9,10 @@ from ._core import Tensor, dtype
 
 __all__ = [
     "are_deterministic_algorithms_enabled", "channels_last", "channels_last_3d",
-    "contiguous_format", "e", "finfo", "get_default_device", "get_float32_matmul_precision",
-    "get_num_interop_threads", "iinfo", "inf", "jagged", "is_autocast_enabled",
+    "contiguous_format", "e", "finfo", "get_autocast_cpu_dtype", "get_autocast_dtype",
+    "get_autocast_gpu_dtype", "get_default_device", "get_float32_matmul_precision",
+    "get_num_interop_threads", "iinfo", "inf", "jagged", "is_autocast_cache_enabled",
+    "is_autocast_cpu_enabled", "is_autocast_enabled",
     "is_deterministic_algorithms_warn_only_enabled", "is_inference_mode_enabled", "is_nonzero",
     "is_storage", "layout", "memory_format", "nan", "newaxis", "pi",
     "preserve_format", "set_default_device", "set_default_tensor_type", "set_deterministic",
@@ -158,6 +160,34 @@ def get_num_interop_threads() -> int:
 def is_autocast_enabled(device_type=None) -> bool:
     """False: `lamina.amp.autocast` changes nothing."""
     return False
+
+
+def is_autocast_cpu_enabled() -> bool:
+    """False: `lamina.amp.autocast` changes nothing."""
+    return False
+
+
+is_autocast_cache_enabled = is_autocast_cpu_enabled
+
+
+def get_autocast_dtype(device_type) -> dtype:
+    """The half precision that PyTorch's regions choose: bfloat16 for "cpu", float16 for others."""
+    return _core.bfloat16 if device_type == "cpu" else _core.float16
+
+
+def get_autocast_cpu_dtype() -> dtype:
+    """``get_autocast_dtype("cpu")``."""
+    return _core.bfloat16
+
+
+def get_autocast_gpu_dtype() -> dtype:
+    """``get_autocast_dtype("cuda")``."""
+    return _core.float16
+
+
+def _assert(condition, message) -> None:
+    """Raises AssertionError with `message` when `condition` is false."""
+    assert condition, message
 
 
 def is_inference_mode_enabled() -> bool:

@@ -19,7 +19,10 @@ from . import _core
 from ._core import Tensor
 from ._step_parts import Cell, flatten, numbers_of, plain, structure
 
-__all__ = ["compile", "disable", "is_compiling", "reset"]
+__all__ = [
+    "allow_in_graph", "assume_constant_result", "compile", "cudagraph_mark_step_begin", "disable",
+    "is_compiling", "is_dynamo_compiling", "is_exporting", "reset",
+]  # fmt: skip
 
 _RECORDINGS = 4  # recordings of one kind of call until the step is given up
 _PLANS = 8  # plans per function: one for each kind of arguments
@@ -378,3 +381,20 @@ def disable(fn=None, recursive=True, *, reason=None):
 
 def reset() -> None:
     """Nothing: plans belong to their functions."""
+
+
+is_dynamo_compiling = is_compiling
+cudagraph_mark_step_begin = reset
+
+
+def is_exporting() -> bool:
+    """False: models are not exported."""
+    return False
+
+
+def allow_in_graph(fn):
+    """`fn` as it is: every operation is recorded, whoever calls it."""
+    return fn
+
+
+assume_constant_result = allow_in_graph

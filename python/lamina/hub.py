@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlparse
 
 from ._refuse import refused
 
+HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")  # in a file's name: the first digits of its SHA-256
 _directory: str | None = None
 
 
@@ -24,6 +26,11 @@ def get_dir() -> str:
         return _directory
     home = os.environ.get("LAMINA_HOME", os.path.join("~", ".cache", "lamina"))
     return os.path.join(os.path.expanduser(home), "hub")
+
+
+def _get_torch_home() -> str:
+    """The directory that holds `get_dir`."""
+    return os.path.dirname(get_dir())
 
 
 def load_state_dict_from_url(url, model_dir=None, map_location=None, progress=True,

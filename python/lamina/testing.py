@@ -9,6 +9,8 @@ _TOLERANCE = {float16: (1e-3, 1e-5), bfloat16: (1.6e-2, 1e-5), float32: (1.3e-6,
               float64: (1e-7, 1e-7), complex64: (1.3e-6, 1e-5),
               complex128: (1e-7, 1e-7)}  # fmt: skip
 
+_OLD_TOLERANCE = {float16: (1e-3, 1e-3), float32: (1e-4, 1e-5), float64: (1e-5, 1e-8)}
+
 
 def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=None,
                  equal_nan=False, check_device=True, check_dtype=True, check_layout=True,
@@ -39,6 +41,18 @@ def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=Non
 
 def _wide(x: Tensor) -> Tensor:
     return x.cdouble() if x.dtype.is_complex else x.double()
+
+
+def assert_allclose(actual, expected, rtol=None, atol=None, equal_nan=True, msg="") -> None:
+    """`assert_close` of tensors, or of what becomes tensors, whatever their dtypes, with its older
+    bounds: rtol and atol 1e-4 and 1e-5 for float32, 1e-5 and 1e-8 for float64."""
+    actual = as_tensor(actual)
+    expected = expected if isinstance(expected, Tensor) else as_tensor(expected, dtype=actual.dtype)
+    if rtol is None and atol is None:
+        pairs = [_OLD_TOLERANCE.get(t.dtype, (0.0, 0.0)) for t in (actual, expected)]
+        rtol, atol = (max(values) for values in zip(*pairs))
+    assert_close(actual, expected, rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=False,
+                 msg=msg or None)  # fmt: skip
 
 
 def _difference(actual, expected, rtol, atol, equal_nan, check_dtype) -> str:

@@ -23,6 +23,7 @@ ByteTensor = _cuda_type("ByteTensor")
 BoolTensor = _cuda_type("BoolTensor")
 
 default_generators: tuple = ()
+_initialized = False  # as `is_initialized`
 
 
 def is_available() -> bool:

@@ -91,19 +91,27 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False) -> Tensor:
 def lu(A, *, pivot=True):
     """(P, L, U) with A = P L U: P (..., m, m) a permutation, L (..., m, k) with a unit diagonal, U
     (..., k, n), k = min(m, n). No gradient."""
-    LU, pivots = lu_factor(A, pivot=pivot)
-    m, n = A.shape[-2:]
+    return _Lu(*unpack(*lu_factor(A, pivot=pivot)))
+
+
+def unpack(LU, pivots, data=True, pivot=True):
+    """(P, L, U) from `lu_factor`'s packed form; L and U are empty tensors without `data`, P without
+    `pivot`."""
+    m, n = LU.shape[-2:]
     k = min(m, n)
-    L = LU[..., :k].tril(-1) + eye(m, k, dtype=A.dtype)
-    U = LU[..., :k, :].triu()
-    P = eye(m, dtype=A.dtype).expand(A.shape[:-2] + (m, m)).clone()
-    flat = P.reshape(A.shape[:-2].numel(), m, m)
-    for permutation, exchanges in zip(flat, pivots.reshape(-1, k).tolist() if k else []):
-        order = list(range(m))
-        for i, p in enumerate(exchanges):
-            order[i], order[p - 1] = order[p - 1], order[i]
-        permutation.copy_(eye(m, dtype=A.dtype)[order].mT)
-    return _Lu(P, L, U)
+    P = L = U = empty(0, dtype=LU.dtype)
+    if data:
+        L = LU[..., :k].tril(-1) + eye(m, k, dtype=LU.dtype)
+        U = LU[..., :k, :].triu()
+    if pivot:
+        P = eye(m, dtype=LU.dtype).expand(LU.shape[:-2] + (m, m)).clone()
+        flat = P.reshape(LU.shape[:-2].numel(), m, m)
+        for permutation, exchanges in zip(flat, pivots.reshape(-1, k).tolist() if k else []):
+            order = list(range(m))
+            for i, p in enumerate(exchanges):
+                order[i], order[p - 1] = order[p - 1], order[i]
+            permutation.copy_(eye(m, dtype=LU.dtype)[order].mT)
+    return P, L, U
 
 
 def qr(A, mode="reduced", *, out=None):

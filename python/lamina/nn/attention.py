@@ -16,16 +16,12 @@ from .. import _core
 from .._core import Tensor
 from . import functional as F
 from . import init
-from .linear import Linear, _new
+from .linear import Linear, NonDynamicallyQuantizableLinear, _new
 from .module import Module
 from .positions import RotaryPositions
 
 __all__ = ["MultiheadAttention", "CausalSelfAttention", "AdditiveAttention",
            "MultiplicativeAttention"]  # fmt: skip
-
-
-class NonDynamicallyQuantizableLinear(Linear):
-    """`Linear` under the name PyTorch prints for the output projection of MultiheadAttention."""
 
 
 class MultiheadAttention(Module):

@@ -41,7 +41,8 @@ class Dropout1d(_Dropout):
 
 
 class Dropout2d(_Dropout):
-    """Drops whole channels of (N, C, H, W) or (C, H, W) (Tompson et al., CVPR 2015)."""
+    """Drops whole channels of (N, C, H, W) (Tompson et al., CVPR 2015). As in PyTorch, three
+    dimensions are read as (N, C, L) and two as (N, C), with a warning."""
 
     def forward(self, input: Tensor) -> Tensor:
         """x with channels dropped in training, x otherwise."""

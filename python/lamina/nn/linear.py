@@ -75,6 +75,10 @@ class Linear(Module):
         )
 
 
+class NonDynamicallyQuantizableLinear(Linear):
+    """`Linear` under the name PyTorch prints for the output projection of MultiheadAttention."""
+
+
 class Bilinear(Module):
     """y_k = x1^T W_k x2 + b_k: (*, in1_features) and (*, in2_features) to (*, out_features).
 

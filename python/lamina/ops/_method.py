@@ -87,3 +87,29 @@ def write(out, value):
 def results(name, *fields):
     """The named tuple of a function's results: ``results("sort", "values", "indices")``."""
     return namedtuple(name, fields)
+
+
+_warned: set = set()
+
+
+def older(name: str, tensors: int, *args) -> tuple:
+    """The arguments of PyTorch's older positional form, numbers before what they multiply, as
+    (tensors, numbers): ``add_(x, -lr, g)`` gives ((x, g), (-lr,)).
+
+    Warns once per function. Raises TypeError when `args` are not so many tensors, the last one
+    among them, and at least one number.
+    """
+    found = tuple(a for a in args if isinstance(a, Tensor))
+    numbers = tuple(a for a in args if not isinstance(a, Tensor))
+    if len(found) != tensors or not numbers or args[-1] is not found[-1]:
+        raise TypeError(f"{name}() takes {tensors} positional arguments but {len(args)} were given")
+    if name not in _warned:
+        import warnings
+
+        _warned.add(name)
+        warnings.warn(
+            f"This overload of {name} is deprecated: it takes numbers before tensors; pass them by "
+            "name (alpha, beta, value) after the tensors",
+            stacklevel=3,
+        )
+    return found, numbers

@@ -399,11 +399,12 @@ def fill_diagonal_(self: Tensor, fill_value, wrap=False) -> Tensor:
 
 @method
 def sum_to_size(self: Tensor, *sizes, size=None) -> Tensor:
-    """Summed over the dimensions that `size` lacks or has as 1: the transpose of `expand`.
+    """Summed over the dimensions that `size` (numbers one by one, or a sequence)
+    lacks or has as 1: the transpose of `expand`.
 
     Raises RuntimeError for a size that does not expand to the shape.
     """
-    size = sizes if size is None else (size,)
+    size = sizes if size is None else (tuple(size),)
     size = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
     lead = self.dim() - len(size)
     ones = [d + lead for d, n in enumerate(size) if n == 1 and self.shape[d + lead] != 1]

@@ -66,16 +66,21 @@ def _converted(x: Tensor, dtype) -> Tensor:
 def to(self: Tensor, *args, dtype=None, device=None, non_blocking=False, copy=False, **_):
     """The tensor as another dtype and/or on another device; itself when nothing changes.
 
-    Accepts ``to(dtype)``, ``to(device)``, ``to(device, dtype)`` and ``to(other_tensor)``.
+    Accepts ``to(dtype)``, ``to(device)``, ``to(device, dtype)`` and ``to(other_tensor)``, each
+    followed by non_blocking and copy; a device or dtype that is None stays as it is.
     """
+    flags = 0
     for a in args:
         if isinstance(a, Tensor):
             dtype, device = a.dtype, a.device
         elif isinstance(a, _core.dtype) or a in (float, int, bool, complex):
             dtype = a
-        elif isinstance(a, (str, Device, int)) and not isinstance(a, bool):
+        elif a is True or a is False:
+            flags += 1
+            copy = a if flags == 2 else copy
+        elif isinstance(a, (str, Device, int)):
             device = a
-        else:
+        elif a is not None:
             raise TypeError(f"to: expected a dtype, a device or a tensor, got {a!r}")
     _check_device(device)
     out = self if dtype is None else _converted(self, dtype)

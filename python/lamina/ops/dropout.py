@@ -21,6 +21,14 @@ def _check(name: str, p) -> None:
         raise _core.ArgumentError(f"{name}: probability has to be between 0 and 1, but got {p}")
 
 
+def _check_channels(input: Tensor, train) -> None:
+    if train and input.dim() < 2:
+        raise _core.ShapeError(
+            "feature_dropout: Feature dropout requires at least 2 dimensions in the input, "
+            f"(N, C, ...), got shape {tuple(input.shape)}"
+        )
+
+
 def dropout(input: Tensor, p=0.5, training=True, inplace=False) -> Tensor:
     """Each element is 0 with probability p, else x / (1 - p) (Srivastava et al., JMLR 2014).
 
@@ -56,6 +64,7 @@ def _keep(input: Tensor, p, channels: bool) -> Tensor:
 def feature_dropout(input: Tensor, p, train) -> Tensor:
     """`dropout` of whole channels of (N, C, ...) (Tompson et al., CVPR 2015)."""
     _check("feature_dropout", p)
+    _check_channels(input, train)
     if not train or p == 0 or input.numel() == 0:
         return input
     return input * _keep(input, p, True)
@@ -64,37 +73,82 @@ def feature_dropout(input: Tensor, p, train) -> Tensor:
 def feature_dropout_(input: Tensor, p, train) -> Tensor:
     """In place `feature_dropout`."""
     _check("feature_dropout", p)
+    _check_channels(input, train)
     if not train or p == 0 or input.numel() == 0:
         return input
     return input.mul_(_keep(input, p, True))
 
 
-def _channels(name, input, p, training, inplace, spatial) -> Tensor:
-    _check(name, p)
-    if input.dim() not in (spatial + 1, spatial + 2):
-        raise _core.ShapeError(
-            f"{name}: expected (C, ...) or (N, C, ...) with {spatial} more dimensions, got shape "
-            f"{tuple(input.shape)}"
-        )
-    batched = input.dim() == spatial + 2
+def _channels(name, input, p, training, inplace, batched) -> Tensor:
+    """`feature_dropout` of (N, C, ...), or of (C, ...) when not `batched`."""
     x = input if batched else input.unsqueeze(0)
     y = (feature_dropout_ if inplace else feature_dropout)(x, p, training)
+    if inplace:
+        return input
     return y if batched else y.squeeze(0)
 
 
+def _warn_dims(name, got, spatial) -> None:
+    """The warning for an input that has not `spatial` dimensions after its channels."""
+    import warnings
+
+    warnings.warn(
+        f"{name}: Received a {got}-D input to {name}, which is deprecated and will result in an "
+        "error in a future release. To retain the behavior and silence this warning, please use "
+        f"dropout instead. Note that {name} exists to provide channel-wise dropout on inputs with "
+        f"{spatial} spatial dimensions, a channel dimension, and an optional batch dimension (i.e. "
+        f"{spatial + 1}D or {spatial + 2}D inputs).",
+        stacklevel=3,
+    )
+
+
 def dropout1d(input: Tensor, p=0.5, training=True, inplace=False) -> Tensor:
-    """`dropout` of whole channels of (N, C, L) or (C, L)."""
-    return _channels("dropout1d", input, p, training, inplace, 1)
+    """`dropout` of whole channels of (N, C, L) or (C, L).
+
+    Raises ValueError for p outside [0, 1], ShapeError for other shapes.
+    """
+    _check("dropout1d", p)
+    if input.dim() not in (2, 3):
+        raise _core.ShapeError(
+            f"dropout1d: Expected 2D or 3D input, (C, L) or (N, C, L), but received a "
+            f"{input.dim()}D input of shape {tuple(input.shape)}"
+        )
+    return _channels("dropout1d", input, p, training, inplace, input.dim() == 3)
 
 
 def dropout2d(input: Tensor, p=0.5, training=True, inplace=False) -> Tensor:
-    """`dropout` of whole channels of (N, C, H, W) or (C, H, W)."""
-    return _channels("dropout2d", input, p, training, inplace, 2)
+    """`dropout` of whole channels of (N, C, H, W).
+
+    As in PyTorch, an input of three dimensions is (N, C, L), of two (N, C), of more than four
+    (N, C, ...), each with a warning. Raises ValueError for p outside [0, 1], and ShapeError in
+    training for fewer dimensions.
+    """
+    _check("dropout2d", p)
+    if input.dim() == 3:
+        import warnings
+
+        warnings.warn(
+            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout "
+            "behavior is desired - input is interpreted as shape (N, C, L), where C is the channel "
+            "dim. To maintain the 1D channel-wise dropout behavior, please switch to using "
+            "dropout1d instead.",
+            stacklevel=2,
+        )
+    elif input.dim() != 4:
+        _warn_dims("dropout2d", input.dim(), 2)
+    return _channels("dropout2d", input, p, training, inplace, True)
 
 
 def dropout3d(input: Tensor, p=0.5, training=True, inplace=False) -> Tensor:
-    """`dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W)."""
-    return _channels("dropout3d", input, p, training, inplace, 3)
+    """`dropout` of whole channels of (N, C, D, H, W) or, of any other number of dimensions,
+    (C, ...); other than four or five dimensions with a warning.
+
+    Raises ValueError for p outside [0, 1].
+    """
+    _check("dropout3d", p)
+    if input.dim() not in (4, 5):
+        _warn_dims("dropout3d", input.dim(), 3)
+    return _channels("dropout3d", input, p, training, inplace, input.dim() == 5)
 
 
 def _alpha(input: Tensor, p, channels: bool) -> tuple[Tensor, Tensor]:

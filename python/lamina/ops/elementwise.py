@@ -12,7 +12,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
-from ._method import kind_of, method, overwrite, takes_tensors, write
+from ._method import kind_of, method, older, overwrite, takes_tensors, write
 
 __all__: list[str] = []
 
@@ -217,8 +217,10 @@ def _check_alpha(name, alpha, *operands):
 
 @_public
 @method
-def add(input, other, *, alpha=1, out=None) -> Tensor:
+def add(input, other, *more, alpha=1, out=None) -> Tensor:
     """input + alpha * other."""
+    if more:
+        (input, other), (alpha,) = older("add", 2, input, other, *more)
     if alpha != 1:
         _check_alpha("add", alpha, input, other)
     if out is not None:
@@ -227,8 +229,10 @@ def add(input, other, *, alpha=1, out=None) -> Tensor:
 
 
 @method
-def add_(self: Tensor, other, *, alpha=1) -> Tensor:
+def add_(self: Tensor, other, *more, alpha=1) -> Tensor:
     """In place: self + alpha * other."""
+    if more:
+        (self, other), (alpha,) = older("add_", 2, self, other, *more)
     if alpha != 1:
         _check_alpha("add_", alpha, self, other)
     return _core.add_(self, other, alpha)
@@ -236,8 +240,10 @@ def add_(self: Tensor, other, *, alpha=1) -> Tensor:
 
 @_public
 @method
-def sub(input, other, *, alpha=1, out=None) -> Tensor:
+def sub(input, other, *more, alpha=1, out=None) -> Tensor:
     """input - alpha * other."""
+    if more:
+        (input, other), (alpha,) = older("sub", 2, input, other, *more)
     if alpha != 1:
         _check_alpha("sub", alpha, input, other)
     if out is not None:
@@ -246,8 +252,10 @@ def sub(input, other, *, alpha=1, out=None) -> Tensor:
 
 
 @method
-def sub_(self: Tensor, other, *, alpha=1) -> Tensor:
+def sub_(self: Tensor, other, *more, alpha=1) -> Tensor:
     """In place: self - alpha * other."""
+    if more:
+        (self, other), (alpha,) = older("sub_", 2, self, other, *more)
     if alpha != 1:
         _check_alpha("sub_", alpha, self, other)
     return _core.sub_(self, other, alpha)
@@ -440,27 +448,37 @@ def lerp_(self: Tensor, end, weight) -> Tensor:
 
 @_public
 @method
-def addcmul(input: Tensor, tensor1, tensor2, *, value=1, out=None) -> Tensor:
+def addcmul(input: Tensor, tensor1, tensor2, *more, value=1, out=None) -> Tensor:
     """input + value * tensor1 * tensor2."""
-    return _core.addcmul(input, tensor1, tensor2, value)
+    if more:
+        (input, tensor1, tensor2), (value,) = older("addcmul", 3, input, tensor1, tensor2, *more)
+    result = _core.addcmul(input, tensor1, tensor2, value)
+    return result if out is None else out.copy_(result)
 
 
 @method
-def addcmul_(self: Tensor, tensor1, tensor2, *, value=1) -> Tensor:
+def addcmul_(self: Tensor, tensor1, tensor2, *more, value=1) -> Tensor:
     """In place: self + value * tensor1 * tensor2."""
+    if more:
+        (self, tensor1, tensor2), (value,) = older("addcmul_", 3, self, tensor1, tensor2, *more)
     return _core.addcmul_(self, tensor1, tensor2, value)
 
 
 @_public
 @method
-def addcdiv(input: Tensor, tensor1, tensor2, *, value=1, out=None) -> Tensor:
+def addcdiv(input: Tensor, tensor1, tensor2, *more, value=1, out=None) -> Tensor:
     """input + value * tensor1 / tensor2."""
-    return _core.addcdiv(input, tensor1, tensor2, value)
+    if more:
+        (input, tensor1, tensor2), (value,) = older("addcdiv", 3, input, tensor1, tensor2, *more)
+    result = _core.addcdiv(input, tensor1, tensor2, value)
+    return result if out is None else out.copy_(result)
 
 
 @method
-def addcdiv_(self: Tensor, tensor1, tensor2, *, value=1) -> Tensor:
+def addcdiv_(self: Tensor, tensor1, tensor2, *more, value=1) -> Tensor:
     """In place: self + value * tensor1 / tensor2."""
+    if more:
+        (self, tensor1, tensor2), (value,) = older("addcdiv_", 3, self, tensor1, tensor2, *more)
     return _core.addcdiv_(self, tensor1, tensor2, value)
 
 

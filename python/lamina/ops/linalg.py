@@ -13,9 +13,11 @@ from .creation import eye, zeros
 __all__ = [
     "inverse", "det", "logdet", "slogdet", "cholesky", "cholesky_solve", "cholesky_inverse", "qr",
     "svd", "pinverse", "matrix_power", "matrix_exp", "triangular_solve", "cross", "lu_solve",
+    "lu_unpack",
 ]  # fmt: skip
 
 _Qr = results("qr", "Q", "R")
+_Unpacked = results("lu_unpack", "P", "L", "U")
 _Svd = results("svd", "U", "S", "V")
 _Triangular = results("triangular_solve", "solution", "cloned_coefficient")
 
@@ -145,3 +147,23 @@ def _lu_solve_method(self: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor
 def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out=None) -> Tensor:
     """X with A X = b (..., n, k), A given by its LU factorisation (`linalg.lu_factor`)."""
     return _write(out, _linalg().lu_solve(LU_data, LU_pivots, b))
+
+
+@method
+def lu(self: Tensor, pivot=True, get_infos=False):
+    """The older form of `linalg.lu_factor`: (LU, pivots), with `get_infos` also info."""
+    LU, pivots, info = _linalg().lu_factor_ex(self, pivot=pivot)
+    return (LU, pivots, info) if get_infos else (LU, pivots)
+
+
+def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data=True, unpack_pivots=True):
+    """(P, L, U) with A = P L U from `linalg.lu_factor`'s (LU, pivots).
+
+    LU_data: (..., m, n); LU_pivots: (..., min(m, n)), counted from 1. P: (..., m, m) a
+    permutation; L: (..., m, k) with a unit diagonal; U: (..., k, n), k = min(m, n). L and U are
+    empty without `unpack_data`, P without `unpack_pivots`. Gradients flow from L and U to LU_data.
+    Source: Golub and Van Loan, Matrix Computations, 2013, section 3.4.
+    """
+    from ..linalg.factor import unpack
+
+    return _Unpacked(*unpack(LU_data, LU_pivots, unpack_data, unpack_pivots))

@@ -13,7 +13,7 @@ import os
 
 from .. import _core
 from .._core import Tensor
-from ._method import method, takes_tensors, write
+from ._method import method, older, takes_tensors, write
 
 __all__ = [
     "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger", "addmm", "addmv",
@@ -130,31 +130,49 @@ def ger(input: Tensor, vec2: Tensor, *, out=None) -> Tensor:
 
 
 # ---- products added to something ----------------------------------------------------------------
+def _older(name: str, *args):
+    """``f(beta, x, alpha, a, b)`` and ``x.f(beta, alpha, a, b)``; alpha may be left out."""
+    tensors, numbers = older(name, 3, *args)
+    return tensors, (*numbers, 1)
+
+
 @method
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta=1, alpha=1, out=None) -> Tensor:
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *more, beta=1, alpha=1, out=None) -> Tensor:
     """beta input + alpha (mat1 @ mat2), `input` broadcast to the product's shape (M, N).
 
     With beta 0 `input` is not read. Raises ShapeError when the sizes do not fit, DTypeError when
     the dtypes differ.
     """
+    if more:
+        (input, mat1, mat2), (beta, alpha, *_) = _older("addmm", input, mat1, mat2, *more)
     return write(out, _core.addmm(input, mat1, mat2, beta, alpha))
 
 
 @method
-def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta=1, alpha=1, out=None) -> Tensor:
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, *more, beta=1, alpha=1, out=None) -> Tensor:
     """beta input + alpha (mat @ vec): (M, K) and (K,), `input` broadcast to (M,)."""
+    if more:
+        (input, mat, vec), (beta, alpha, *_) = _older("addmv", input, mat, vec, *more)
     return write(out, _core.addmv(input, mat, vec, beta, alpha))
 
 
 @method
-def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta=1, alpha=1, out=None) -> Tensor:
+def baddbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *more, beta=1, alpha=1, out=None
+) -> Tensor:  # fmt: skip
     """beta input + alpha bmm(batch1, batch2), `input` broadcast to (B, M, N)."""
+    if more:
+        (input, batch1, batch2), (beta, alpha, *_) = _older("baddbmm", input, batch1, batch2, *more)
     return write(out, _core.baddbmm(input, batch1, batch2, beta, alpha))
 
 
 @method
-def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta=1, alpha=1, out=None) -> Tensor:
+def addbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *more, beta=1, alpha=1, out=None
+) -> Tensor:  # fmt: skip
     """beta input + alpha sum_b batch1[b] @ batch2[b], `input` broadcast to (M, N)."""
+    if more:
+        (input, batch1, batch2), (beta, alpha, *_) = _older("addbmm", input, batch1, batch2, *more)
     if batch1.dim() != 3 or batch2.dim() != 3 or batch1.shape[0] != batch2.shape[0]:
         _core.bmm(batch1, batch2)  # says what is wrong
     left = batch1.permute(1, 0, 2).flatten(1)
@@ -162,8 +180,10 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta=1, alpha=1, ou
 
 
 @method
-def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta=1, alpha=1, out=None) -> Tensor:
+def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *more, beta=1, alpha=1, out=None) -> Tensor:
     """beta input + alpha outer(vec1, vec2), `input` broadcast to (M, N)."""
+    if more:
+        (input, vec1, vec2), (beta, alpha, *_) = _older("addr", input, vec1, vec2, *more)
     product = _core.outer(vec1, vec2)
     if alpha != 1:
         product = alpha * product

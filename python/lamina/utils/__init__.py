@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib as _importlib
 
 _LAZY = (
-    "attacks", "checkpoint", "data", "decomposition", "dlpack", "mixing", "model_zoo",
+    "attacks", "checkpoint", "data", "decomposition", "dlpack", "hooks", "mixing", "model_zoo",
     "tensorboard", "_pytree",
 )  # fmt: skip
 

@@ -9,7 +9,10 @@ from ..autograd import backward as _backward
 from ..random import fork_rng, get_rng_state, set_rng_state
 from ._pytree import tree_flatten, tree_unflatten
 
-__all__ = ["checkpoint", "checkpoint_sequential"]
+__all__ = [
+    "check_backward_validity", "checkpoint", "checkpoint_sequential", "detach_variable",
+    "get_device_states", "set_device_states",
+]  # fmt: skip
 
 
 class _Checkpoint(Function):
@@ -111,3 +114,41 @@ def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwar
         end = start + size - 1
         input = checkpoint(piece(start, end), input, preserve_rng_state=preserve)
     return piece(end + 1, len(functions) - 1)(input)
+
+
+def get_device_states(*args) -> tuple[list, list]:
+    """(devices, states of their generators) of tensors that are not on the CPU: there are none."""
+    return [], []
+
+
+def set_device_states(devices, states, *, device_type=None) -> None:
+    """Nothing for the empty lists of `get_device_states`; raises RuntimeError for others."""
+    if devices or states:
+        raise RuntimeError(f"set_device_states: there is no device but the CPU, got {devices}")
+
+
+def detach_variable(inputs: tuple) -> tuple:
+    """The tensors of `inputs` detached, each requiring a gradient as before; other values as they
+    are. Raises RuntimeError when `inputs` is no tuple."""
+    if not isinstance(inputs, tuple):
+        raise RuntimeError(
+            "Only tuple of tensors is supported. Got Unsupported input type: "
+            f"{type(inputs).__name__}"
+        )
+    detached = []
+    for value in inputs:
+        if isinstance(value, Tensor):
+            needs, value = value.requires_grad, value.detach()
+            value.requires_grad = needs
+        detached.append(value)
+    return tuple(detached)
+
+
+def check_backward_validity(inputs) -> None:
+    """Warns when no tensor among `inputs` requires a gradient."""
+    if not any(t.requires_grad for t in inputs if isinstance(t, Tensor)):
+        import warnings
+
+        warnings.warn(
+            "None of the inputs have requires_grad=True. Gradients will be None", stacklevel=2
+        )

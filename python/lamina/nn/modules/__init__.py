@@ -46,11 +46,15 @@ from ..sparse import *
 from ..transformer import *
 from ..unpooling import *
 from ..upsampling import *
+from . import utils  # noqa: F401
 
 for _name in ("activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten",
               "fold", "instancenorm", "linear", "loss", "module", "normalization", "padding",
               "pixelshuffle", "pooling", "rnn", "sparse", "transformer", "upsampling"):  # fmt: skip
     _sys.modules[f"{__name__}.{_name}"] = globals()[_name]
+conv._ConvNd = conv._Conv  # type: ignore[attr-defined]
+conv._ConvTransposeNd = conv._ConvTranspose  # type: ignore[attr-defined]
+transformer._get_activation_fn = transformer._activation  # type: ignore[attr-defined]
 activation.MultiheadAttention = MultiheadAttention  # type: ignore[attr-defined]
 for _name in unpooling.__all__:
     setattr(pooling, _name, getattr(unpooling, _name))

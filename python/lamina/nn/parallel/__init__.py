@@ -4,27 +4,11 @@ from __future__ import annotations
 
 from ..._refuse import refused
 from ..module import Module
+from .data_parallel import DataParallel, data_parallel
 
 __all__ = ["DataParallel", "DistributedDataParallel", "data_parallel"]
 
 _ONE = "there is one device: call the module itself"
-
-
-class DataParallel(Module):
-    """Calls ``module``, which it holds under that name (so state_dict keys begin "module.").
-
-    device_ids, output_device, dim: accepted, without effect, as there is one device.
-    """
-
-    def __init__(self, module, device_ids=None, output_device=None, dim=0):
-        super().__init__()
-        self.module = module
-        self.device_ids: list = []
-        self.dim = dim
-
-    def forward(self, *inputs, **kwargs):
-        """``module(*inputs, **kwargs)``."""
-        return self.module(*inputs, **kwargs)
 
 
 class DistributedDataParallel(Module):
@@ -36,12 +20,6 @@ class DistributedDataParallel(Module):
             "DistributedDataParallel: no process group has been initialised, and a job is one "
             "process here; use the module itself"
         )
-
-
-def data_parallel(module, inputs, device_ids=None, output_device=None, dim=0, module_kwargs=None):
-    """``module(*inputs, **module_kwargs)``: there is one device."""
-    inputs = inputs if isinstance(inputs, tuple) else (inputs,)
-    return module(*inputs, **(module_kwargs or {}))
 
 
 gather = refused("nn.parallel.gather", _ONE)

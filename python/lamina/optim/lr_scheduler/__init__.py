@@ -32,3 +32,5 @@ __all__ = [
     "MultiStepLR", "MultiplicativeLR", "OneCycleLR", "PolynomialLR", "ReduceLROnPlateau",
     "SequentialLR", "StepLR", "WarmupLR",
 ]  # fmt: skip
+
+_LRScheduler = LRScheduler  # the name it had before PyTorch 2

@@ -209,14 +209,27 @@ class DataLoader:
         batches, position = self.batch_sampler, 0
         known = (RandomSampler, SequentialSampler, WeightedRandomSampler)
         if tensors and type(batches) is BatchSampler and type(batches.sampler) in known:
-            order, size = batches.sampler._order(), batches.batch_size
-            n = len(batches) * size if batches.drop_last else order.numel()
-            for start in range(0, n, size):
-                yield order[start : start + size], start
+            for index in self._rows(batches.sampler, batches.batch_size, batches.drop_last):
+                yield index, position
+                position += index.numel()
             return
         for index in batches:
             yield index, position
             position += len(index)
+
+    @staticmethod
+    def _rows(sampler, size: int, drop_last: bool):
+        """The sampler's order as tensors of `size` indices, the last one shorter."""
+        pieces = sampler._pieces() if hasattr(sampler, "_pieces") else (sampler._order(),)
+        held = None
+        for piece in pieces:
+            held = piece if held is None else lamina.cat([held, piece])
+            full = held.numel() - held.numel() % size
+            for start in range(0, full, size):
+                yield held[start : start + size]
+            held = held[full:] if full < held.numel() else None
+        if held is not None and not drop_last:
+            yield held
 
     def _here(self, fetcher: Fetcher, base_seed: int):
         fetcher.start(base_seed)

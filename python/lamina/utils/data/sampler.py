@@ -2,7 +2,8 @@
 
 Orders come from lamina's counter-based generator, so an order depends only on the seed and on
 which draw (epoch) it is, never on threads or workers. A sampler that knows its whole order also
-has ``_order()``, an int64 tensor, which spares a loader of tensor data the walk over Python ints.
+has ``_order()``, an int64 tensor (or ``_pieces()``, several), which spares a loader of tensor data
+the walk over Python ints.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ class SequentialSampler(Sampler[int]):
         return len(self.data_source)
 
 
+_PIECE = 1 << 16  # indices drawn at a time with replacement; part of what a seed means
+
+
 class RandomSampler(Sampler[int]):
     """A new random order at each pass.
 
@@ -78,21 +82,24 @@ class RandomSampler(Sampler[int]):
     def num_samples(self) -> int:
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
-    def _order(self):
-        n, wanted = len(self.data_source), self.num_samples
+    def _pieces(self):
+        """The order, drawn as it is used: num_samples may be more than memory holds."""
+        n, left = len(self.data_source), self.num_samples
         generator = self.generator
         if generator is None:
             generator = lamina.Generator()
             generator.manual_seed(draw_seed())
-        if self.replacement:
-            return lamina.randint(0, n, (wanted,), dtype=lamina.int64, generator=generator)
-        if wanted == n:
-            return lamina.randperm(n, generator=generator)
-        rounds = [lamina.randperm(n, generator=generator) for _ in range(-(-wanted // n))]
-        return lamina.cat(rounds)[:wanted]
+        while left > 0:
+            if self.replacement:
+                piece = lamina.randint(0, n, (min(left, _PIECE),), generator=generator)
+            else:
+                piece = lamina.randperm(n, generator=generator)[:left]
+            yield piece
+            left -= piece.numel()
 
     def __iter__(self):
-        yield from self._order().tolist()
+        for piece in self._pieces():
+            yield from piece.tolist()
 
     def __len__(self) -> int:
         return self.num_samples

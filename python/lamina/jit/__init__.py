@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._refuse import refused
+from .._refuse import refused
 
 
 def script(obj=None, *args, **kwargs):
@@ -39,6 +39,50 @@ def is_scripting() -> bool:
 
 
 is_tracing = is_scripting
+
+
+def script_method(fn):
+    """Returns the method as it is."""
+    return fn
+
+
+def freeze(mod, preserved_attrs=None, optimize_numerics=True):
+    """Returns the module as it is."""
+    return mod
+
+
+optimize_for_inference = freeze
+
+
+class optimized_execution:
+    """A context that changes nothing."""
+
+    def __init__(self, should_optimize):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        return None
+
+
+def __getattr__(name: str):
+    """``ScriptModule``, a Module under that name, and ``Final``: made when first used."""
+    if name == "ScriptModule":
+        from ..nn.module import Module
+
+        made = type(
+            name, (Module,), {"__doc__": "A Module: Python runs it.", "__module__": __name__}
+        )
+    elif name == "Final":
+        from typing import Final
+
+        made = Final  # type: ignore[assignment]
+    else:
+        raise AttributeError(f"module 'lamina.jit' has no attribute {name!r}")
+    globals()[name] = made
+    return made
 
 
 def annotate(the_type, the_value):

@@ -1,0 +1,5 @@
+"""PyTorch's module path of `DistributedDataParallel`."""
+
+from . import DistributedDataParallel
+
+__all__ = ["DistributedDataParallel"]
