@@ -247,6 +247,7 @@ void over_planes(const ConvGeometry& a, void (*kernel)(const PatchArgs&), const 
     PatchArgs p{};
     p.C = 1, p.H = a.H, p.W = a.W, p.KH = a.KH, p.KW = a.KW, p.OH = a.OH, p.OW = a.OW;
     p.sh = a.sh, p.sw = a.sw, p.ph = a.ph, p.pw = a.pw, p.dh = a.dh, p.dw = a.dw;
+    p.stride = a.OH * a.OW;
     for (int64_t i = b; i < e; ++i) {
       p.x = static_cast<char*>(x.data()) + i * plane;
       p.columns = static_cast<char*>(columns.data()) + i * patches;

@@ -23,8 +23,7 @@ struct Patches {
     args.C = C, args.H = a.H, args.W = a.W, args.KH = a.KH, args.KW = a.KW;
     args.OH = a.OH, args.OW = a.OW, args.sh = a.sh, args.sw = a.sw;
     args.ph = a.ph, args.pw = a.pw, args.dh = a.dh, args.dw = a.dw;
-    if (P < kColumns / 2)
-      images = std::clamp<int64_t>((kColumns + P - 1) / P, 1, (a.N + shares - 1) / shares);
+    if (P < kColumns / 2) images = std::clamp<int64_t>((kColumns + P - 1) / P, 1, a.N / shares + 1);
     blocks = (a.N + images - 1) / images;
     args.stride = images * P;
   }

@@ -85,8 +85,11 @@ void overwrite_vjp(Vjp& c) {
   c.set(0, to_dtype(c.g(), c.dtype(0)));
   c.set(1, zeros(c.shape(1), c.dtype(1)));
 }
-const Op kOverwrite{
-    .name = "copy_", .infer = copy_infer, .launch = copy_launch, .vjp = overwrite_vjp};
+const Op kOverwrite{.name = "copy_",
+                    .infer = copy_infer,
+                    .launch = copy_launch,
+                    .vjp = overwrite_vjp,
+                    .complex = true};
 
 struct FillArgs {
   double d;
@@ -231,7 +234,7 @@ void check_fits(const char* op, Scalar value, DType dtype) {
   bool fits = true;
   if (dtype == DType::float32) {
     fits = value.kind != Scalar::real || std::isinf(value.d) || !(std::abs(value.d) > FLT_MAX);
-  } else if (!is_floating(dtype) && dtype != DType::boolean) {
+  } else if (!has_gradients(dtype) && dtype != DType::boolean) {
     const int bits = 8 * int(item_size(dtype)) - 1;  // of the magnitude, but for uint8
     const double top = dtype == DType::uint8 ? 256 : std::ldexp(1, bits);
     const double least = dtype == DType::uint8 ? -255 : -top;  // negatives wrap, as in C

@@ -284,14 +284,16 @@ Tensor masked_fill(const Tensor& x, const Tensor& mask, const Tensor& value) {
   check_mask("masked_fill", mask);
   check(value.dim() == 0, ErrorKind::shape,
         "masked_fill: value must be a number or 0-dim, got shape ", value.shape());
-  if (value->wrapped_number) check_fits("masked_fill", item(value), x.dtype());
+  if (value->wrapped_number && !is_complex(value.dtype()))
+    check_fits("masked_fill", item(value), x.dtype());
   return elementwise(where_function(), {mask, to_dtype(value, x.dtype()), x});
 }
 Tensor masked_fill_(const Tensor& x, const Tensor& mask, const Tensor& value) {
   check_mask("masked_fill_", mask);
   check(value.dim() == 0, ErrorKind::shape,
         "masked_fill_: value must be a number or 0-dim, got shape ", value.shape());
-  if (value->wrapped_number) check_fits("masked_fill_", item(value), x.dtype());
+  if (value->wrapped_number && !is_complex(value.dtype()))
+    check_fits("masked_fill_", item(value), x.dtype());
   return elementwise_into(where_function(), {mask, to_dtype(value, x.dtype()), x}, x);
 }
 

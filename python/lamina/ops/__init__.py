@@ -36,7 +36,7 @@ def _second_names() -> None:
     def renamed(f):
         if type(f) is not FunctionType:
             return None
-        code = f.__code__
+        code = getattr(f, "__wrapped__", f).__code__
         own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         if "dim" not in own and sections not in own:
             return None

@@ -56,8 +56,8 @@ else:
 
 
 def kind_of(dtype) -> int:
-    """0 for bool, 1 for integers, 2 for floating dtypes."""
-    return 2 if dtype.is_floating_point else 0 if dtype is bool_ else 1
+    """0 for bool, 1 for integers, 2 for floating and 3 for complex dtypes."""
+    return 3 if dtype.is_complex else 2 if dtype.is_floating_point else 0 if dtype is bool_ else 1
 
 
 def overwrite(x, value):

@@ -523,7 +523,7 @@ def isclose(input: Tensor, other: Tensor, rtol=1e-05, atol=1e-08, equal_nan=Fals
     """True where |input - other| <= atol + rtol * |other|."""
     if input.dtype != other.dtype:
         raise _core.DTypeError(f"isclose: {input.dtype} did not match {other.dtype}")
-    if not input.dtype.is_floating_point:  # differences must not wrap
+    if not (input.dtype.is_floating_point or input.dtype.is_complex):  # must not wrap
         input, other = input.double(), other.double()
     apart = _core.abs(input - other)
     close = _core.le(apart, atol + rtol * _core.abs(other)) & _core.isfinite(apart)

@@ -156,7 +156,8 @@ def lu(self: Tensor, pivot=True, get_infos=False):
     return (LU, pivots, info) if get_infos else (LU, pivots)
 
 
-def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data=True, unpack_pivots=True):
+def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data=True, unpack_pivots=True, *,
+              out=None):  # fmt: skip
     """(P, L, U) with A = P L U from `linalg.lu_factor`'s (LU, pivots).
 
     LU_data: (..., m, n); LU_pivots: (..., min(m, n)), counted from 1. P: (..., m, m) a
@@ -166,4 +167,5 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data=True, unpack_pivot
     """
     from ..linalg.factor import unpack
 
-    return _Unpacked(*unpack(LU_data, LU_pivots, unpack_data, unpack_pivots))
+    parts = unpack(LU_data, LU_pivots, unpack_data, unpack_pivots)
+    return _Unpacked(*(map(_write, out, parts) if out is not None else parts))
