@@ -98,8 +98,13 @@ void Plan::place(const Recording& r, const std::vector<char>& live) {
   std::vector<uint32_t> holders(n);
   for (const Operand& o : r.results) holders[size_t(o.memory)] += 1;
   std::vector<char> result(n);
+  std::unordered_map<const Storage*, std::vector<int>> grads;
+  for (size_t i = 0; i < r.leaves.size(); ++i)
+    if (r.leaves[i].grad_after.defined())
+      grads[r.leaves[i].grad_after->storage.get()].push_back(int(i));
   for (size_t i = 0; i < n; ++i)
     result[i] = holders[i] && r.memory[i].kind == Memory::kMade &&
+                !grads.count(r.memory[i].storage.get()) &&
                 r.memory[i].storage->refs() == 1 + holders[i];
   std::vector<Lifetime> blocks;
   memory_.resize(n);
@@ -123,6 +128,10 @@ void Plan::place(const Recording& r, const std::vector<char>& live) {
         if (result[i]) {
           memory_[i] = borrow(nullptr, m.bytes);
           fresh_.push_back(memory_[i]);
+        } else if (m.kept && grads.count(m.storage.get())) {
+          memory_[i] = borrow(m.storage->data, m.bytes);
+          own_.push_back({memory_[i], m.storage, grads[m.storage.get()]});
+          stats_.kept_bytes += int64_t(m.bytes);
         } else if (m.kept) {
           memory_[i] = m.storage;
           stats_.kept_bytes += int64_t(m.bytes);
@@ -133,7 +142,7 @@ void Plan::place(const Recording& r, const std::vector<char>& live) {
         break;
     }
     if (m.written && m.kind == Memory::kOutside) written_.push_back(memory_[i]);
-    if (m.kept && !result[i]) kept_.push_back(memory_[i]);
+    if (m.kept && !result[i] && memory_[i] == m.storage) kept_.push_back(memory_[i]);
   }
   const size_t bytes = lay_out(blocks);
   arena_ = allocate(bytes);
@@ -171,7 +180,11 @@ Plan::Plan(const Recording& r) {
   for (const Operand& o : r.results) {
     const Memory& m = r.memory[size_t(o.memory)];
     const auto at = std::find(fresh_.begin(), fresh_.end(), memory_[size_t(o.memory)]);
-    results_.push_back({tensor(o), at == fresh_.end() ? -1 : int(at - fresh_.begin()), m.argument,
+    const auto own = std::find_if(own_.begin(), own_.end(), [&](const Own& x) {
+      return x.here == memory_[size_t(o.memory)];
+    });
+    results_.push_back({tensor(o), at == fresh_.end() ? -1 : int(at - fresh_.begin()),
+                        own == own_.end() ? -1 : int(own - own_.begin()), m.argument,
                         m.kind == Memory::kMade || m.kind == Memory::kConstant});
   }
   for (const Leaf& leaf : r.leaves) {
@@ -180,6 +193,8 @@ Plan::Plan(const Recording& r) {
       g.before = Grad::kNone;
     else if (leaf.grad_touched)
       g.before = Grad::kSame, g.grad_before = leaf.grad_before;
+    g.left = g.before == Grad::kAny && leaf.grad_after.defined() &&
+             leaf.grad_after->storage == leaf.grad_before;
     grads_.push_back(std::move(g));
   }
   frozen_ = r.frozen;
@@ -207,6 +222,26 @@ void Plan::count_own_refs() {
   for (const StorageRef& s : outside_) own_refs_.push_back(own[s.get()]);
 }
 
+// Gradients that somebody kept from the last replay stay as they are: the next ones get memory of
+// their own, as in an eager step.
+void Plan::renew_gradients() {
+  for (Own& own : own_) {
+    bool held = own.real->refs() > 1 + own.grads.size();
+    for (int i : own.grads) {
+      const Grad& g = grads_[size_t(i)];
+      held |= g.after->refs() > 1 + uint32_t(g.leaf->grad.same(g.after));
+    }
+    if (!held) continue;
+    own.real = allocate(own.here->bytes);
+    own.here->data = own.real->data;
+    for (int i : own.grads) {
+      Tensor t = alias(grads_[size_t(i)].after);
+      t->storage = own.real;
+      grads_[size_t(i)].after = t;
+    }
+  }
+}
+
 const char* Plan::mismatch(const Tensors& arguments) const {
   if (arguments.size() != slots_.size()) return "another number of tensors";
   for (size_t i = 0; i < slots_.size(); ++i) {
@@ -215,6 +250,8 @@ const char* Plan::mismatch(const Tensors& arguments) const {
     if (t.dtype() != like.dtype || t.shape() != like.shape || t.strides() != like.strides)
       return "another shape, layout or dtype";
     if (t->tracked()) return "an argument requires grad";
+    for (const StorageRef& s : slots_[i].written ? outside_ : written_)
+      if (s == t->storage) return "an argument is memory that the step also uses from outside";
     for (size_t j = 0; j < i; ++j) {
       const Slot& other = slots_[j];
       const bool share = arguments[j]->storage == t->storage;
@@ -228,6 +265,7 @@ const char* Plan::mismatch(const Tensors& arguments) const {
     if (g.leaf->storage != g.storage) return "a parameter's memory was exchanged";
     if (g.leaf->refs() == 1) return "a parameter was replaced";
     if (!g.leaf->requires_grad) return "a parameter was frozen";
+    if (g.leaf->hooks && !g.leaf->hooks->empty()) return "a parameter got a hook";
     const Tensor& grad = g.leaf->grad;
     if (g.before == Grad::kNone && grad.defined()) return "a gradient is left from before";
     if (g.before == Grad::kSame && (!grad.defined() || grad->storage != g.grad_before))
@@ -242,7 +280,41 @@ const char* Plan::mismatch(const Tensors& arguments) const {
   return nullptr;
 }
 
+// Runs the calls. When one fails, the generator stands where the eager step would have left it, and
+// gradients that the step replaces are gone.
+void Plan::launch() {
+  size_t i = 0;
+  try {
+    struct Outside {
+      void* state = leave_interpreter ? leave_interpreter() : nullptr;
+      ~Outside() {
+        if (state) enter_interpreter(state);
+      }
+    } outside;
+    FlushDenormals flush;
+    for (; i < calls_.size(); ++i) calls_[i]->op->launch(*calls_[i]);
+  } catch (...) {
+    for (; i < calls_.size() && !calls_[i]->op->random; ++i) {
+    }
+    if (i < calls_.size()) {
+      PhiloxKey key;
+      std::memcpy(&key, calls_[i]->arg_bytes, sizeof key);
+      default_generator().set_state(key.seed, key.offset);
+    }
+    for (const Grad& g : grads_)
+      if (g.before == Grad::kAny && !g.left) g.leaf->grad = Tensor();
+    throw;
+  }
+}
+
 Tensors Plan::replay(const Tensors& arguments) {
+  std::unique_lock<std::mutex> turn(turn_, std::try_to_lock);
+  if (!turn) {  // another thread replays this plan: wait, and let it have the interpreter
+    void* state = leave_interpreter ? leave_interpreter() : nullptr;
+    turn.lock();
+    if (state) enter_interpreter(state);
+  }
+  renew_gradients();
   for (size_t i = 0; i < slots_.size(); ++i) {
     const Operand& like = slots_[i].like;
     slots_[i].storage->data = arguments[i].data<char>() - like.offset * item_size(like.dtype);
@@ -263,26 +335,21 @@ Tensors Plan::replay(const Tensors& arguments) {
       key = {base.seed, base.offset + draws_[draw++]};
       std::memcpy(c->arg_bytes, &key, sizeof key);
     }
-  {
-    struct Outside {
-      void* state = leave_interpreter ? leave_interpreter() : nullptr;
-      ~Outside() {
-        if (state) enter_interpreter(state);
-      }
-    } outside;
-    FlushDenormals flush;
-    for (const CallRef& c : calls_) c->op->launch(*c);
-  }
+  launch();
   for (const auto* list : {&written_, &kept_})
     for (const StorageRef& s : *list) ++s->version;
   for (size_t i = 0; i < slots_.size(); ++i)
     if (slots_[i].written) ++arguments[i]->storage->version;
-  for (const Grad& x : grads_) x.leaf->grad = x.after;
+  for (const Own& own : own_) ++own.real->version;
+  for (const Grad& x : grads_)
+    if (!x.left) x.leaf->grad = x.after;
   Tensors results;
   for (const Result& x : results_) {
     Tensor t = alias(x.like);
     if (x.fresh >= 0) {
       t->storage = fresh[size_t(x.fresh)]->storage;
+    } else if (x.own >= 0) {
+      t->storage = own_[size_t(x.own)].real;
     } else if (x.argument >= 0) {
       const Tensor& from = arguments[size_t(x.argument)];
       t->storage = from->storage;

@@ -1,6 +1,7 @@
 // The observer of a step, and the comparison of two recordings.
 #include "plan/recording.h"
 
+#include <algorithm>
 #include <cstring>
 #include <sstream>
 
@@ -261,13 +262,71 @@ RecordingRef stop_recording(const Tensors& results) {
           "step to step by assignment); pass it as an argument and return its new value, or "
           "update it in place");
   }
+  // What is left of the frozen ones had no other holder: views that the step made of parameters.
+  list.frozen.erase(std::remove_if(list.frozen.begin(), list.frozen.end(),
+                                   [](const Tensor& t) { return t->refs() == 1; }),
+                    list.frozen.end());
   for (Leaf& leaf : list.leaves) {
     if (leaf.leaf->hooks && !leaf.leaf->hooks->empty())
       refuse("a parameter has hooks, which are Python's");
     leaf.grad_after = leaf.leaf->grad;
     if (leaf.grad_before) leaf.grad_touched = find(*r, leaf.grad_before.get()) >= 0;
+    const CallRef made = leaf.grad_after.defined() ? leaf.grad_after->call : CallRef();
+    if (made && !made->freed && made->op->vjp)
+      refuse("the step leaves gradients that have a graph (create_graph=True); detach them");
   }
   return r->recording;
+}
+
+Tensors shadows(const Tensors& arguments) {
+  Tensors list;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const Tensor& t = arguments[i];
+    Tensor shadow = alias(t);
+    shadow->wrapped_number = t->wrapped_number;
+    size_t j = 0;
+    while (!(arguments[j]->storage == t->storage)) ++j;
+    if (j < i) {
+      shadow->storage = list[j]->storage;
+    } else {
+      StorageRef held = t->storage;
+      shadow->storage = adopt(held->data, held->bytes, [held] {}, held->writable);
+      shadow->storage->version = held->version;
+    }
+    list.push_back(shadow);
+  }
+  return list;
+}
+
+void end_shadows(const Tensors& arguments, const Tensors& shadows, const Tensors& results) {
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    Storage& own = *arguments[i]->storage;
+    own.version = std::max(own.version, shadows[i]->storage->version);
+    for (const Tensor& t : results)
+      if (!shadows[i].same(t) && t->storage == shadows[i]->storage)
+        t->storage = arguments[i]->storage;
+  }
+}
+
+int kept_elsewhere(Recording& r) {
+  std::unordered_map<const Storage*, int> known;
+  for (const Leaf& x : r.leaves)
+    if (x.grad_after.defined()) known[x.grad_after->storage.get()] = 1;
+  std::vector<char> result(r.memory.size());
+  for (const Operand& o : r.results)
+    if (o.memory >= 0) result[size_t(o.memory)] = 1;
+  int n = 0;
+  for (size_t i = 0; i < r.memory.size(); ++i) {
+    Memory& m = r.memory[i];
+    if (m.kind != Memory::kMade || !m.kept || result[i]) continue;
+    if (m.storage->refs() == 1) {
+      m.kept = false;
+      m.storage = StorageRef();
+    } else {
+      n += !known.count(m.storage.get());
+    }
+  }
+  return n;
 }
 
 std::string gradients_now(const std::vector<Leaf>& leaves) {

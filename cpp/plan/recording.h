@@ -74,6 +74,13 @@ bool is_recording();
 void refuse_recording(const std::string& why);
 // Ends it; `results` are the tensors the step returned.
 RecordingRef stop_recording(const Tensors& results);
+// Tensors over the arguments' memory under other storages: while the step is recorded they stand
+// for the arguments, so that what it reads from outside is told apart even when it is the same
+// memory. end_shadows gives the results that are views of an argument its own storage.
+Tensors shadows(const Tensors& arguments);
+void end_shadows(const Tensors& arguments, const Tensors& shadows, const Tensors& results);
+// How many tensors the step made that are neither results nor gradients still have an owner.
+int kept_elsewhere(Recording& r);
 // Which of the leaves have a gradient now: '1' or '0' each.
 std::string gradients_now(const std::vector<Leaf>& leaves);
 // How the two differ, in words; empty: not at all.
