@@ -323,6 +323,7 @@ def test_unfreezing_and_replaced_buffers_are_seen():
 
 
 def refused(step, *args, match):
+    match += r".*\(.*test_compile.py:\d+, in "
     with pytest.raises(RuntimeError, match=match):
         call = lamina.compile(step, fullgraph=True)
         for _ in range(5):
@@ -348,12 +349,12 @@ def test_what_cannot_be_replayed_names_the_line():
 
     model = nn.Linear(3, 1)
     own = lamina.Generator()
-    refused(lambda x: x * x.sum().item(), x, match=r"item\(\) reads a value.*test_compile.py:\d+")
+    refused(lambda x: x * x.sum().item(), x, match=r"item\(\) reads a value")
     refused(lambda x: x[x > 0], x, match="nonzero")
     refused(lambda x: x if x.sum() > 0 else -x, x, match="reads a value")
     refused(lambda x: x + lamina.tensor(x.numpy()), x, match="reads a value")
-    refused(carries, x, match="carried from step to step")
-    refused(counts, x, match="another number|comes from Python changed")
+    refused(carries, x, match=r"carries state\['h'\] from step to step")
+    refused(counts, x, match=r"changes state\['n'\] from . to ., which a replay would not")
     refused(lambda x: model(x), x, match="still needs its backward")
     refused(lambda x: x + lamina.randn(3, generator=own), x, match="generator of its own")
     with pytest.raises(TypeError, match="expected a function"):

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "core/threads.h"
+#include "ops/anomaly.h"
 #include "ops/ops.h"
 
 namespace lamina {
@@ -240,6 +241,11 @@ void Plan::renew_gradients() {
       grads_[size_t(i)].after = t;
     }
   }
+}
+
+bool Plan::same_modes() const {
+  return grad_enabled() == grad_mode_ && default_dtype() == default_dtype_ && !is_recording() &&
+         !anomaly_mode();
 }
 
 const char* Plan::mismatch(const Tensors& arguments) const {

@@ -21,6 +21,8 @@ class Plan {
  public:
   explicit Plan(const Recording& recording);
 
+  // Whether the thread is in the modes the plan was made in, and nothing is being recorded.
+  bool same_modes() const;
   // Why these arguments and the present state are not those of the recording; null: they are.
   const char* mismatch(const Tensors& arguments) const;
   // Runs the step. The arguments must match.
@@ -84,6 +86,8 @@ class Plan {
   std::vector<StorageRef> written_;  // of outside_
   std::vector<StorageRef> kept_;     // made by the step, for somebody who holds it
   StorageRef arena_;
+  bool grad_mode_ = grad_enabled();
+  DType default_dtype_ = default_dtype();
   std::mutex turn_;     // one replay at a time
   uint64_t drawn_ = 0;  // blocks of random numbers per step
   PlanStats stats_{};

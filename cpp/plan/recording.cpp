@@ -179,6 +179,8 @@ uint32_t held(const Recording& r, const Storage* s) {
 
 bool is_recording() { return bool(recorder); }
 
+bool recording_reads(const Tensor& t) { return recorder && find(*recorder, t->storage.get()) >= 0; }
+
 void refuse_recording(const std::string& why) {
   if (recorder && recorder->recording->refused.empty()) recorder->recording->refused = why;
 }

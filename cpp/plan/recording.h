@@ -70,6 +70,8 @@ using RecordingRef = std::shared_ptr<Recording>;
 void start_recording(const Tensors& arguments, Recording* previous,
                      std::function<void(const char*)> on_read);
 bool is_recording();
+// Whether the step has read this tensor's memory so far.
+bool recording_reads(const Tensor& t);
 // Notes why the step cannot be replayed; the first reason counts.
 void refuse_recording(const std::string& why);
 // Ends it; `results` are the tensors the step returned.

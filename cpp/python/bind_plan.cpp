@@ -17,26 +17,54 @@ py::object tuple_of(const Tensors& list) {
   return py::reinterpret_steal<py::object>(list_to_tuple(list));
 }
 
-// Whether values in dicts are still the objects they were: modules' modes and parameters, numbers.
+// Whether what stands in dicts, closures and lists is still what it was: the objects a step reads
+// from outside. They are held by who made this (compiler.py): a cycle through here would not be
+// seen by the garbage collector.
 class Watch {
  public:
-  explicit Watch(py::list entries) : entries_(entries) {
+  explicit Watch(py::list entries) {
+    PyObject* missing = py::module_::import("lamina._step_guards").attr("MISSING").ptr();
     for (py::handle e : entries) {
-      PyObject* t = e.ptr();  // (dict, key, value), held by entries_
-      items_.push_back({PyTuple_GET_ITEM(t, 0), PyTuple_GET_ITEM(t, 1), PyTuple_GET_ITEM(t, 2)});
+      PyObject* t = e.ptr();  // (kind, where, key, value)
+      Item i{PyLong_AsLong(PyTuple_GET_ITEM(t, 0)), PyTuple_GET_ITEM(t, 1), PyTuple_GET_ITEM(t, 2),
+             PyTuple_GET_ITEM(t, 3), 0};
+      if (i.value == missing) i.value = nullptr;
+      if (i.kind == kItem) i.index = PyLong_AsSsize_t(i.key);
+      if (i.kind == kSize) i.index = PyLong_AsSsize_t(i.value);
+      items_.push_back(i);
     }
   }
   bool same() const {
     for (const Item& i : items_)
-      if (PyDict_GetItemWithError(i.dict, i.key) != i.value) return false;
+      if (!holds(i)) return false;
     return true;
   }
 
  private:
+  enum Kind { kDict, kCell, kItem, kSize, kAttribute };  // as in _step_guards.py
   struct Item {
-    PyObject *dict, *key, *value;
+    long kind;
+    PyObject *where, *key, *value;
+    Py_ssize_t index;
   };
-  py::list entries_;
+  static bool holds(const Item& i) {
+    switch (i.kind) {
+      case kDict:
+        return PyDict_GetItemWithError(i.where, i.key) == i.value;
+      case kCell:
+        return PyCell_GET(i.where) == i.value;
+      case kItem:
+        return i.index < PyList_GET_SIZE(i.where) && PyList_GET_ITEM(i.where, i.index) == i.value;
+      case kSize:
+        return PyObject_Size(i.where) == i.index;
+      default: {
+        PyObject* now = PyObject_GetAttr(i.where, i.key);
+        if (!now) PyErr_Clear();
+        Py_XDECREF(now);
+        return now == i.value;
+      }
+    }
+  }
   std::vector<Item> items_;
 };
 
@@ -48,7 +76,7 @@ void init_plan(PyObject* module) {
   py::class_<Watch>(m, "Watch").def(py::init<py::list>()).def("same", &Watch::same);
   py::class_<Recording, RecordingRef>(m, "Recording")
       .def("gradients_now", [](const Recording& r) { return gradients_now(r.leaves); })
-      .def_readonly("refused", &Recording::refused)
+      .def_readwrite("refused", &Recording::refused)
       .def("difference", &difference)
       .def("__len__", [](const Recording& r) { return r.calls.size(); });
   m.def("start_recording", [](py::object arguments, RecordingRef previous, py::function on_read) {
@@ -59,6 +87,7 @@ void init_plan(PyObject* module) {
       Py_DECREF(result);
     });
   });
+  m.def("recording_reads", [](py::handle t) { return recording_reads(unwrap(t.ptr())); });
   m.def("refuse_recording", &refuse_recording);
   m.def("shadows", [](py::object list) { return tuple_of(shadows(tensors_of(list))); });
   m.def("end_shadows", [](py::object arguments, py::object list, py::object results) {
@@ -73,7 +102,8 @@ void init_plan(PyObject* module) {
       .def("replay",
            [](Plan& p, py::object arguments) { return tuple_of(p.replay(tensors_of(arguments))); })
       .def("try_replay",  // None when the arguments or the state do not match
-           [](Plan& p, py::tuple arguments) -> py::object {
+           [](Plan& p, py::tuple arguments, const Watch& watch) -> py::object {
+             if (!p.same_modes() || !watch.same()) return py::none();
              Tensors list;
              list.reserve(arguments.size());
              for (py::handle t : arguments) {

@@ -44,6 +44,7 @@ DType dtype_of_format(const char* format, Py_ssize_t itemsize) {
 }  // namespace
 
 Tensor from_buffer(PyObject* array) {
+  note_read("from_buffer");
   auto* view = new Py_buffer;
   int writable = 1;
   if (PyObject_GetBuffer(array, view, PyBUF_RECORDS) != 0) {
