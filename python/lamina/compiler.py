@@ -12,7 +12,6 @@ import copy
 import functools
 import gc
 import os
-import random
 import sys
 import types
 import warnings
@@ -20,8 +19,8 @@ from typing import Any
 
 from . import _core
 from ._core import Tensor
-from ._step_guards import DICT, ITEM, SIZE, Option, Spot, spots_of
-from ._platform import get_float32_matmul_precision
+from ._step_entry import Entry, draws_of_python, place_of
+from ._step_guards import SIZE, Spot, spots_of
 from ._step_parts import flatten, plain, structure
 
 __all__ = ["compile", "disable", "is_compiling", "reset"]
@@ -34,7 +33,7 @@ _HERE = os.path.dirname(__file__)
 
 # What is told when recording starts and stops (nn: to note the modules that run).
 listeners: list = []
-active: _Entry | None = None  # what is being recorded
+active: Entry | None = None  # what is being recorded
 
 
 def refuse(why: str, where: str = "") -> None:
@@ -73,97 +72,6 @@ def _user_line() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}, in {frame.f_code.co_name}"
 
 
-def _draws_of_python() -> Any:
-    """Where the random numbers of Python and NumPy stand."""
-    numpy = sys.modules.get("numpy")
-    state = None if numpy is None else numpy.random.get_state()
-    return random.getstate(), state and (state[1].tobytes(), state[2])
-
-
-def _place_of(function) -> str:
-    while not hasattr(function, "__code__"):
-        inner = getattr(function, "__func__", None) or getattr(function, "func", None)
-        if inner is None:
-            return f"in {getattr(function, '__name__', type(function).__name__)}"
-        function = inner
-    code = function.__code__
-    return f"{code.co_filename}:{code.co_firstlineno}, in {code.co_name}"
-
-
-class _Entry:
-    """One kind of call: the recordings of it, then its plan."""
-
-    def __init__(self, key):
-        self.key = key
-        self.attempts = self.restarts = 0
-        self.used = 0  # when: in calls that did not take the short way
-        self.recording: Any = None
-        self.plan: Any = None
-        self.refused = ""
-        self.result: Any = None  # of the last recording, without its tensors
-        self.build: Any = None
-        self.source: Any = None  # knows the leaves
-        self.grads: str | None = None  # which leaves had a gradient before the last recording
-        self.pattern: str | None = None  # set where that decides what the step does
-        self.modules: dict[int, Any] = {}  # that ran
-        self.optimizers: list = []  # that stepped
-        self.numbers: list[Spot] = []  # plain values from outside: others need another plan
-        self.objects: list[Spot] = []  # objects from outside: with others, this one is made anew
-        self.stores: list[Spot] = []  # where the step leaves tensors it made
-        self.watch: Any = None
-
-    def take(self, spots: list[Spot]) -> None:
-        """These are read from outside."""
-        stored = {(id(s.where), s.key) for s in self.stores}
-        self.numbers = [s for s in spots if s.plain()]
-        self.objects = [
-            s for s in spots if not s.plain() and (id(s.where), s.key) not in stored
-        ]
-        for o in self.optimizers:
-            self.objects += _options(o)
-
-    def suits(self) -> bool:
-        """Whether outer numbers have the values and the same gradients are there as at the
-        recording."""
-        if not all(s.same() for s in self.numbers):
-            return False
-        return self.pattern is None or self.source.gradients_now() == self.pattern
-
-    def changed(self) -> str:
-        """Which object was replaced, in words; empty: none."""
-        return next((f"{s.label} was replaced" for s in self.objects if not s.same()), "")
-
-    def look(self) -> None:
-        """Watch for changes from now on."""
-        for o in self.optimizers:
-            o._refresh_numbers()
-        for spots in (self.numbers, self.objects):
-            spots[:] = [s._replace(value=s.now()) for s in spots]
-        self.watch = _core.Watch([(s.kind, s.where, s.key, s.value)
-                                  for s in (*self.numbers, *self.objects)])  # fmt: skip
-
-    def again(self) -> None:
-        """Record anew."""
-        self.attempts, self.recording, self.plan = 0, None, None
-        self.restarts += 1
-
-
-def _options(optimizer) -> list[Spot]:
-    """What decides how an optimizer steps. Numbers among the options may change."""
-    from .optim._state import edits_list
-
-    name = type(optimizer).__name__
-    spots = [Spot(ITEM, edits_list, 0, edits_list[0], "an optimizer's state")]
-    for hooks in (*optimizer._hook_lists(), optimizer.param_groups):
-        spots.append(Spot(SIZE, hooks, 0, len(hooks), f"{name}'s groups or hooks"))
-    for group in optimizer.param_groups:
-        params = group["params"]
-        spots.append(Spot(SIZE, params, 0, len(params), f"{name}'s parameters"))
-        spots += [Spot(ITEM, params, i, p, f"{name}'s parameters") for i, p in enumerate(params)]
-        spots += [Option(DICT, group, k, v, f"{name}'s {k}") for k, v in group.items()]
-    return spots
-
-
 class CompiledFunction:
     """What `compile` returns for a function; called like it. Copies and pickles have no plans."""
 
@@ -173,8 +81,8 @@ class CompiledFunction:
         self._function, self._fullgraph = function, fullgraph
         self._notice = tell or (lambda text: warnings.warn(text, stacklevel=5))
         self._check = os.environ.get("LAMINA_CHECK", "0") not in ("", "0")
-        self._entries: list[_Entry] = []
-        self._last: _Entry | None = None
+        self._entries: list[Entry] = []
+        self._last: Entry | None = None
         self._shown: Any = None
         self._calls = 0
         self._told = False
@@ -204,8 +112,7 @@ class CompiledFunction:
         self._last = None
         self._calls += 1
         tensors: list = []
-        key = (_core.grad_enabled(), _core.default_dtype(), get_float32_matmul_precision(),
-               flatten((args, kwargs), tensors))  # fmt: skip
+        key = (_core.grad_enabled(), _core.default_dtype(), flatten((args, kwargs), tensors))
         entry = next((e for e in self._entries if e.key == key and e.suits()), None)
         if entry is not None and entry.plan is not None:
             why = entry.changed() or entry.plan.mismatch(tensors)
@@ -219,7 +126,7 @@ class CompiledFunction:
         elif entry is not None and entry.recording is not None:
             entry = self._split(entry) or entry
         if entry is None:
-            entry = self._new(_Entry(key))
+            entry = self._new(Entry(key))
         if entry is None or entry.refused:
             return self._function(*args, **kwargs)
         entry.used = self._calls
@@ -237,13 +144,13 @@ class CompiledFunction:
         self._last = entry if flat and not self._check else None
         self._shown = entry.plan
 
-    def _new(self, entry: _Entry) -> _Entry | None:
+    def _new(self, entry: Entry) -> Entry | None:
         if len(self._entries) >= _PLANS:
             oldest = min(self._entries, key=lambda e: e.used)
             if self._calls - oldest.used < _OLD:
                 self._tell(
-                    f"was called in {_PLANS} ways (shapes, modes, numbers), each with a plan of its "
-                    "own; further ways run eagerly. Pass numbers that change as tensors, and "
+                    f"was called in {_PLANS} ways (shapes, modes, numbers), each with a plan of "
+                    "its own; further ways run eagerly. Pass numbers that change as tensors, and "
                     f"batches of few shapes{self._differs(entry)}"
                 )
                 return None
@@ -251,7 +158,7 @@ class CompiledFunction:
         self._entries.append(entry)
         return entry
 
-    def _differs(self, entry: _Entry) -> str:
+    def _differs(self, entry: Entry) -> str:
         """Which number keeps the present call from the last plan of its kind."""
         for e in self._entries:
             if e.key == entry.key:
@@ -260,18 +167,18 @@ class CompiledFunction:
                         return f" ({s.label} was {s.value!r}, and is {s.now()!r})"
         return ""
 
-    def _split(self, entry: _Entry) -> _Entry | None:
+    def _split(self, entry: Entry) -> Entry | None:
         """A new entry for the present pattern of gradients, where it is not that of `entry`."""
         now = entry.source.gradients_now()
         if entry.grads is None or now == entry.grads:
             return None
         entry.pattern = entry.grads
-        other = _Entry(entry.key)
+        other = Entry(entry.key)
         other.pattern, other.source = now, entry.source
         other.numbers, other.modules = entry.numbers, dict(entry.modules)
         return self._new(other)
 
-    def _record(self, entry: _Entry, args, kwargs, tensors):
+    def _record(self, entry: Entry, args, kwargs, tensors):
         """One eager run of the step, recorded; the second of two equal ones becomes the plan."""
         global active
         before = entry.recording
@@ -284,7 +191,7 @@ class CompiledFunction:
         stand = [s if type(t) is Tensor else t for t, s in zip(tensors, _core.shadows(tensors))]
         results: list = []
         recording = None
-        draws = _draws_of_python()
+        draws = draws_of_python()
         try:
             active = entry
             inner, named = structure((args, kwargs), [], lambda why: None)(iter(stand))
@@ -295,7 +202,7 @@ class CompiledFunction:
             build = structure(value, results, self._refuse_result)
             count = len(results)
             self._changes(entry, start, results)
-            if _draws_of_python() != draws:
+            if draws_of_python() != draws:
                 self._refuse_result("the step draws from Python's or NumPy's random numbers")
             recording = _core.stop_recording(tuple(results))
         finally:
@@ -342,7 +249,7 @@ class CompiledFunction:
         self._remember(entry, args, kwargs, tensors)
         return value
 
-    def _changes(self, entry: _Entry, start: list[Spot], results: list) -> None:
+    def _changes(self, entry: Entry, start: list[Spot], results: list) -> None:
         """What the step changed outside: tensors it put somewhere are results too; a replay
         changes nothing else."""
         for spot in start:
@@ -365,7 +272,7 @@ class CompiledFunction:
                 self._refuse_result(f"{what}, which a replay would not; do that outside the step")
 
     def _refuse_result(self, why: str) -> None:
-        refuse(why, _place_of(self._function))
+        refuse(why, place_of(self._function))
 
     def _builder(self, build, stores: list[Spot], count: int):
         if not stores:
@@ -395,9 +302,9 @@ class CompiledFunction:
             )
         _core.refuse_recording(f"{why}; return the tensor and read it outside the step")
 
-    def _refuse(self, entry: _Entry, why: str) -> None:
+    def _refuse(self, entry: Entry, why: str) -> None:
         if ".py:" not in why:
-            why += f" ({_place_of(self._function)})"
+            why += f" ({place_of(self._function)})"
         entry.refused, entry.recording, entry.source = why, None, None
         if self._fullgraph:
             raise RuntimeError(f"compile: {self.__name__} cannot be replayed: {why}")
@@ -409,7 +316,7 @@ class CompiledFunction:
             self._notice(f"compile: {self.__name__} {what}")
 
     # ---- LAMINA_CHECK ------------------------------------------------------------------------
-    def _compare(self, entry: _Entry, args, kwargs, tensors):
+    def _compare(self, entry: Entry, args, kwargs, tensors):
         """Replays, puts everything back, runs eagerly, and compares every byte."""
         from .autograd import no_grad
         from .random import get_rng_state, set_rng_state
