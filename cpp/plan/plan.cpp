@@ -12,6 +12,7 @@ namespace lamina {
 namespace {
 
 constexpr size_t kAlign = 64;
+constexpr uint64_t kNone = ~0ull;  // a random call that draws nothing (dropout with p = 0)
 
 // Which calls somebody sees the results of, going backwards from what outlives the step.
 std::vector<char> live_calls(const Recording& r) {
@@ -168,7 +169,8 @@ Plan::Plan(const Recording& r) {
     if (c.op->random) {
       PhiloxKey key;
       std::memcpy(&key, c.args.data(), sizeof key);
-      draws_.push_back(key.offset - r.before.offset);
+      const bool none = key.seed == 0 && key.offset == 0 && r.before.offset != 0;
+      draws_.push_back(none ? kNone : key.offset - r.before.offset);
     }
     calls_.push_back(std::move(call));
   }
@@ -300,12 +302,12 @@ void Plan::launch() {
     FlushDenormals flush;
     for (; i < calls_.size(); ++i) calls_[i]->op->launch(*calls_[i]);
   } catch (...) {
-    for (; i < calls_.size() && !calls_[i]->op->random; ++i) {
-    }
-    if (i < calls_.size()) {
-      PhiloxKey key;
+    for (PhiloxKey key; i < calls_.size(); ++i) {  // the next draw
+      if (!calls_[i]->op->random) continue;
       std::memcpy(&key, calls_[i]->arg_bytes, sizeof key);
+      if (key.seed == 0 && key.offset == 0) continue;
       default_generator().set_state(key.seed, key.offset);
+      break;
     }
     for (const Grad& g : grads_)
       if (g.before == Grad::kAny && !g.left) g.leaf->grad = Tensor();
@@ -338,7 +340,8 @@ Tensors Plan::replay(const Tensors& arguments) {
     if (c->op->random) {
       PhiloxKey key;
       std::memcpy(&key, c->arg_bytes, sizeof key);
-      key = {base.seed, base.offset + draws_[draw++]};
+      const uint64_t at = draws_[draw++];
+      if (at != kNone) key = {base.seed, base.offset + at};
       std::memcpy(c->arg_bytes, &key, sizeof key);
     }
   launch();

@@ -155,7 +155,7 @@ std::string relative(const Recording& r, const RecordedCall& c) {
   if (c.op->random) {
     PhiloxKey key;
     std::memcpy(&key, args.data(), sizeof key);
-    key.offset -= r.before.offset;
+    if (key.seed || key.offset) key.offset -= r.before.offset;  // zero: nothing was drawn
     key.seed = 0;
     std::memcpy(args.data(), &key, sizeof key);
   }
