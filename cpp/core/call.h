@@ -44,6 +44,7 @@ struct Op {
   uint32_t writes = 0;       // bit i: input i is updated in place
   // Optimizer steps, whose inputs are many: inputs [0, written(c)) are updated in place.
   int (*written)(const Call& c) = nullptr;
+  bool checks = false;  // has no outputs: it runs for the errors it raises
 };
 
 // Where a recorded input came from: a call's output, a leaf, or nothing that needs a gradient.

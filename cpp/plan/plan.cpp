@@ -26,7 +26,7 @@ std::vector<char> live_calls(const Recording& r) {
     Call probe;  // for `written`, which reads the arguments
     probe.op = c.op;
     std::memcpy(probe.arg_bytes, c.args.data(), c.args.size());
-    bool seen = false;
+    bool seen = c.op->checks;
     for (const Operand& o : c.out) seen |= needed[size_t(o.memory)] != 0;
     for (size_t k = 0; k < c.in.size(); ++k)
       seen |= c.in[k].memory >= 0 && probe.writes(int(k)) && needed[size_t(c.in[k].memory)];

@@ -229,6 +229,8 @@ class _Walk:
 
     def module(self, m, label: str) -> None:
         own = vars(m)
+        if own.get("_hooked") and not m._has_hooks():
+            own["_hooked"] = False
         for name in ("forward", "_hooked", "training"):
             self.note(DICT, own, name, own.get(name, MISSING), f"{label}.{name}")
         for kind in ("_parameters", "_buffers", "_modules"):

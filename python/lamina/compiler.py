@@ -59,7 +59,7 @@ def note_module(module) -> None:
     if active is None or id(module) in active.modules:
         return
     active.modules[id(module)] = module
-    if module._hooked:
+    if module._hooked and module._has_hooks():
         refuse(f"{type(module).__name__} has hooks, which are Python's")
 
 

@@ -105,8 +105,11 @@ class Module(Tree, State, Convert):
             _locate(error, self)
             raise
 
+    def _has_hooks(self) -> bool:
+        return any(self.__dict__[hooks] for hooks in _HOOKS)
+
     def _call_hooked(self, args: tuple, kwargs: dict):
-        if not any(self.__dict__[hooks] for hooks in _HOOKS):
+        if not self._has_hooks():
             object.__setattr__(self, "_hooked", False)
             return self.forward(*args, **kwargs)
         always = [entry for entry in self._forward_hooks.values() if entry[2]]
