@@ -185,6 +185,7 @@ Tensor scalar_tensor(Scalar value) {
   else
     *t.data<bool>() = value.i != 0;
   t->wrapped_number = true;
+  note_constant(t);
   return t;
 }
 

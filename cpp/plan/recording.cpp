@@ -13,11 +13,34 @@ struct Recorder {
   StorageWatch watch;
   std::unordered_map<const Storage*, int> outside;  // also arguments
   std::unordered_map<uint64_t, int> made;
+  std::unordered_map<uint64_t, int> constants;  // memory with values that come from Python
   std::unordered_map<const TensorImpl*, int> leaves;  // also frozen ones
   std::function<void(const char*)> on_read;
 };
 thread_local std::unique_ptr<Recorder> recorder;
 uint64_t last_serial = 0;  // serials go on from recording to recording
+
+template <class... Parts>
+std::string text(const Parts&... parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+// Whether a backward pass went through the graph behind a call.
+bool spent(const CallRef& top) {
+  std::vector<const Call*> todo{top.get()};
+  std::unordered_map<const Call*, int> seen;
+  while (!todo.empty()) {
+    const Call* c = todo.back();
+    todo.pop_back();
+    if (c->freed) return true;
+    if (!seen.emplace(c, 1).second) continue;
+    for (const Source& s : c->source)
+      if (s.edge.call) todo.push_back(s.edge.call.get());
+  }
+  return false;
+}
 
 int find(const Recorder& r, const Storage* s) {
   if (s->serial) {
@@ -70,11 +93,16 @@ Operand operand(Recorder& r, const Tensor& t, bool output) {
   if (!t.defined()) return {};
   Operand o = operand_of(t);
   o.memory = find(r, t->storage.get());
-  if (o.memory < 0)
+  if (o.memory < 0) {
+    const bool fresh = is_new(r, t);
+    if (fresh && !output && !r.constants.count(t->storage->serial) && t->storage->bytes)
+      refuse_recording("the step uses " + text(t) +
+                       " made by something that is no operation and cannot be replayed");
     o.memory = add(r, t,
-                   !is_new(r, t) ? Memory::kOutside
-                   : output      ? Memory::kMade
-                                 : Memory::kConstant);
+                   !fresh   ? Memory::kOutside
+                   : output ? Memory::kMade
+                            : Memory::kConstant);
+  }
   locate(r, t, o);
   return o;
 }
@@ -137,7 +165,9 @@ void observe(Call& c) {
 
 void read(const char* what) { recorder->on_read(what); }
 
-constexpr CallObserver kObserver{observe, read};
+void constant(const Tensor& t) { recorder->constants[t->storage->serial] = 1; }
+
+constexpr CallObserver kObserver{observe, constant, read};
 
 bool same(const Operand& a, const Operand& b) {
   return a.memory == b.memory && a.offset == b.offset && a.shape == b.shape &&
@@ -160,13 +190,6 @@ std::string relative(const Recording& r, const RecordedCall& c) {
     std::memcpy(args.data(), &key, sizeof key);
   }
   return args;
-}
-
-template <class... Parts>
-std::string text(const Parts&... parts) {
-  std::ostringstream out;
-  (out << ... << parts);
-  return out.str();
 }
 
 uint32_t held(const Recording& r, const Storage* s) {
@@ -242,11 +265,15 @@ RecordingRef stop_recording(const Tensors& results) {
   for (const Tensor& t : results) {
     Operand o = operand_of(t);
     o.memory = find(*r, t->storage.get());
-    if (o.memory < 0)
+    if (o.memory >= 0)
+      locate(*r, t, o);
+    else if (is_new(*r, t) && !r->constants.count(t->storage->serial))
       refuse("the step returns a tensor that no operation of it made");
     else
-      locate(*r, t, o);
-    if (t->call && !t->call->freed && t->call->op->vjp)
+      o = operand(*r, t, false);
+    if (t->requires_grad && is_new(*r, t))
+      refuse("the step returns a new tensor that requires grad; make it outside");
+    if (t->call && t->call->op->vjp && !spent(t->call))
       refuse(
           "the step returns a tensor that still needs its backward pass; call backward() inside "
           "the step, or run it under lamina.no_grad()");
@@ -274,7 +301,7 @@ RecordingRef stop_recording(const Tensors& results) {
     leaf.grad_after = leaf.leaf->grad;
     if (leaf.grad_before) leaf.grad_touched = find(*r, leaf.grad_before.get()) >= 0;
     const CallRef made = leaf.grad_after.defined() ? leaf.grad_after->call : CallRef();
-    if (made && !made->freed && made->op->vjp)
+    if (made && made->op->vjp && !spent(made))
       refuse("the step leaves gradients that have a graph (create_graph=True); detach them");
   }
   return r->recording;

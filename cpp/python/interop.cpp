@@ -309,6 +309,7 @@ Tensor tensor_from_python(PyObject* o, std::optional<DType> dtype) {
   double* d = floating ? wide.data<double>() : nullptr;
   int64_t* i = floating ? nullptr : wide.data<int64_t>();
   fill_from(o, d, i);
+  note_constant(wide);
   return to_dtype(wide, dtype.value_or(n.dtype));
 }
 

@@ -92,7 +92,8 @@ void add_autograd(py::module_& m) {
   m.def("remove_hook", &remove_hook);
   m.def("retain_grad", &retain_grad);
   m.def("record_function",
-        [](const std::string& name, const Tensors& in, const Tensors& out, py::function f) {
+        [](const std::string& name, const Tensors& in, const Tensors& out, py::function f,
+           bool once) {
           auto ref = std::make_shared<PyFunctionRef>(f.release().ptr());
           record_foreign(name.c_str(), in, out, [ref](const Tensors& gouts) {
             PyObject* args = list_to_tuple(gouts);
@@ -101,7 +102,7 @@ void add_autograd(py::module_& m) {
             if (!result) throw PythonError{};
             py::object keep = py::reinterpret_steal<py::object>(result);
             return FromPython<Tensors>::get(result, At{"backward", 0});
-          });
+          }, once);
         });
 }
 

@@ -19,6 +19,8 @@ Tensor Vjp::g(int output) const {
 
 namespace {
 
+void foreign_vjp_once(Vjp& c);
+
 struct Pending {
   CallRef call;
   SmallVec<Tensor, 2> g;  // per output
@@ -195,7 +197,9 @@ class Engine {
     }
     if (!options_.retain_graph) {
       const Saves saves = c.saves();
-      c.freed = c.freed || saves.inputs || saves.outputs;
+      const bool once = c.op->vjp == foreign_vjp_once;
+      c.freed = c.freed || saves.inputs || saves.outputs || once;
+      if (once) c.extra.reset();
       for (Tensor& t : c.in) t = Tensor();
       for (Tensor& t : c.out) t = Tensor();
     }
@@ -238,7 +242,14 @@ void foreign_vjp(Vjp& c) {
   for (int i = 0; i < c.inputs() && i < int(gins.size()); ++i)
     if (gins[size_t(i)].defined()) c.set(i, gins[size_t(i)]);
 }
+void foreign_vjp_once(Vjp& c) {
+  check(!c.call().freed, ErrorKind::runtime,
+        "function: backward through this graph a second time, but its saved tensors were freed; "
+        "pass retain_graph=True the first time");
+  foreign_vjp(c);
+}
 const Op kForeign{.name = "function", .infer = foreign_infer, .vjp = foreign_vjp};
+const Op kForeignOnce{.name = "function", .infer = foreign_infer, .vjp = foreign_vjp_once};
 
 }  // namespace
 
@@ -317,9 +328,9 @@ void retain_grad(const Tensor& t) {
 }
 
 void record_foreign(const char* name, const Tensors& inputs, const Tensors& outputs,
-                    ForeignVjp vjp) {
+                    ForeignVjp vjp, bool once) {
   (void)name;
-  CallRef call = make_call(kForeign, inputs);
+  CallRef call = make_call(once ? kForeignOnce : kForeign, inputs);
   call->extra = std::move(vjp);
   Outputs outs;
   for (const Tensor& t : outputs) {

@@ -26,10 +26,11 @@ void remove_hook(const Tensor& t, int64_t id);
 void retain_grad(const Tensor& t);
 
 // A function written outside C++ as one call on the tape. `outputs` become its results; `vjp`
-// gets their gradients (undefined where none) and returns one per input (undefined: none).
+// gets their gradients (undefined where none) and returns one per input (undefined: none). once:
+// it holds saved tensors, and is let go after a backward pass that does not retain the graph.
 using ForeignVjp = std::function<Tensors(const Tensors& gouts)>;
 void record_foreign(const char* name, const Tensors& inputs, const Tensors& outputs,
-                    ForeignVjp vjp);
+                    ForeignVjp vjp, bool once);
 // A reading name for the call behind t: "add", "softmax", ...; empty for a leaf.
 std::string call_name(const Tensor& t);
 

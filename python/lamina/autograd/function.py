@@ -110,22 +110,26 @@ class Function:
         ]  # fmt: skip
         positions = [i for i, o in enumerate(outputs) if any(o is d for d in differentiable)]
 
+        # Of the outputs only this is kept: they hold what is recorded here.
+        likes = [(o.shape, 0, o.dtype) if isinstance(o, Tensor) else None for o in outputs]
+        wanted = [isinstance(a, Tensor) for a in args]
+
         def run_backward(*grads):
-            full: list = [None] * len(outputs)
+            full: list = [None] * len(likes)
             for i, g in zip(positions, grads):
                 full[i] = g
             if ctx._materialize:
-                for i, o in enumerate(outputs):
-                    if full[i] is None and isinstance(o, Tensor):
-                        full[i] = _core.full(o.shape, 0, o.dtype)
+                for i, like in enumerate(likes):
+                    if full[i] is None and like is not None:
+                        full[i] = _core.full(*like)
             got = cls.backward(ctx, *full)
             got = got if isinstance(got, (tuple, list)) else (got,)
-            if len(got) < len(args) or any(g is not None for g in got[len(args) :]):
+            if len(got) < len(wanted) or any(g is not None for g in got[len(wanted) :]):
                 raise RuntimeError(
-                    f"{cls.__name__}.backward: returned {len(got)} gradients for {len(args)} "
+                    f"{cls.__name__}.backward: returned {len(got)} gradients for {len(wanted)} "
                     "arguments of forward; return None for those that need none"
                 )
-            return [g for g, a in zip(got, args) if isinstance(a, Tensor)]
+            return [g for g, w in zip(got, wanted) if w]
 
-        _core.record_function(cls.__name__, tensors, differentiable, run_backward)
+        _core.record_function(cls.__name__, tensors, differentiable, run_backward, bool(ctx._saved))
         return outputs[0] if single else tuple(outputs)
