@@ -41,7 +41,7 @@ def square(model, x, y):
 # ---- models --------------------------------------------------------------------------------------
 def packed_lstm():
     core = nn.LSTM(1, 5, 2, batch_first=True, bidirectional=True, dropout=0.2)
-    lengths = lamina.tensor([6, 4, 3, 1])
+    lengths = [6, 4, 3, 1]
 
     def loss(model, x, y):
         packed = pack_padded_sequence(x[..., None], lengths, batch_first=True)

@@ -14,11 +14,11 @@ struct NoArgs {};
 struct CallObserver {
   void (*call)(Call&);
   void (*constant)(const Tensor&);  // a new tensor holds values that come from Python
-  void (*read)(const char* what);
+  void (*read)(const char* what, const Tensor* t);  // t: out of this one
 };
 extern thread_local const CallObserver* call_observer;
-inline void note_read(const char* what) {
-  if (__builtin_expect(call_observer != nullptr, 0)) call_observer->read(what);
+inline void note_read(const char* what, const Tensor* t = nullptr) {
+  if (__builtin_expect(call_observer != nullptr, 0)) call_observer->read(what, t);
 }
 
 inline void note_constant(const Tensor& t) {

@@ -214,7 +214,7 @@ Scalar item(const Tensor& x) {
         "item: only a tensor with one element can become a "
         "Python number, got shape ",
         x.shape(), "; use .tolist() or index it");
-  note_read("item");
+  note_read("item", &x);
   const Compute via = compute_type(x.dtype());
   alignas(8) char value[8];
   cpu_kernels().load[int(x.dtype())][via == kI64 ? kI64 : kF64](value, x.data<char>(), 0, 1);

@@ -180,7 +180,8 @@ Plan::Plan(const Recording& r) {
     const Memory& m = r.memory[size_t(o.memory)];
     slots_.push_back({o, m.argument, memory_[size_t(o.memory)], m.written});
   }
-  for (const Operand& o : r.results) {
+  for (size_t i = 0; i < r.results.size(); ++i) {
+    const Operand& o = r.results[i];
     const Memory& m = r.memory[size_t(o.memory)];
     const auto at = std::find(fresh_.begin(), fresh_.end(), memory_[size_t(o.memory)]);
     const auto own = std::find_if(own_.begin(), own_.end(), [&](const Own& x) {
@@ -188,7 +189,8 @@ Plan::Plan(const Recording& r) {
     });
     results_.push_back({tensor(o), at == fresh_.end() ? -1 : int(at - fresh_.begin()),
                         own == own_.end() ? -1 : int(own - own_.begin()), m.argument,
-                        m.kind == Memory::kMade || m.kind == Memory::kConstant});
+                        m.kind == Memory::kMade || m.kind == Memory::kConstant, r.result_is[i],
+                        r.result_outside[i]});
   }
   for (const Leaf& leaf : r.leaves) {
     Grad g{Grad::kAny, leaf.leaf, leaf.storage, {}, leaf.grad_after};
@@ -221,6 +223,8 @@ void Plan::count_own_refs() {
     for (const Tensor& t : c->out) count(t->storage);
   }
   for (const Result& x : results_) count(x.like->storage);
+  for (const Result& x : results_)  // another tensor than the leaf or the frozen one
+    if (x.outside.defined() && x.outside->refs() == 1) count(x.outside->storage);
   for (const Grad& g : grads_) count(g.storage), count(g.grad_before);
   for (const StorageRef& s : outside_) own_refs_.push_back(own[s.get()]);
 }
@@ -290,7 +294,7 @@ const char* Plan::mismatch(const Tensors& arguments) const {
 
 // Runs the calls. When one fails, the generator stands where the eager step would have left it, and
 // gradients that the step replaces are gone.
-void Plan::launch() {
+void Plan::launch(PhiloxKey base) {
   size_t i = 0;
   try {
     struct Outside {
@@ -302,12 +306,17 @@ void Plan::launch() {
     FlushDenormals flush;
     for (; i < calls_.size(); ++i) calls_[i]->op->launch(*calls_[i]);
   } catch (...) {
-    for (PhiloxKey key; i < calls_.size(); ++i) {  // the next draw
-      if (!calls_[i]->op->random) continue;
-      std::memcpy(&key, calls_[i]->arg_bytes, sizeof key);
-      if (key.seed == 0 && key.offset == 0) continue;
-      default_generator().set_state(key.seed, key.offset);
-      break;
+    uint64_t last = 0;  // after the last draw before call i; backward passes draw the same again
+    bool drawn = false;
+    for (size_t k = 0, draw = 0; k < calls_.size(); ++k) {
+      if (!calls_[k]->op->random) continue;
+      const uint64_t at = draws_[draw++];
+      if (at == kNone || (drawn && at <= last)) continue;
+      if (k >= i) {  // the next draw
+        default_generator().set_state(base.seed, base.offset + at);
+        break;
+      }
+      last = at, drawn = true;
     }
     for (const Grad& g : grads_)
       if (g.before == Grad::kAny && !g.left) g.leaf->grad = Tensor();
@@ -344,7 +353,7 @@ Tensors Plan::replay(const Tensors& arguments) {
       if (at != kNone) key = {base.seed, base.offset + at};
       std::memcpy(c->arg_bytes, &key, sizeof key);
     }
-  launch();
+  launch(base);
   for (const auto* list : {&written_, &kept_})
     for (const StorageRef& s : *list) ++s->version;
   for (size_t i = 0; i < slots_.size(); ++i)
@@ -354,6 +363,10 @@ Tensors Plan::replay(const Tensors& arguments) {
     if (!x.left) x.leaf->grad = x.after;
   Tensors results;
   for (const Result& x : results_) {
+    if (x.is >= 0 || x.outside.defined()) {
+      results.push_back(x.is >= 0 ? arguments[size_t(x.is)] : x.outside);
+      continue;
+    }
     Tensor t = alias(x.like);
     if (x.fresh >= 0) {
       t->storage = fresh[size_t(x.fresh)]->storage;

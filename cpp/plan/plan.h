@@ -47,6 +47,8 @@ class Plan {
     int own;       // the gradients' memory it is a view of, or -1
     int argument;  // the argument it is a view of, or -1
     bool copied;   // its memory belongs to the plan
+    int is;        // the argument it is itself, or -1
+    Tensor outside;  // the tensor from outside it is itself, or undefined
   };
   struct Constant {
     StorageRef storage;
@@ -68,7 +70,7 @@ class Plan {
   void place(const Recording& r, const std::vector<char>& live);
   void count_own_refs();
   void renew_gradients();
-  void launch();
+  void launch(PhiloxKey base);
   Tensor tensor(const Operand& o) const;
 
   std::vector<CallRef> calls_;

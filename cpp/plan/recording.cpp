@@ -13,9 +13,11 @@ struct Recorder {
   StorageWatch watch;
   std::unordered_map<const Storage*, int> outside;  // also arguments
   std::unordered_map<uint64_t, int> made;
-  std::unordered_map<uint64_t, int> constants;  // memory with values that come from Python
+  // Memory whose values come from Python and from nothing else: they may be read.
+  std::unordered_map<uint64_t, int> constants;
   std::unordered_map<const TensorImpl*, int> leaves;  // also frozen ones
   std::function<void(const char*)> on_read;
+  std::vector<const TensorImpl*> arguments;
 };
 thread_local std::unique_ptr<Recorder> recorder;
 uint64_t last_serial = 0;  // serials go on from recording to recording
@@ -141,11 +143,29 @@ void check_key(Recorder& r, const Call& c) {
                      ": draws from a generator of its own, or the step sets the seed");
 }
 
+// What is worked out from constants alone is one too.
+void note_constants(Recorder& r, Call& c) {
+  bool pure = !c.op->random;
+  if (!c.op->fills)
+    for (const Tensor& t : c.in)
+      pure &= !t.defined() || r.constants.count(t->storage->serial) != 0;
+  auto note = [&](const Tensor& t) {
+    if (pure && is_new(r, t))
+      r.constants[t->storage->serial] = 1;
+    else
+      r.constants.erase(t->storage->serial);
+  };
+  for (const Tensor& t : c.out) note(t);
+  for (int i = 0; i < c.in.size(); ++i)
+    if (c.in[i].defined() && c.writes(i)) note(c.in[i]);
+}
+
 void observe(Call& c) {
   Recorder& r = *recorder;
   for (const Tensor& t : c.in)
     if (t.defined()) note_leaf(r, t);
   if (!c.op->launch) return;  // a view
+  note_constants(r, c);
   RecordedCall call;
   call.op = c.op;
   call.args.assign(reinterpret_cast<const char*>(c.arg_bytes), size_t(c.arg_size));
@@ -163,7 +183,10 @@ void observe(Call& c) {
   r.recording->calls.push_back(std::move(call));
 }
 
-void read(const char* what) { recorder->on_read(what); }
+void read(const char* what, const Tensor* t) {
+  if (t && recorder->constants.count((*t)->storage->serial)) return;
+  recorder->on_read(what);
+}
 
 void constant(const Tensor& t) { recorder->constants[t->storage->serial] = 1; }
 
@@ -231,6 +254,7 @@ void start_recording(const Tensors& arguments, Recording* previous,
       m.start = t->offset * item_size(t.dtype());
     }
     locate(r, t, o);
+    r.arguments.push_back(t.get());
     r.recording->arguments.push_back(o);
   }
   if (previous)
@@ -277,6 +301,10 @@ RecordingRef stop_recording(const Tensors& results) {
       refuse(
           "the step returns a tensor that still needs its backward pass; call backward() inside "
           "the step, or run it under lamina.no_grad()");
+    const auto same = std::find(r->arguments.begin(), r->arguments.end(), t.get());
+    list.result_is.push_back(same == r->arguments.end() ? -1 : int(same - r->arguments.begin()));
+    const auto known = r->leaves.find(t.get());
+    list.result_outside.push_back(known != r->leaves.end() || (t->requires_grad && !is_new(*r, t)) ? t : Tensor());
     list.results.push_back(o);
   }
   for (Memory& m : list.memory) {
@@ -385,7 +413,7 @@ std::string difference(const Recording& a, const Recording& b) {
       return "a value that comes from Python changed; pass it to the step as a tensor";
     if (x.kept != y.kept) return "it kept other tensors the second time";
   }
-  if (!same(a.results, b.results)) return "it returned other tensors the second time";
+  if (!same(a.results, b.results) || a.result_is != b.result_is) return "it returned other tensors the second time";
   if (a.leaves.size() != b.leaves.size()) return "it trained other parameters the second time";
   if (a.after.offset - a.before.offset != b.after.offset - b.before.offset)
     return "it drew more random numbers the second time";

@@ -314,7 +314,7 @@ Tensor tensor_from_python(PyObject* o, std::optional<DType> dtype) {
 }
 
 PyObject* to_list(const Tensor& t) {
-  note_read("tolist");
+  note_read("tolist", &t);
   return list_at(t, 0, t->offset);
 }
 

@@ -24,6 +24,7 @@ _PLAIN = (int, float, complex, str, bytes, bool, type(None), slice, range, type(
 _LIBRARIES = {*sys.stdlib_module_names, "lamina", "numpy", "torch", "scipy", "pytest"} - {
     "__main__"
 }
+_OPAQUE = {"lamina", "numpy", "torch", "scipy", "builtins"}
 
 DICT, CELL, ITEM, SIZE, ATTRIBUTE = range(5)
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
@@ -154,7 +155,7 @@ class _Walk:
             self.module(value, label)
         elif kind.__name__ == "CompiledFunction":
             self.visit(value._function, label)
-        elif not _of_library(kind):
+        elif kind.__module__.partition(".")[0] not in _OPAQUE:
             self.instance(value, label)
 
     def function(self, f) -> None:
