@@ -16,8 +16,18 @@ CALLS = 7
 MODELS = {  # name: (size of the images, channels, arguments)
     "lenet5": (28, 1, {}),
     "resnet20": (9, 3, {}),
-    "VisionTransformer": (32, 3, {"image_size": 32, "patch_size": 8, "num_layers": 2,
-                                  "num_heads": 2, "hidden_dim": 16, "mlp_dim": 32}),
+    "VisionTransformer": (
+        32,
+        3,
+        {
+            "image_size": 32,
+            "patch_size": 8,
+            "num_layers": 2,
+            "num_heads": 2,
+            "hidden_dim": 16,
+            "mlp_dim": 32,
+        },
+    ),
     "squeezenet1_1": (40, 3, {}),
     "mobilenet_v2": (32, 3, {"width_mult": 0.35}),
     "mobilenet_v3_small": (33, 3, {"dilated": True}),

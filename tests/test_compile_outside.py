@@ -9,11 +9,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import copy
-import gc
-import os
-import pickle
 import random
-import threading
 import warnings
 from types import SimpleNamespace
 
@@ -92,22 +88,29 @@ CASES["attribute"] = numbers(
     lambda o: o.cfg.beta, lambda o, v: setattr(o.cfg, "beta", v),
     lambda: SimpleNamespace(cfg=SimpleNamespace(beta=1.0)))  # fmt: skip
 CASES["class attribute"] = numbers(
-    lambda o: o.beta, lambda o, v: setattr(o, "beta", v), lambda: Config())
+    lambda o: o.beta, lambda o, v: setattr(o, "beta", v), lambda: Config()
+)
 CASES["property"] = numbers(lambda o: o.twice, lambda o, v: setattr(o, "beta", v), Config)
 CASES["dict"] = numbers(lambda d: d["b"], lambda d, v: put(d, "b", v), lambda: {"b": 1.0})
 CASES["list"] = numbers(lambda d: d[0], lambda d, v: put(d, 0, v), lambda: [1.0])
 CASES["nested"] = numbers(
-    lambda d: d["a"][0]["b"], lambda d, v: put(d["a"][0], "b", v), lambda: {"a": [{"b": 1.0}]})
+    lambda d: d["a"][0]["b"], lambda d, v: put(d["a"][0], "b", v), lambda: {"a": [{"b": 1.0}]}
+)
 CASES["list made a tensor"] = numbers(
-    lambda d: lamina.tensor(d), lambda d, v: put(d, 1, v), lambda: [1.0, 2.0, 3.0])
+    lambda d: lamina.tensor(d), lambda d, v: put(d, 1, v), lambda: [1.0, 2.0, 3.0]
+)
 CASES["array"] = numbers(
-    lambda a: lamina.tensor(a), lambda a, v: put(a, 1, v), lambda: np.ones(3, "float32"))
+    lambda a: lamina.tensor(a), lambda a, v: put(a, 1, v), lambda: np.ones(3, "float32")
+)
 CASES["shared array"] = numbers(
-    lambda a: lamina.from_numpy(a), lambda a, v: put(a, 1, v), lambda: np.ones(3, "float32"))
+    lambda a: lamina.from_numpy(a), lambda a, v: put(a, 1, v), lambda: np.ones(3, "float32")
+)
 CASES["tensor replaced, old kept"] = numbers(
-    lambda d: d[-1], lambda d, v: d.append(x_of(v)), lambda: [x_of(0)])
+    lambda d: d[-1], lambda d, v: d.append(x_of(v)), lambda: [x_of(0)]
+)
 CASES["function replaced"] = numbers(
-    lambda d: d["f"](2.0), lambda d, v: put(d, "f", lambda x: x + v), lambda: {"f": abs})
+    lambda d: d["f"](2.0), lambda d, v: put(d, "f", lambda x: x + v), lambda: {"f": abs}
+)
 
 
 @case

@@ -43,11 +43,11 @@ class Plan {
   };
   struct Result {
     Tensor like;
-    int fresh;     // its storage among fresh_, or -1
-    int own;       // the gradients' memory it is a view of, or -1
-    int argument;  // the argument it is a view of, or -1
-    bool copied;   // its memory belongs to the plan
-    int is;        // the argument it is itself, or -1
+    int fresh;       // its storage among fresh_, or -1
+    int own;         // the gradients' memory it is a view of, or -1
+    int argument;    // the argument it is a view of, or -1
+    bool copied;     // its memory belongs to the plan
+    int is;          // the argument it is itself, or -1
     Tensor outside;  // the tensor from outside it is itself, or undefined
   };
   struct Constant {

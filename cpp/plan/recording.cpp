@@ -13,7 +13,7 @@ struct Recorder {
   StorageWatch watch;
   std::unordered_map<const Storage*, int> outside;  // also arguments
   std::unordered_map<uint64_t, int> made;
-  // Memory whose values come from Python and from nothing else: they may be read.
+  // Memory with values that come from Python; 1: from nothing else, so that they may be read.
   std::unordered_map<uint64_t, int> constants;
   std::unordered_map<const TensorImpl*, int> leaves;  // also frozen ones
   std::function<void(const char*)> on_read;
@@ -100,10 +100,7 @@ Operand operand(Recorder& r, const Tensor& t, bool output) {
     if (fresh && !output && !r.constants.count(t->storage->serial) && t->storage->bytes)
       refuse_recording("the step uses " + text(t) +
                        " made by something that is no operation and cannot be replayed");
-    o.memory = add(r, t,
-                   !fresh   ? Memory::kOutside
-                   : output ? Memory::kMade
-                            : Memory::kConstant);
+    o.memory = add(r, t, !fresh ? Memory::kOutside : output ? Memory::kMade : Memory::kConstant);
   }
   locate(r, t, o);
   return o;
@@ -143,17 +140,21 @@ void check_key(Recorder& r, const Call& c) {
                      ": draws from a generator of its own, or the step sets the seed");
 }
 
+bool reads_python(const Recorder& r, const Tensor& t) {
+  const auto at = r.constants.find(t->storage->serial);
+  return at != r.constants.end() && at->second;
+}
+
 // What is worked out from constants alone is one too.
 void note_constants(Recorder& r, Call& c) {
   bool pure = !c.op->random;
   if (!c.op->fills)
-    for (const Tensor& t : c.in)
-      pure &= !t.defined() || r.constants.count(t->storage->serial) != 0;
+    for (const Tensor& t : c.in) pure &= !t.defined() || reads_python(r, t);
   auto note = [&](const Tensor& t) {
-    if (pure && is_new(r, t))
+    if (pure && is_new(r, t) && find(r, t->storage.get()) < 0)
       r.constants[t->storage->serial] = 1;
-    else
-      r.constants.erase(t->storage->serial);
+    else if (!pure)
+      if (auto at = r.constants.find(t->storage->serial); at != r.constants.end()) at->second = 0;
   };
   for (const Tensor& t : c.out) note(t);
   for (int i = 0; i < c.in.size(); ++i)
@@ -184,7 +185,7 @@ void observe(Call& c) {
 }
 
 void read(const char* what, const Tensor* t) {
-  if (t && recorder->constants.count((*t)->storage->serial)) return;
+  if (t && reads_python(*recorder, *t)) return;
   recorder->on_read(what);
 }
 
@@ -304,7 +305,8 @@ RecordingRef stop_recording(const Tensors& results) {
     const auto same = std::find(r->arguments.begin(), r->arguments.end(), t.get());
     list.result_is.push_back(same == r->arguments.end() ? -1 : int(same - r->arguments.begin()));
     const auto known = r->leaves.find(t.get());
-    list.result_outside.push_back(known != r->leaves.end() || (t->requires_grad && !is_new(*r, t)) ? t : Tensor());
+    list.result_outside.push_back(
+        known != r->leaves.end() || (t->requires_grad && !is_new(*r, t)) ? t : Tensor());
     list.results.push_back(o);
   }
   for (Memory& m : list.memory) {
@@ -413,7 +415,8 @@ std::string difference(const Recording& a, const Recording& b) {
       return "a value that comes from Python changed; pass it to the step as a tensor";
     if (x.kept != y.kept) return "it kept other tensors the second time";
   }
-  if (!same(a.results, b.results) || a.result_is != b.result_is) return "it returned other tensors the second time";
+  if (!same(a.results, b.results) || a.result_is != b.result_is)
+    return "it returned other tensors the second time";
   if (a.leaves.size() != b.leaves.size()) return "it trained other parameters the second time";
   if (a.after.offset - a.before.offset != b.after.offset - b.before.offset)
     return "it drew more random numbers the second time";

@@ -62,8 +62,8 @@ struct Recording {
   std::vector<Operand> results;
   std::vector<int> result_is;          // the argument a result is itself, or -1
   std::vector<Tensor> result_outside;  // the tensor from outside a result is itself, or undefined
-  PhiloxKey before, after;  // the default generator
-  std::string refused;      // why this step cannot be replayed; empty: it can
+  PhiloxKey before, after;             // the default generator
+  std::string refused;                 // why this step cannot be replayed; empty: it can
 };
 using RecordingRef = std::shared_ptr<Recording>;
 

@@ -91,19 +91,21 @@ void add_autograd(py::module_& m) {
   m.def("add_hook", [](const Tensor& t, py::function f) { return add_hook(t, hook_from(f)); });
   m.def("remove_hook", &remove_hook);
   m.def("retain_grad", &retain_grad);
-  m.def("record_function",
-        [](const std::string& name, const Tensors& in, const Tensors& out, py::function f,
-           bool once) {
-          auto ref = std::make_shared<PyFunctionRef>(f.release().ptr());
-          record_foreign(name.c_str(), in, out, [ref](const Tensors& gouts) {
-            PyObject* args = list_to_tuple(gouts);
-            PyObject* result = PyObject_Call(ref->f, args, nullptr);
-            Py_DECREF(args);
-            if (!result) throw PythonError{};
-            py::object keep = py::reinterpret_steal<py::object>(result);
-            return FromPython<Tensors>::get(result, At{"backward", 0});
-          }, once);
-        });
+  m.def("record_function", [](const std::string& name, const Tensors& in, const Tensors& out,
+                              py::function f, bool once) {
+    auto ref = std::make_shared<PyFunctionRef>(f.release().ptr());
+    record_foreign(
+        name.c_str(), in, out,
+        [ref](const Tensors& gouts) {
+          PyObject* args = list_to_tuple(gouts);
+          PyObject* result = PyObject_Call(ref->f, args, nullptr);
+          Py_DECREF(args);
+          if (!result) throw PythonError{};
+          py::object keep = py::reinterpret_steal<py::object>(result);
+          return FromPython<Tensors>::get(result, At{"backward", 0});
+        },
+        once);
+  });
 }
 
 void add_machine(py::module_& m) {

@@ -327,8 +327,8 @@ void retain_grad(const Tensor& t) {
   add_hook(t, keep, kRetain);
 }
 
-void record_foreign(const char* name, const Tensors& inputs, const Tensors& outputs,
-                    ForeignVjp vjp, bool once) {
+void record_foreign(const char* name, const Tensors& inputs, const Tensors& outputs, ForeignVjp vjp,
+                    bool once) {
   (void)name;
   CallRef call = make_call(once ? kForeignOnce : kForeign, inputs);
   call->extra = std::move(vjp);
