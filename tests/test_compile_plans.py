@@ -1,0 +1,151 @@
+"""lamina.compile: plans in threads, processes and copies, their memory and their number."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import os
+import pickle
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+import lamina
+from compile_runs import x_of
+from lamina import nn, optim
+
+
+def trained():
+    m = nn.Linear(3, 2)
+    o = optim.SGD(m.parameters(), 0.1)
+
+    def step(x):
+        o.zero_grad()
+        loss = m(x).square().sum()
+        loss.backward()
+        o.step()
+        return loss.detach()
+
+    return m, o, lamina.compile(step, fullgraph=True)
+
+
+def test_threads_take_turns():
+    m = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 8))
+    call = lamina.compile(lambda x: m(x).detach(), fullgraph=True)
+    data = [lamina.randn(32, 64) for _ in range(40)]
+    want = [m(x).detach() for x in data]
+    got: list = [None] * len(data)
+    for x in data[:3]:
+        call(x)
+
+    def work(part):
+        for i in range(part, len(data), 4):
+            got[i] = call(data[i])
+
+    workers = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for t in workers:
+        t.start()
+    for t in workers:
+        t.join()
+    assert all(lamina.equal(a, b) for a, b in zip(got, want))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_plans_live_on_in_a_forked_process():
+    m, _, call = trained()
+    for i in range(4):
+        call(x_of(i))
+    before = m.weight.detach().clone()
+    pid = os.fork()
+    if pid == 0:
+        call(x_of(1))
+        os._exit(0 if not lamina.equal(before, m.weight) else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert lamina.equal(before, m.weight)
+
+
+def test_copies_and_pickles_begin_without_plans():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5)).eval()
+    fast = lamina.compile(model)
+    with lamina.no_grad():
+        for i in range(4):
+            fast(x_of(i))
+        for other in (copy.deepcopy(fast), pickle.loads(pickle.dumps(fast))):
+            assert other._replayed.plan is None
+            other._orig_mod[0].weight.mul_(2)
+            for i in range(4):
+                assert lamina.equal(other(x_of(i)), other._orig_mod(x_of(i)))
+        for i in range(4):
+            assert lamina.equal(fast(x_of(i)), model(x_of(i)))
+
+
+def test_memory_is_given_back():
+    def used():
+        gc.collect()
+        return lamina._core.memory_stats()["in_use"]
+
+    start = used()
+    m, o, call = trained()
+    for i in range(4):
+        call(x_of(i))
+    once = used()
+    for i in range(2000):
+        call(x_of(i % 7) / 100)
+    assert used() == once
+    del m, o, call
+    assert used() == start
+
+
+def test_plans_long_unused_make_room():
+    call = lamina.compile(lambda x: x * 2)
+    with pytest.warns(UserWarning, match="8 ways"):
+        for n in range(1, 12):
+            for _ in range(4):
+                assert call(lamina.ones(n)).shape == (n,)
+    assert len(call._entries) == 8
+    for _ in range(100):
+        call(lamina.ones(20)), call(lamina.ones(21))
+    assert len(call._entries) == 8
+    assert {e.key[2][1][1][1][0] for e in call._entries if e.plan} >= {20, 21}
+
+
+def test_interrupts_leave_nothing_behind():
+    stop = [False]
+
+    def step(x):
+        if stop[0]:
+            raise KeyboardInterrupt
+        return x * 2
+
+    call = lamina.compile(step, fullgraph=True)
+    call(x_of(0))
+    stop[0] = True
+    with pytest.raises(KeyboardInterrupt):
+        call(x_of(1))
+    assert not lamina.compiler.is_compiling()
+    stop[0] = False
+    for i in range(5):
+        assert lamina.equal(call(x_of(i)), x_of(i) * 2)
+    assert call.plan is not None
+
+
+def test_an_object_that_is_always_new_is_refused():
+    m, kept = nn.Linear(3, 2), []
+    call = lamina.compile(lambda x: m(x).detach())
+    with pytest.warns(UserWarning, match="changes from call to call: .*weight was replaced"):
+        for i in range(60):
+            m.weight = nn.Parameter(m.weight.detach() * 0.9)
+            kept.append(m.weight)
+            assert lamina.equal(call(x_of(i)), m(x_of(i)).detach())
+            call(x_of(i))
+            call(x_of(i))
+
+
+def test_numbers_that_change_are_named():
+    cfg = SimpleNamespace(beta=0.0)
+    call = lamina.compile(lambda x: x * cfg.beta)
+    with pytest.warns(UserWarning, match=r"8 ways.*cfg.beta was 0.0, and is 8.0"):
+        for i in range(12):
+            cfg.beta = float(i)
+            assert lamina.equal(call(x_of(i)), x_of(i) * i)
