@@ -1,4 +1,4 @@
-"""lamina.compile: gradients, arguments, results, random numbers and errors are as in eager steps."""
+"""lamina.compile: gradients, arguments, results, random draws and errors are as in eager steps."""
 
 from __future__ import annotations
 

@@ -50,25 +50,34 @@ class Entry:
 
     def take(self, spots: list[Spot]) -> None:
         """These are read from outside."""
+        self.watch = None
         stored = {(id(s.where), s.key) for s in self.stores}
         self.numbers = [s for s in spots if s.plain()]
         self.objects = [s for s in spots if not s.plain() and (id(s.where), s.key) not in stored]
         for o in self.optimizers:
             self.objects += _options(o)
 
+    def untouched(self) -> bool:
+        """Whether nothing at all was put where the step reads, since `look`."""
+        return self.watch is not None and self.watch.same()
+
     def suits(self) -> bool:
         """Whether outer numbers have the values and the same gradients are there as at the
         recording."""
-        if not all(s.same() for s in self.numbers):
+        if not self.untouched() and not all(s.same() for s in self.numbers):
             return False
         return self.pattern is None or self.source.gradients_now() == self.pattern
 
     def changed(self) -> str:
         """Which object was replaced, in words; empty: none."""
+        if self.untouched():
+            return ""
         return next((f"{s.label} was replaced" for s in self.objects if not s.same()), "")
 
     def look(self) -> None:
         """Watch for changes from now on."""
+        if self.untouched():
+            return
         for o in self.optimizers:
             o._refresh_numbers()
         for spots in (self.numbers, self.objects):
