@@ -1,3 +1,4 @@
+// Conditions on values that a replayed step looks at too.
 #pragma once
 #include <string>
 

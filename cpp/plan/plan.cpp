@@ -1,3 +1,4 @@
+// A plan: where everything lies, whether it still fits, and the replay.
 #include "plan/plan.h"
 
 #include <algorithm>
@@ -12,6 +13,7 @@ namespace lamina {
 namespace {
 
 constexpr size_t kAlign = 64;
+constexpr int64_t kLong = 32768;   // elements written from which other threads get the interpreter
 constexpr uint64_t kNone = ~0ull;  // a random call that draws nothing (dropout with p = 0)
 
 // Which calls somebody sees the results of, going backwards from what outlives the step.
@@ -175,6 +177,10 @@ Plan::Plan(const Recording& r) {
     calls_.push_back(std::move(call));
   }
   stats_.calls = int64_t(calls_.size());
+  int64_t elements = 0;
+  for (const CallRef& c : calls_)
+    for (const auto& t : c->out) elements += t.numel();
+  long_ = elements > kLong;
   drawn_ = r.after.offset - r.before.offset;
   for (const Operand& o : r.arguments) {
     const Memory& m = r.memory[size_t(o.memory)];
@@ -298,11 +304,14 @@ void Plan::launch(PhiloxKey base) {
   size_t i = 0;
   try {
     struct Outside {
-      void* state = leave_interpreter ? leave_interpreter() : nullptr;
+      void* state = nullptr;
+      explicit Outside(bool leave) {
+        if (leave && leave_interpreter) state = leave_interpreter();
+      }
       ~Outside() {
         if (state) enter_interpreter(state);
       }
-    } outside;
+    } outside(long_);
     FlushDenormals flush;
     for (; i < calls_.size(); ++i) calls_[i]->op->launch(*calls_[i]);
   } catch (...) {
@@ -383,41 +392,6 @@ Tensors Plan::replay(const Tensors& arguments) {
     results.push_back(t);
   }
   return results;
-}
-
-Tensors Plan::written() const {
-  Tensors list;
-  for (const StorageRef& s : written_) {
-    Tensor t = Tensor::meta({int64_t(s->bytes)}, DType::uint8);
-    t->storage = s;
-    list.push_back(t);
-  }
-  return list;
-}
-
-std::vector<Tensor> Plan::leaves() const {
-  std::vector<Tensor> list;
-  for (const Grad& g : grads_) list.push_back(g.leaf);
-  return list;
-}
-
-std::string Plan::gradients_now() const {
-  std::string now;
-  for (const Grad& x : grads_) now += x.leaf->grad.defined() ? '1' : '0';
-  return now;
-}
-
-std::string Plan::summary() const {
-  std::ostringstream s;
-  for (const CallRef& c : calls_) {
-    s << c->name() << " ";
-    for (const Tensor& t : c->in)
-      if (t.defined()) s << t.shape();
-    s << " ->";
-    for (const Tensor& t : c->out) s << " " << t.shape();
-    s << "\n";
-  }
-  return s.str();
 }
 
 }  // namespace lamina

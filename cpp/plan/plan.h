@@ -90,6 +90,7 @@ class Plan {
   StorageRef arena_;
   bool grad_mode_ = grad_enabled();
   DType default_dtype_ = default_dtype();
+  bool long_ = false;   // runs long enough to let other threads have the interpreter
   std::mutex turn_;     // one replay at a time
   uint64_t drawn_ = 0;  // blocks of random numbers per step
   PlanStats stats_{};

@@ -1,3 +1,4 @@
+// expect: conditions on values.
 #include "ops/expect.h"
 #include "python/bind.h"
 

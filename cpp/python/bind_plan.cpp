@@ -2,7 +2,7 @@
 #include <pybind11/functional.h>
 #include <pybind11/pybind11.h>
 
-#include "plan/plan.h"
+#include "python/plan_watch.h"
 #include "python/types.h"
 
 namespace py = pybind11;
@@ -16,57 +16,6 @@ Tensors tensors_of(const py::handle& list) {
 py::object tuple_of(const Tensors& list) {
   return py::reinterpret_steal<py::object>(list_to_tuple(list));
 }
-
-// Whether what stands in dicts, closures and lists is still what it was: the objects a step reads
-// from outside. They are held by who made this (compiler.py): a cycle through here would not be
-// seen by the garbage collector.
-class Watch {
- public:
-  explicit Watch(py::list entries) {
-    PyObject* missing = py::module_::import("lamina._step_guards").attr("MISSING").ptr();
-    for (py::handle e : entries) {
-      PyObject* t = e.ptr();  // (kind, where, key, value)
-      Item i{PyLong_AsLong(PyTuple_GET_ITEM(t, 0)), PyTuple_GET_ITEM(t, 1), PyTuple_GET_ITEM(t, 2),
-             PyTuple_GET_ITEM(t, 3), 0};
-      if (i.value == missing) i.value = nullptr;
-      if (i.kind == kItem) i.index = PyLong_AsSsize_t(i.key);
-      if (i.kind == kSize) i.index = PyLong_AsSsize_t(i.value);
-      items_.push_back(i);
-    }
-  }
-  bool same() const {
-    for (const Item& i : items_)
-      if (!holds(i)) return false;
-    return true;
-  }
-
- private:
-  enum Kind { kDict, kCell, kItem, kSize, kAttribute };  // as in _step_guards.py
-  struct Item {
-    long kind;
-    PyObject *where, *key, *value;
-    Py_ssize_t index;
-  };
-  static bool holds(const Item& i) {
-    switch (i.kind) {
-      case kDict:
-        return PyDict_GetItemWithError(i.where, i.key) == i.value;
-      case kCell:
-        return PyCell_GET(i.where) == i.value;
-      case kItem:
-        return i.index < PyList_GET_SIZE(i.where) && PyList_GET_ITEM(i.where, i.index) == i.value;
-      case kSize:
-        return PyObject_Size(i.where) == i.index;
-      default: {
-        PyObject* now = PyObject_GetAttr(i.where, i.key);
-        if (!now) PyErr_Clear();
-        Py_XDECREF(now);
-        return now == i.value;
-      }
-    }
-  }
-  std::vector<Item> items_;
-};
 
 }  // namespace
 
@@ -101,18 +50,6 @@ void init_plan(PyObject* module) {
            [](const Plan& p, py::object arguments) { return p.mismatch(tensors_of(arguments)); })
       .def("replay",
            [](Plan& p, py::object arguments) { return tuple_of(p.replay(tensors_of(arguments))); })
-      .def("try_replay",  // None when the arguments or the state do not match
-           [](Plan& p, py::tuple arguments, const Watch& watch) -> py::object {
-             if (!p.same_modes() || !watch.same()) return py::none();
-             Tensors list;
-             list.reserve(arguments.size());
-             for (py::handle t : arguments) {
-               if (!is_tensor(t.ptr())) return py::none();
-               list.push_back(unwrap(t.ptr()));
-             }
-             if (p.mismatch(list)) return py::none();
-             return tuple_of(p.replay(list));
-           })
       .def("written", [](const Plan& p) { return tuple_of(p.written()); })
       .def("leaves", [](const Plan& p) { return tuple_of(p.leaves()); })
       .def("gradients_now", &Plan::gradients_now)

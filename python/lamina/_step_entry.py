@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 from typing import Any
 
 from . import _core
 from ._step_guards import DICT, ITEM, SIZE, Option, Spot
+
+_HERE = os.path.dirname(__file__)
+
+
+def _user_frame() -> tuple[Any, int]:
+    """The innermost frame outside lamina, and its distance."""
+    frame: Any = sys._getframe(1)
+    depth = 1
+    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame, depth = frame.f_back, depth + 1
+    return frame, depth
+
+
+def warn(text: str) -> None:
+    """Warn at the line outside lamina that runs."""
+    warnings.warn(text, stacklevel=_user_frame()[1])
+
+
+def user_line() -> str:
+    """The line outside lamina that runs: "FILE:LINE, in NAME"."""
+    frame, _ = _user_frame()
+    if frame is None:
+        return "in lamina"
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}, in {frame.f_code.co_name}"
 
 
 def draws_of_python() -> Any:
@@ -17,6 +43,7 @@ def draws_of_python() -> Any:
 
 
 def place_of(function) -> str:
+    """Where the function is written: "FILE:LINE, in NAME"."""
     while not hasattr(function, "__code__"):
         inner = getattr(function, "__func__", None) or getattr(function, "func", None)
         if inner is None:

@@ -12,14 +12,12 @@ import copy
 import functools
 import gc
 import os
-import sys
 import types
-import warnings
 from typing import Any
 
 from . import _core
 from ._core import Tensor
-from ._step_entry import Entry, draws_of_python, place_of
+from ._step_entry import Entry, draws_of_python, place_of, user_line, warn
 from ._step_guards import SIZE, Spot, spots_of
 from ._step_parts import flatten, plain, structure
 
@@ -29,7 +27,6 @@ _RECORDINGS = 4  # recordings of one kind of call until the step is given up
 _RESTARTS = 8  # and how often it may start anew because something outside was replaced
 _PLANS = 8  # plans per function: one for each kind of arguments
 _OLD = 64  # a plan not used for so many calls makes room for another
-_HERE = os.path.dirname(__file__)
 
 # What is told when recording starts and stops (nn: to note the modules that run).
 listeners: list = []
@@ -39,7 +36,7 @@ active: Entry | None = None  # what is being recorded
 def refuse(why: str, where: str = "") -> None:
     """While a step is recorded: note that it cannot be replayed, why, and at which line."""
     if active is not None:
-        _core.refuse_recording(f"{why} ({where or _user_line()})")
+        _core.refuse_recording(f"{why} ({where or user_line()})")
 
 
 def note_optimizer(optimizer) -> None:
@@ -63,26 +60,16 @@ def note_module(module) -> None:
         refuse(f"{type(module).__name__} has hooks, which are Python's")
 
 
-def _user_line() -> str:
-    frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
-        frame = frame.f_back
-    if frame is None:
-        return "in lamina"
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}, in {frame.f_code.co_name}"
-
-
-class CompiledFunction:
+class CompiledFunction(_core.CompiledCall):
     """What `compile` returns for a function; called like it. Copies and pickles have no plans."""
 
     __name__: str
 
     def __init__(self, function, fullgraph: bool = False, tell=None):
         self._function, self._fullgraph = function, fullgraph
-        self._notice = tell or (lambda text: warnings.warn(text, stacklevel=5))
+        self._notice = tell or warn
         self._check = os.environ.get("LAMINA_CHECK", "0") not in ("", "0")
         self._entries: list[Entry] = []
-        self._last: Entry | None = None
         self._shown: Any = None
         self._calls = 0
         self._told = False
@@ -98,18 +85,12 @@ class CompiledFunction:
         return CompiledFunction, (self._function, self._fullgraph)
 
     # ---- the call ----------------------------------------------------------------------------
-    def __call__(self, *args, **kwargs):
-        entry = self._last
-        if entry is not None and not kwargs:
-            results = entry.plan.try_replay(args, entry.watch)
-            if results is not None:
-                return entry.build(iter(results))
-        return self._slow(args, kwargs)
-
+    # CompiledCall (cpp/python/compiled_call.cpp) replays the last plan where it fits, and else
+    # calls this.
     def _slow(self, args, kwargs):
         if active is not None or _core.anomaly_mode():
             return self._function(*args, **kwargs)
-        self._last = None
+        self._take()
         self._calls += 1
         tensors: list = []
         key = (_core.grad_enabled(), _core.default_dtype(), flatten((args, kwargs), tensors))
@@ -141,7 +122,9 @@ class CompiledFunction:
     def _remember(self, entry, args, kwargs, tensors) -> None:
         """The next call tries this entry first."""
         flat = not kwargs and len(args) == len(tensors)
-        self._last = entry if flat and not self._check else None
+        if flat and not self._check:
+            build = None if entry.build is next else entry.build
+            self._take(entry, build, entry.plan, entry.watch)
         self._shown = entry.plan
 
     def _new(self, entry: Entry) -> Entry | None:
@@ -289,13 +272,13 @@ class CompiledFunction:
     def _on_read(self, what: str) -> None:
         if what == "from_buffer":
             why = (
-                f"the step reads a NumPy array ({_user_line()}), whose contents a replay would not "
+                f"the step reads a NumPy array ({user_line()}), whose contents a replay would not "
                 "see; pass it as a tensor"
             )
             if self._fullgraph:
                 raise RuntimeError(f"compile: {self.__name__}: {why}")
             return _core.refuse_recording(why)
-        why = f"{what}() reads a value out of a tensor ({_user_line()})"
+        why = f"{what}() reads a value out of a tensor ({user_line()})"
         if self._fullgraph:
             raise RuntimeError(
                 f"compile: {self.__name__}: {why}; return the tensor and read it outside the step"
