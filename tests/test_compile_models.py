@@ -36,6 +36,11 @@ MODELS = {  # name: (size of the images, channels, arguments)
 }
 
 
+@pytest.fixture(autouse=True)
+def unchecked(monkeypatch):
+    monkeypatch.setenv("LAMINA_CHECK", "0")
+
+
 def tensors_in(value):
     """All tensors in nested tuples and lists, and in modules with their gradients."""
     if isinstance(value, lamina.Tensor):

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <sstream>
 
 #include "core/threads.h"
 #include "ops/anomaly.h"

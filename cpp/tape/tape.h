@@ -29,8 +29,8 @@ void retain_grad(const Tensor& t);
 // gets their gradients (undefined where none) and returns one per input (undefined: none). once:
 // it holds saved tensors, and is let go after a backward pass that does not retain the graph.
 using ForeignVjp = std::function<Tensors(const Tensors& gouts)>;
-void record_foreign(const char* name, const Tensors& inputs, const Tensors& outputs,
-                    ForeignVjp vjp, bool once);
+void record_foreign(const char* name, const Tensors& inputs, const Tensors& outputs, ForeignVjp vjp,
+                    bool once);
 // A reading name for the call behind t: "add", "softmax", ...; empty for a leaf.
 std::string call_name(const Tensor& t);
 
