@@ -31,6 +31,7 @@ class Plan {
   std::string summary() const;  // one line per call
   // Everything outside the plan that it writes, as bytes: for comparing with the eager step.
   Tensors written() const;
+  bool writes(size_t argument) const { return slots_[argument].written; }
   std::vector<Tensor> leaves() const;
   std::string gradients_now() const;  // of the leaves: '1' or '0' each
 

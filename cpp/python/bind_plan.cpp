@@ -51,6 +51,7 @@ void init_plan(PyObject* module) {
       .def("replay",
            [](Plan& p, py::object arguments) { return tuple_of(p.replay(tensors_of(arguments))); })
       .def("written", [](const Plan& p) { return tuple_of(p.written()); })
+      .def("writes", &Plan::writes)
       .def("leaves", [](const Plan& p) { return tuple_of(p.leaves()); })
       .def("gradients_now", &Plan::gradients_now)
       .def("summary", &Plan::summary)

@@ -304,7 +304,8 @@ class CompiledFunction(_core.CompiledCall):
         from .autograd import no_grad
         from .random import get_rng_state, set_rng_state
 
-        touched = [*entry.plan.written(), *tensors]
+        touched = [t for i, t in enumerate(tensors) if entry.plan.writes(i)]
+        touched += entry.plan.written()
         leaves = entry.plan.leaves()
         with no_grad():
             before, random = [t.clone() for t in touched], get_rng_state()
