@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import copy
 import random
 from types import SimpleNamespace
@@ -71,6 +72,9 @@ case["shared array"] = numbers(
 case["tensor replaced, old kept"] = numbers(
     lambda d: d[-1], lambda d, v: d.append(x_of(v)), lambda: [x_of(0)]
 )
+case["long list"] = numbers(lambda d: d[50], lambda d, v: put(d, 50, v), lambda: [1.0] * 100)
+case["deque"] = numbers(lambda d: d[0], lambda d, v: put(d, 0, v), lambda: collections.deque([1.0]))
+case["set"] = numbers(lambda s: sum(s), lambda s, v: s.add(v), lambda: {1.0})
 case["function replaced"] = numbers(
     lambda d: d["f"](2.0), lambda d, v: put(d, "f", lambda x: x + v), lambda: {"f": abs}
 )
@@ -103,6 +107,42 @@ def layers_and_methods_replaced():
         return call(x_of(i)), len(old)
 
     return (lambda x: m(x).detach()), each
+
+
+@case
+def methods_of_classes_replaced():
+    class Twice(nn.Module):
+        def forward(self, x):
+            return x * 2
+
+    m = Twice()
+
+    def each(i, call):
+        if i == 6:
+            Twice.forward = lambda self, x: x * 5
+        return call(x_of(i))
+
+    return (lambda x: m(x)), each
+
+
+@case
+def gradients_of_an_eager_backward_are_there_at_times():
+    m = nn.Linear(3, 3)
+    o = optim.SGD(m.parameters(), 0.1)
+
+    def step(x):
+        m(x).sum().backward()
+        m(x * 2).sum().backward()
+        o.step()
+        o.zero_grad()
+        return m.weight.detach() * 1
+
+    def each(i, call):
+        if i % 3 == 2:
+            m(x_of(i)).sum().backward()
+        return call(x_of(i))
+
+    return step, each
 
 
 @case

@@ -179,3 +179,37 @@ def test_unfreezing_and_replaced_buffers_are_seen():
         assert (grad is None) == (i < 5)
         assert grad is None or lamina.equal(grad, reference[0].weight.grad)
         assert lamina.equal(model[1].running_mean, reference[1].running_mean)
+
+
+def test_a_first_call_may_fill_caches():
+    cache: dict = {}
+
+    def step(x):
+        if len(x) not in cache:
+            cache[len(x)] = x * 0 + 3
+        return x * cache[len(x)]
+
+    call = lamina.compile(step, fullgraph=True)
+    for i in range(6):
+        assert lamina.equal(call(x_of(i)), x_of(i) * 3)
+    assert call.plan is not None
+
+
+def test_steps_that_are_methods():
+    class Task:
+        def __init__(self):
+            self.model, self.scale, self.kept = nn.Linear(3, 2), 2.0, None
+
+        @lamina.compile(fullgraph=True)
+        def loss(self, x, *, weight=1.0):
+            self.kept = self.model(x).detach()
+            return self.kept.sum() * self.scale * weight
+
+    tasks = [Task(), Task()]
+    for i in range(20):
+        task = tasks[i // 5 % 2]
+        task.scale = 2.0 if i < 12 else 3.0
+        got = task.loss(x_of(i), weight=0.5)
+        want = task.model(x_of(i)).detach()
+        assert lamina.equal(task.kept, want)
+        assert lamina.equal(got, want.sum() * task.scale * 0.5)

@@ -34,7 +34,7 @@ class Watch {
   }
 
  private:
-  enum Kind { kDict, kCell, kItem, kSize, kAttribute };  // as in _step_guards.py
+  enum Kind { kDict, kCell, kItem, kSize, kAttribute, kContents };  // as in _step_guards.py
   struct Item {
     long kind;
     PyObject *where, *key, *value;
@@ -57,6 +57,11 @@ class Watch {
         return i.index < PyList_GET_SIZE(i.where) && PyList_GET_ITEM(i.where, i.index) == i.value;
       case kSize:
         return PyObject_Size(i.where) == i.index;
+      case kContents: {
+        const int equal = PyObject_RichCompareBool(i.where, i.value, Py_EQ);
+        if (equal < 0) PyErr_Clear();
+        return equal == 1;
+      }
       default: {
         PyObject* now = PyObject_GetAttr(i.where, i.key);
         if (!now) PyErr_Clear();

@@ -93,7 +93,9 @@ class Entry:
         recording."""
         if not self.untouched() and not all(s.same() for s in self.numbers):
             return False
-        return self.pattern is None or self.source.gradients_now() == self.pattern
+        return (
+            self.pattern is None or not self.source or self.source.gradients_now() == self.pattern
+        )
 
     def changed(self) -> str:
         """Which object was replaced, in words; empty: none."""

@@ -9,6 +9,8 @@ iterators, large containers, files, clocks) is not seen.
 
 from __future__ import annotations
 
+import collections
+import copy
 import functools
 import os
 import sys
@@ -19,14 +21,15 @@ from . import _core
 from ._core import Tensor
 
 _HERE = os.path.dirname(__file__)
-_LONG = 64  # entries of containers beyond this are not watched one by one
+_LONG = 64  # entries of containers beyond this are not watched one by one,
+_ENDLESS = 4096  # and beyond this, only their number
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), slice, range, type(...), _core.dtype)
 _LIBRARIES = {*sys.stdlib_module_names, "lamina", "numpy", "torch", "scipy", "pytest"} - {
     "__main__"
 }
 _OPAQUE = {"lamina", "numpy", "torch", "scipy", "builtins"}
 
-DICT, CELL, ITEM, SIZE, ATTRIBUTE = range(5)
+DICT, CELL, ITEM, SIZE, ATTRIBUTE, CONTENTS = range(6)
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
 
 
@@ -51,6 +54,8 @@ class Spot(NamedTuple):
                 return MISSING
         if self.kind == ITEM:
             return where[key] if key < len(where) else MISSING
+        if self.kind == CONTENTS:
+            return copy.copy(where)
         return len(where) if self.kind == SIZE else getattr(where, key, MISSING)
 
     def put(self, value) -> None:
@@ -71,6 +76,11 @@ class Spot(NamedTuple):
         now = self.now()
         if now is self.value:
             return True
+        if self.kind == CONTENTS:
+            try:
+                return bool(self.where == self.value)
+            except RuntimeError:  # other tensors
+                return False
         if type(now) is not type(self.value) or not is_plain(now):
             return False
         return now == self.value and repr(now) == repr(self.value)  # -0.0 is not 0.0
@@ -146,6 +156,8 @@ class _Walk:
             self.sequence(value, label)
         elif isinstance(value, dict):
             self.entries(value, label)
+        elif isinstance(value, (set, collections.deque)):
+            self.contents(value, label)
         elif isinstance(value, types.ModuleType):
             if value.__name__.partition(".")[0] not in _LIBRARIES:
                 self.named(vars(value), value.__name__)
@@ -184,11 +196,17 @@ class _Walk:
             if isinstance(part, types.CodeType):
                 self.code(part)
 
+    def contents(self, value, label) -> None:
+        if len(value) <= _ENDLESS:
+            self.spots.append(Spot(CONTENTS, value, 0, copy.copy(value), f"what is in {label}"))
+
     def sequence(self, value, label) -> None:
         short = len(value) <= _LONG
         if isinstance(value, list):
             self.spots.append(Spot(SIZE, value, 0, len(value), f"the length of {label}"))
-            for i in range(len(value) if short else 0):
+            if not short:
+                return self.contents(value, label)
+            for i in range(len(value)):
                 self.note(ITEM, value, i, value[i], f"{label}[{i}]")
         elif short:
             for i, part in enumerate(value):
@@ -199,6 +217,8 @@ class _Walk:
         if len(value) <= _LONG:
             for key, part in list(value.items()):
                 self.note(DICT, value, key, part, f"{label}[{key!r}]")
+        else:
+            self.contents(value, label)
 
     def named(self, where: dict, label: str) -> None:
         for name in self.names & where.keys():
@@ -210,6 +230,8 @@ class _Walk:
                 continue
             for name in (self.names | {"forward", "__call__"}) & base.__dict__.keys():
                 value = base.__dict__[name]
+                if isinstance(value, (types.FunctionType, property)):
+                    self.spots.append(Spot(ATTRIBUTE, base, name, value, f"{label}.{name}"))
                 value = getattr(value, "fget", None) or getattr(value, "__func__", value)
                 if is_plain(value) or isinstance(value, (Tensor, list, dict)):
                     self.note(ATTRIBUTE, base, name, value, f"{label}.{name}")

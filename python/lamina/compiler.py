@@ -103,7 +103,10 @@ class CompiledFunction(_core.CompiledCall):
                 entry = self._split(entry) or entry
                 entry.again()
                 if entry.restarts > _RESTARTS:
-                    self._refuse(entry, f"what it uses changes from call to call: {why}")
+                    self._refuse(
+                        entry,
+                        f"what it uses changes from call to call: {why}; pass it as an argument",
+                    )
         elif entry is not None and entry.recording is not None:
             entry = self._split(entry) or entry
         if entry is None:
@@ -184,7 +187,7 @@ class CompiledFunction(_core.CompiledCall):
             value = self._function(*inner, **named)
             build = structure(value, results, self._refuse_result)
             count = len(results)
-            self._changes(entry, start, results)
+            settled = self._changes(entry, start, results)
             if draws_of_python() != draws:
                 self._refuse_result("the step draws from Python's or NumPy's random numbers")
             recording = _core.stop_recording(tuple(results))
@@ -203,6 +206,9 @@ class CompiledFunction(_core.CompiledCall):
             for spot, t in zip(entry.stores, results[count:]):
                 spot.put(t)
         entry.attempts += 1
+        if not settled:  # a first call may fill caches
+            entry.recording = None
+            return value
         rest = plain(value)
         differs = "" if before is None else before.difference(recording)
         if before is not None and not differs and rest != entry.result:
@@ -232,9 +238,9 @@ class CompiledFunction(_core.CompiledCall):
         self._remember(entry, args, kwargs, tensors)
         return value
 
-    def _changes(self, entry: Entry, start: list[Spot], results: list) -> None:
+    def _changes(self, entry: Entry, start: list[Spot], results: list) -> bool:
         """What the step changed outside: tensors it put somewhere are results too; a replay
-        changes nothing else."""
+        changes nothing else. False: it did change something, for the first time."""
         for spot in start:
             if spot.same():
                 continue
@@ -248,11 +254,14 @@ class CompiledFunction(_core.CompiledCall):
             elif isinstance(now, Tensor) and spot.kind != SIZE:
                 entry.stores.append(spot)
                 results.append(now)
+            elif entry.attempts == 0:
+                return False
             else:
                 what = f"the step changes {spot.label}"
                 if spot.plain():
                     what += f" from {spot.value!r} to {now!r}"
                 self._refuse_result(f"{what}, which a replay would not; do that outside the step")
+        return True
 
     def _refuse_result(self, why: str) -> None:
         refuse(why, place_of(self._function))
@@ -288,7 +297,9 @@ class CompiledFunction(_core.CompiledCall):
     def _refuse(self, entry: Entry, why: str) -> None:
         if ".py:" not in why:
             why += f" ({place_of(self._function)})"
-        entry.refused, entry.recording, entry.source = why, None, None
+        entry.refused, entry.recording = why, None
+        if entry.pattern is None:
+            entry.source = None
         if self._fullgraph:
             raise RuntimeError(f"compile: {self.__name__} cannot be replayed: {why}")
         self._tell(f"runs eagerly: {why}")
