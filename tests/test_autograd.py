@@ -288,6 +288,29 @@ def test_function():
     assert gradcheck(lambda t: Cube.apply(t, 2.0), (leaf(0.3, 1.2),))
 
 
+def test_functions_are_let_go_after_backward():
+    class Exp(Function):
+        @staticmethod
+        def forward(ctx, x):
+            y = x.exp()
+            ctx.save_for_backward(y)
+            return y
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.saved_tensors[0]
+
+    def once():
+        y = Exp.apply(leaf(*range(100)) * 1)
+        y.sum().backward()
+        with pytest.raises(RuntimeError, match="second time"):
+            y.sum().backward()
+        gc.collect()
+        return lamina._core.memory_stats()["in_use"]
+
+    assert once() == once() == once()
+
+
 class SplitSum(Function):
     @staticmethod
     def forward(ctx, a, b):

@@ -1,6 +1,5 @@
 """lamina.compile: replays have the eager step's bits, and what cannot be replayed says so."""
 
-import copy
 import warnings
 
 import pytest
@@ -292,37 +291,8 @@ def test_parameters_changed_outside(change):
     assert_same(build, batches(10), each)
 
 
-def test_unfreezing_and_replaced_buffers_are_seen():
-    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
-    model[0].weight.requires_grad = False
-    reference = copy.deepcopy(model)
-
-    def of(m):
-        def step(x):
-            m.zero_grad()
-            loss = m(x).square().sum()
-            loss.backward()
-            return loss.detach(), m[0].bias.grad
-
-        return step
-
-    call, eager = lamina.compile(of(model), fullgraph=True), of(reference)
-    for i in range(12):
-        x = lamina.randn(6, 4)
-        if i == 5:
-            model[0].weight.requires_grad = reference[0].weight.requires_grad = True
-        if i == 8:
-            for m in (model, reference):
-                m[1].running_mean = lamina.ones(4)
-        for a, b in zip(call(x), eager(x)):
-            assert lamina.equal(a, b)
-        grad = model[0].weight.grad
-        assert (grad is None) == (i < 5)
-        assert grad is None or lamina.equal(grad, reference[0].weight.grad)
-        assert lamina.equal(model[1].running_mean, reference[1].running_mean)
-
-
 def refused(step, *args, match):
+    match += r".*\(.*test_compile.py:\d+, in "
     with pytest.raises(RuntimeError, match=match):
         call = lamina.compile(step, fullgraph=True)
         for _ in range(5):
@@ -348,12 +318,12 @@ def test_what_cannot_be_replayed_names_the_line():
 
     model = nn.Linear(3, 1)
     own = lamina.Generator()
-    refused(lambda x: x * x.sum().item(), x, match=r"item\(\) reads a value.*test_compile.py:\d+")
+    refused(lambda x: x * x.sum().item(), x, match=r"item\(\) reads a value")
     refused(lambda x: x[x > 0], x, match="nonzero")
     refused(lambda x: x if x.sum() > 0 else -x, x, match="reads a value")
     refused(lambda x: x + lamina.tensor(x.numpy()), x, match="reads a value")
-    refused(carries, x, match="carried from step to step")
-    refused(counts, x, match="another number|comes from Python changed")
+    refused(carries, x, match=r"carries state\['h'\] from step to step")
+    refused(counts, x, match=r"changes state\['n'\] from . to ., which a replay would not")
     refused(lambda x: model(x), x, match="still needs its backward")
     refused(lambda x: x + lamina.randn(3, generator=own), x, match="generator of its own")
     with pytest.raises(TypeError, match="expected a function"):

@@ -45,6 +45,7 @@ struct Op {
   // Optimizer steps, whose inputs are many: inputs [0, written(c)) are updated in place.
   int (*written)(const Call& c) = nullptr;
   bool complex = false;  // takes complex inputs; `run` refuses them for every other op
+  bool checks = false;   // has no outputs: it runs for the errors it raises
 };
 
 // Where a recorded input came from: a call's output, a leaf, or nothing that needs a gradient.

@@ -51,9 +51,9 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 #include "kernels/args_attention.h"
 // ---- convolution and pooling -------------------------------------------------------------------
 #include "kernels/args_conv.h"
-#include "kernels/args_pool.h"
 #include "kernels/args_depthwise.h"
 #include "kernels/args_peak.h"
+#include "kernels/args_pool.h"
 #include "kernels/args_winograd.h"
 // ---- complex numbers, Fourier transforms -------------------------------------------------------
 #include "kernels/args_complex.h"

@@ -9,14 +9,20 @@ using Outputs = SmallVec<Tensor, 1>;
 struct NoArgs {};
 
 // While a plan is being recorded: called with every call that is about to be launched, outputs in
-// place, and with what reads values out of tensors ("item"). Null otherwise.
+// place, with new tensors of Python's values, and with what reads values out of tensors ("item").
+// Null otherwise.
 struct CallObserver {
   void (*call)(Call&);
-  void (*read)(const char* what);
+  void (*constant)(const Tensor&);  // a new tensor holds values that come from Python
+  void (*read)(const char* what, const Tensor* t);  // t: out of this one
 };
 extern thread_local const CallObserver* call_observer;
-inline void note_read(const char* what) {
-  if (__builtin_expect(call_observer != nullptr, 0)) call_observer->read(what);
+inline void note_read(const char* what, const Tensor* t = nullptr) {
+  if (__builtin_expect(call_observer != nullptr, 0)) call_observer->read(what, t);
+}
+
+inline void note_constant(const Tensor& t) {
+  if (__builtin_expect(call_observer != nullptr, 0)) call_observer->constant(t);
 }
 
 template <class Args = NoArgs, class Inputs = std::initializer_list<Tensor>>

@@ -227,6 +227,7 @@ Tensor scalar_tensor(Scalar value) {
   else
     *t.data<bool>() = value.i != 0;
   t->wrapped_number = true;
+  note_constant(t);
   return t;
 }
 
@@ -278,7 +279,7 @@ Scalar item(const Tensor& x) {
         x.shape(), "; use .tolist() or index it");
   check(!is_complex(x.dtype()), ErrorKind::type, "item: a complex number is not a real one: ", x,
         "; take .real or .imag");
-  note_read("item");
+  note_read("item", &x);
   const Compute via = compute_type(x.dtype());
   alignas(8) char value[8];
   cpu_kernels().load[int(x.dtype())][via == kI64 ? kI64 : kF64](value, x.data<char>(), 0, 1);

@@ -272,7 +272,7 @@ Tensor nonzero(const Tensor& x) {
       d == DType::float32 || d == DType::float64 || d == DType::int64 || item_size(d) == 1;
   const Tensor t =
       contiguous(known ? x : to_dtype(x, is_floating(d) ? DType::float32 : DType::int64));
-  note_read("nonzero");
+  note_read("nonzero", &t);
   const int64_t count = t.dtype() == DType::float32   ? count_nonzero<float>(t)
                         : t.dtype() == DType::float64 ? count_nonzero<double>(t)
                         : t.dtype() == DType::int64   ? count_nonzero<int64_t>(t)

@@ -93,7 +93,7 @@ void check_floating(const char* name, DType dtype) {
 // 64-bit words of a generator, in order.
 class Words {
  public:
-  explicit Words(Generator& g, int64_t n) : left_(n), key_(g.take(blocks_for(n, 8))) {}
+  explicit Words(PhiloxKey key, int64_t n) : left_(n), key_(key) {}
   uint64_t next() {
     if (at_ == kBatch) {
       const int64_t n = std::min<int64_t>(kBatch, left_);
@@ -167,16 +167,51 @@ static void shuffle(T* p, int64_t n, Words& words) {
     p[j] = T(i);
   }
 }
+namespace {
+struct PermutationArgs {
+  PhiloxKey key;
+  int64_t n;
+};
+void permutation_infer(Call& c) {
+  const int64_t n = c.args<PermutationArgs>().n;
+  c.output({n}, n <= (int64_t(1) << 31) ? DType::int32 : DType::int64);
+}
+void permutation_launch(Call& c) {
+  const auto& a = c.args<PermutationArgs>();
+  Words words(a.key, a.n);
+  if (c.out[0].dtype() == DType::int32)
+    shuffle(c.out[0].data<int32_t>(), a.n, words);
+  else
+    shuffle(c.out[0].data<int64_t>(), a.n, words);
+}
+const Op kPermutation{.name = "randperm",
+                      .infer = permutation_infer,
+                      .launch = permutation_launch,
+                      .differentiable = false,
+                      .random = true};
+
+struct MultinomialArgs {
+  PhiloxKey key;
+  int64_t count;
+  int64_t replacement;
+};
+void multinomial_infer(Call& c) {
+  Dims shape{c.args<MultinomialArgs>().count};
+  if (c.in[0].dim() == 2) shape.insert(0, c.in[0].size(0));
+  c.output(shape, DType::int64);
+}
+void multinomial_launch(Call& c);
+const Op kMultinomial{.name = "multinomial",
+                      .infer = multinomial_infer,
+                      .launch = multinomial_launch,
+                      .differentiable = false,
+                      .random = true};
+}  // namespace
+
 Tensor random_permutation(int64_t n, DType dtype, GeneratorRef g) {
   check(n >= 0, ErrorKind::value, "randperm: n must not be negative, got ", n);
-  Words words(pick(g), n);
-  const bool small = n <= (int64_t(1) << 31);
-  Tensor y = empty({n}, small ? DType::int32 : DType::int64);
-  if (small)
-    shuffle(y.data<int32_t>(), n, words);
-  else
-    shuffle(y.data<int64_t>(), n, words);
-  return to_dtype(y, dtype);
+  const PermutationArgs args{pick(g).take(blocks_for(n, 8)), n};
+  return to_dtype(apply(kPermutation, {}, args), dtype);
 }
 
 Tensor random_poisson(const Tensor& rate, GeneratorRef g) {
@@ -198,10 +233,18 @@ Tensor multinomial(const Tensor& weights, int64_t count, bool replacement, Gener
   check(count > 0, ErrorKind::value, "multinomial: num_samples must be positive, got ", count);
   check(replacement || count <= n, ErrorKind::value, "multinomial: cannot draw ", count, " of ", n,
         " without replacement; pass replacement=True");
-  Dims shape{count};
-  if (w.dim() == 2) shape.insert(0, rows);
-  Tensor y = empty(shape, DType::int64);
-  Words words(pick(g), rows * (replacement ? count : n));
+  const int64_t words = rows * (replacement ? count : n);
+  return apply(kMultinomial, {w},
+               MultinomialArgs{pick(g).take(blocks_for(words, 8)), count, replacement});
+}
+
+namespace {
+void multinomial_launch(Call& c) {
+  const Tensor &w = c.in[0], &y = c.out[0];
+  const auto& a = c.args<MultinomialArgs>();
+  const int64_t n = w.size(-1), rows = w.dim() == 2 ? w.size(0) : 1, count = a.count;
+  const bool replacement = a.replacement;
+  Words words(a.key, rows * (replacement ? count : n));
   std::vector<double> sums(static_cast<size_t>(n));
   std::vector<std::pair<double, int64_t>> keys;
   for (int64_t r = 0; r < rows; ++r) {
@@ -236,7 +279,7 @@ Tensor multinomial(const Tensor& weights, int64_t count, bool replacement, Gener
     std::partial_sort(keys.begin(), keys.begin() + count, keys.end());
     for (int64_t k = 0; k < count; ++k) out[k] = keys[size_t(k)].second;
   }
-  return y;
 }
+}  // namespace
 
 }  // namespace lamina

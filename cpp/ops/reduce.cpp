@@ -244,8 +244,7 @@ Tensor argmin(const Tensor& x, std::optional<int64_t> dim, bool keepdim) {
 }
 namespace {
 Tensor truth(const Tensor& x) {
-  return detach(is_complex(x.dtype()) ? differs(x, scalar_tensor(0))
-                                      : to_dtype(x, DType::boolean));
+  return detach(is_complex(x.dtype()) ? differs(x, scalar_tensor(0)) : to_dtype(x, DType::boolean));
 }
 // bool, but of uint8 uint8.
 Tensor verdict(const Tensor& x, const Tensor& y) {

@@ -1,17 +1,19 @@
-// A plan: which calls of a recording are kept, where their memory lies, and the replay.
+// A plan: where everything lies, whether it still fits, and the replay.
 #include "plan/plan.h"
 
 #include <algorithm>
 #include <cstring>
-#include <sstream>
 
 #include "core/threads.h"
+#include "ops/anomaly.h"
 #include "ops/ops.h"
 
 namespace lamina {
 namespace {
 
 constexpr size_t kAlign = 64;
+constexpr int64_t kLong = 32768;   // elements written from which other threads get the interpreter
+constexpr uint64_t kNone = ~0ull;  // a random call that draws nothing (dropout with p = 0)
 
 // Which calls somebody sees the results of, going backwards from what outlives the step.
 std::vector<char> live_calls(const Recording& r) {
@@ -25,7 +27,7 @@ std::vector<char> live_calls(const Recording& r) {
     Call probe;  // for `written`, which reads the arguments
     probe.op = c.op;
     std::memcpy(probe.arg_bytes, c.args.data(), c.args.size());
-    bool seen = false;
+    bool seen = c.op->checks;
     for (const Operand& o : c.out) seen |= needed[size_t(o.memory)] != 0;
     for (size_t k = 0; k < c.in.size(); ++k)
       seen |= c.in[k].memory >= 0 && probe.writes(int(k)) && needed[size_t(c.in[k].memory)];
@@ -99,8 +101,13 @@ void Plan::place(const Recording& r, const std::vector<char>& live) {
   std::vector<uint32_t> holders(n);
   for (const Operand& o : r.results) holders[size_t(o.memory)] += 1;
   std::vector<char> result(n);
+  std::unordered_map<const Storage*, std::vector<int>> grads;
+  for (size_t i = 0; i < r.leaves.size(); ++i)
+    if (r.leaves[i].grad_after.defined())
+      grads[r.leaves[i].grad_after->storage.get()].push_back(int(i));
   for (size_t i = 0; i < n; ++i)
     result[i] = holders[i] && r.memory[i].kind == Memory::kMade &&
+                !grads.count(r.memory[i].storage.get()) &&
                 r.memory[i].storage->refs() == 1 + holders[i];
   std::vector<Lifetime> blocks;
   memory_.resize(n);
@@ -124,6 +131,10 @@ void Plan::place(const Recording& r, const std::vector<char>& live) {
         if (result[i]) {
           memory_[i] = borrow(nullptr, m.bytes);
           fresh_.push_back(memory_[i]);
+        } else if (m.kept && grads.count(m.storage.get())) {
+          memory_[i] = borrow(m.storage->data, m.bytes);
+          own_.push_back({memory_[i], m.storage, grads[m.storage.get()]});
+          stats_.kept_bytes += int64_t(m.bytes);
         } else if (m.kept) {
           memory_[i] = m.storage;
           stats_.kept_bytes += int64_t(m.bytes);
@@ -134,7 +145,7 @@ void Plan::place(const Recording& r, const std::vector<char>& live) {
         break;
     }
     if (m.written && m.kind == Memory::kOutside) written_.push_back(memory_[i]);
-    if (m.kept && !result[i]) kept_.push_back(memory_[i]);
+    if (m.kept && !result[i] && memory_[i] == m.storage) kept_.push_back(memory_[i]);
   }
   const size_t bytes = lay_out(blocks);
   arena_ = allocate(bytes);
@@ -159,21 +170,32 @@ Plan::Plan(const Recording& r) {
     if (c.op->random) {
       PhiloxKey key;
       std::memcpy(&key, c.args.data(), sizeof key);
-      draws_.push_back(key.offset - r.before.offset);
+      const bool none = key.seed == 0 && key.offset == 0 && r.before.offset != 0;
+      draws_.push_back(none ? kNone : key.offset - r.before.offset);
     }
     calls_.push_back(std::move(call));
   }
   stats_.calls = int64_t(calls_.size());
+  int64_t elements = 0;
+  for (const CallRef& c : calls_)
+    for (const auto& t : c->out) elements += t.numel();
+  long_ = elements > kLong;
   drawn_ = r.after.offset - r.before.offset;
   for (const Operand& o : r.arguments) {
     const Memory& m = r.memory[size_t(o.memory)];
     slots_.push_back({o, m.argument, memory_[size_t(o.memory)], m.written});
   }
-  for (const Operand& o : r.results) {
+  for (size_t i = 0; i < r.results.size(); ++i) {
+    const Operand& o = r.results[i];
     const Memory& m = r.memory[size_t(o.memory)];
     const auto at = std::find(fresh_.begin(), fresh_.end(), memory_[size_t(o.memory)]);
-    results_.push_back({tensor(o), at == fresh_.end() ? -1 : int(at - fresh_.begin()), m.argument,
-                        m.kind == Memory::kMade || m.kind == Memory::kConstant});
+    const auto own = std::find_if(own_.begin(), own_.end(), [&](const Own& x) {
+      return x.here == memory_[size_t(o.memory)];
+    });
+    results_.push_back({tensor(o), at == fresh_.end() ? -1 : int(at - fresh_.begin()),
+                        own == own_.end() ? -1 : int(own - own_.begin()), m.argument,
+                        m.kind == Memory::kMade || m.kind == Memory::kConstant, r.result_is[i],
+                        r.result_outside[i]});
   }
   for (const Leaf& leaf : r.leaves) {
     Grad g{Grad::kAny, leaf.leaf, leaf.storage, {}, leaf.grad_after};
@@ -181,6 +203,8 @@ Plan::Plan(const Recording& r) {
       g.before = Grad::kNone;
     else if (leaf.grad_touched)
       g.before = Grad::kSame, g.grad_before = leaf.grad_before;
+    g.left = g.before == Grad::kAny && leaf.grad_after.defined() &&
+             leaf.grad_after->storage == leaf.grad_before;
     grads_.push_back(std::move(g));
   }
   frozen_ = r.frozen;
@@ -204,8 +228,35 @@ void Plan::count_own_refs() {
     for (const Tensor& t : c->out) count(t->storage);
   }
   for (const Result& x : results_) count(x.like->storage);
+  for (const Result& x : results_)  // another tensor than the leaf or the frozen one
+    if (x.outside.defined() && x.outside->refs() == 1) count(x.outside->storage);
   for (const Grad& g : grads_) count(g.storage), count(g.grad_before);
   for (const StorageRef& s : outside_) own_refs_.push_back(own[s.get()]);
+}
+
+// Gradients that somebody kept from the last replay stay as they are: the next ones get memory of
+// their own, as in an eager step.
+void Plan::renew_gradients() {
+  for (Own& own : own_) {
+    bool held = own.real->refs() > 1 + own.grads.size();
+    for (int i : own.grads) {
+      const Grad& g = grads_[size_t(i)];
+      held |= g.after->refs() > 1 + uint32_t(g.leaf->grad.same(g.after));
+    }
+    if (!held) continue;
+    own.real = allocate(own.here->bytes);
+    own.here->data = own.real->data;
+    for (int i : own.grads) {
+      Tensor t = alias(grads_[size_t(i)].after);
+      t->storage = own.real;
+      grads_[size_t(i)].after = t;
+    }
+  }
+}
+
+bool Plan::same_modes() const {
+  return grad_enabled() == grad_mode_ && default_dtype() == default_dtype_ && !is_recording() &&
+         !anomaly_mode();
 }
 
 const char* Plan::mismatch(const Tensors& arguments) const {
@@ -216,6 +267,8 @@ const char* Plan::mismatch(const Tensors& arguments) const {
     if (t.dtype() != like.dtype || t.shape() != like.shape || t.strides() != like.strides)
       return "another shape, layout or dtype";
     if (t->tracked()) return "an argument requires grad";
+    for (const StorageRef& s : slots_[i].written ? outside_ : written_)
+      if (s == t->storage) return "an argument is memory that the step also uses from outside";
     for (size_t j = 0; j < i; ++j) {
       const Slot& other = slots_[j];
       const bool share = arguments[j]->storage == t->storage;
@@ -229,6 +282,7 @@ const char* Plan::mismatch(const Tensors& arguments) const {
     if (g.leaf->storage != g.storage) return "a parameter's memory was exchanged";
     if (g.leaf->refs() == 1) return "a parameter was replaced";
     if (!g.leaf->requires_grad) return "a parameter was frozen";
+    if (g.leaf->hooks && !g.leaf->hooks->empty()) return "a parameter got a hook";
     const Tensor& grad = g.leaf->grad;
     if (g.before == Grad::kNone && grad.defined()) return "a gradient is left from before";
     if (g.before == Grad::kSame && (!grad.defined() || grad->storage != g.grad_before))
@@ -243,7 +297,49 @@ const char* Plan::mismatch(const Tensors& arguments) const {
   return nullptr;
 }
 
+// Runs the calls. When one fails, the generator stands where the eager step would have left it, and
+// gradients that the step replaces are gone.
+void Plan::launch(PhiloxKey base) {
+  size_t i = 0;
+  try {
+    struct Outside {
+      void* state = nullptr;
+      explicit Outside(bool leave) {
+        if (leave && leave_interpreter) state = leave_interpreter();
+      }
+      ~Outside() {
+        if (state) enter_interpreter(state);
+      }
+    } outside(long_);
+    FlushDenormals flush;
+    for (; i < calls_.size(); ++i) calls_[i]->op->launch(*calls_[i]);
+  } catch (...) {
+    uint64_t last = 0;  // after the last draw before call i; backward passes draw the same again
+    bool drawn = false;
+    for (size_t k = 0, draw = 0; k < calls_.size(); ++k) {
+      if (!calls_[k]->op->random) continue;
+      const uint64_t at = draws_[draw++];
+      if (at == kNone || (drawn && at <= last)) continue;
+      if (k >= i) {  // the next draw
+        default_generator().set_state(base.seed, base.offset + at);
+        break;
+      }
+      last = at, drawn = true;
+    }
+    for (const Grad& g : grads_)
+      if (g.before == Grad::kAny && !g.left) g.leaf->grad = Tensor();
+    throw;
+  }
+}
+
 Tensors Plan::replay(const Tensors& arguments) {
+  std::unique_lock<std::mutex> turn(turn_, std::try_to_lock);
+  if (!turn) {  // another thread replays this plan: wait, and let it have the interpreter
+    void* state = leave_interpreter ? leave_interpreter() : nullptr;
+    turn.lock();
+    if (state) enter_interpreter(state);
+  }
+  renew_gradients();
   for (size_t i = 0; i < slots_.size(); ++i) {
     const Operand& like = slots_[i].like;
     slots_[i].storage->data = arguments[i].data<char>() - like.offset * item_size(like.dtype);
@@ -261,29 +357,29 @@ Tensors Plan::replay(const Tensors& arguments) {
     if (c->op->random) {
       PhiloxKey key;
       std::memcpy(&key, c->arg_bytes, sizeof key);
-      key = {base.seed, base.offset + draws_[draw++]};
+      const uint64_t at = draws_[draw++];
+      if (at != kNone) key = {base.seed, base.offset + at};
       std::memcpy(c->arg_bytes, &key, sizeof key);
     }
-  {
-    struct Outside {
-      void* state = leave_interpreter ? leave_interpreter() : nullptr;
-      ~Outside() {
-        if (state) enter_interpreter(state);
-      }
-    } outside;
-    FlushDenormals flush;
-    for (const CallRef& c : calls_) c->op->launch(*c);
-  }
+  launch(base);
   for (const auto* list : {&written_, &kept_})
     for (const StorageRef& s : *list) ++s->version;
   for (size_t i = 0; i < slots_.size(); ++i)
     if (slots_[i].written) ++arguments[i]->storage->version;
-  for (const Grad& x : grads_) x.leaf->grad = x.after;
+  for (const Own& own : own_) ++own.real->version;
+  for (const Grad& x : grads_)
+    if (!x.left) x.leaf->grad = x.after;
   Tensors results;
   for (const Result& x : results_) {
+    if (x.is >= 0 || x.outside.defined()) {
+      results.push_back(x.is >= 0 ? arguments[size_t(x.is)] : x.outside);
+      continue;
+    }
     Tensor t = alias(x.like);
     if (x.fresh >= 0) {
       t->storage = fresh[size_t(x.fresh)]->storage;
+    } else if (x.own >= 0) {
+      t->storage = own_[size_t(x.own)].real;
     } else if (x.argument >= 0) {
       const Tensor& from = arguments[size_t(x.argument)];
       t->storage = from->storage;
@@ -295,41 +391,6 @@ Tensors Plan::replay(const Tensors& arguments) {
     results.push_back(t);
   }
   return results;
-}
-
-Tensors Plan::written() const {
-  Tensors list;
-  for (const StorageRef& s : written_) {
-    Tensor t = Tensor::meta({int64_t(s->bytes)}, DType::uint8);
-    t->storage = s;
-    list.push_back(t);
-  }
-  return list;
-}
-
-std::vector<Tensor> Plan::leaves() const {
-  std::vector<Tensor> list;
-  for (const Grad& g : grads_) list.push_back(g.leaf);
-  return list;
-}
-
-std::string Plan::gradients_now() const {
-  std::string now;
-  for (const Grad& x : grads_) now += x.leaf->grad.defined() ? '1' : '0';
-  return now;
-}
-
-std::string Plan::summary() const {
-  std::ostringstream s;
-  for (const CallRef& c : calls_) {
-    s << c->name() << " ";
-    for (const Tensor& t : c->in)
-      if (t.defined()) s << t.shape();
-    s << " ->";
-    for (const Tensor& t : c->out) s << " " << t.shape();
-    s << "\n";
-  }
-  return s.str();
 }
 
 }  // namespace lamina

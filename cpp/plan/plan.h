@@ -5,6 +5,8 @@
 // arguments' memory is the caller's, exchanged at every replay; results get new memory each time.
 // The replay runs the ops' own `launch`, so its bits are those of the eager step.
 #pragma once
+#include <mutex>
+
 #include "plan/recording.h"
 
 namespace lamina {
@@ -19,6 +21,8 @@ class Plan {
  public:
   explicit Plan(const Recording& recording);
 
+  // Whether the thread is in the modes the plan was made in, and nothing is being recorded.
+  bool same_modes() const;
   // Why these arguments and the present state are not those of the recording; null: they are.
   const char* mismatch(const Tensors& arguments) const;
   // Runs the step. The arguments must match.
@@ -27,6 +31,7 @@ class Plan {
   std::string summary() const;  // one line per call
   // Everything outside the plan that it writes, as bytes: for comparing with the eager step.
   Tensors written() const;
+  bool writes(size_t argument) const { return slots_[argument].written; }
   std::vector<Tensor> leaves() const;
   std::string gradients_now() const;  // of the leaves: '1' or '0' each
 
@@ -39,9 +44,12 @@ class Plan {
   };
   struct Result {
     Tensor like;
-    int fresh;     // its storage among fresh_, or -1
-    int argument;  // the argument it is a view of, or -1
-    bool copied;   // its memory belongs to the plan
+    int fresh;       // its storage among fresh_, or -1
+    int own;         // the gradients' memory it is a view of, or -1
+    int argument;    // the argument it is a view of, or -1
+    bool copied;     // its memory belongs to the plan
+    int is;          // the argument it is itself, or -1
+    Tensor outside;  // the tensor from outside it is itself, or undefined
   };
   struct Constant {
     StorageRef storage;
@@ -52,10 +60,18 @@ class Plan {
     Tensor leaf;
     StorageRef storage, grad_before;
     Tensor after;
+    bool left = false;  // the step leaves the gradient as it was
+  };
+  struct Own {  // memory of gradients: new whenever somebody holds the last ones
+    StorageRef here;
+    StorageRef real;
+    std::vector<int> grads;  // that lie in it
   };
 
   void place(const Recording& r, const std::vector<char>& live);
   void count_own_refs();
+  void renew_gradients();
+  void launch(PhiloxKey base);
   Tensor tensor(const Operand& o) const;
 
   std::vector<CallRef> calls_;
@@ -66,12 +82,17 @@ class Plan {
   std::vector<StorageRef> fresh_;  // storages that get new memory at every replay
   std::vector<Constant> constants_;
   std::vector<Grad> grads_;
+  std::vector<Own> own_;
   std::vector<Tensor> frozen_;
   std::vector<StorageRef> outside_;
   std::vector<uint32_t> own_refs_;   // how many references to outside_[i] are the plan's
   std::vector<StorageRef> written_;  // of outside_
   std::vector<StorageRef> kept_;     // made by the step, for somebody who holds it
   StorageRef arena_;
+  bool grad_mode_ = grad_enabled();
+  DType default_dtype_ = default_dtype();
+  bool long_ = false;   // runs long enough to let other threads have the interpreter
+  std::mutex turn_;     // one replay at a time
   uint64_t drawn_ = 0;  // blocks of random numbers per step
   PlanStats stats_{};
 };

@@ -1,6 +1,7 @@
-// The observer of a step, and the comparison of two recordings.
+// The observer of a step.
 #include "plan/recording.h"
 
+#include <algorithm>
 #include <cstring>
 #include <sstream>
 
@@ -12,11 +13,36 @@ struct Recorder {
   StorageWatch watch;
   std::unordered_map<const Storage*, int> outside;  // also arguments
   std::unordered_map<uint64_t, int> made;
+  // Memory with values that come from Python; 1: from nothing else, so that they may be read.
+  std::unordered_map<uint64_t, int> constants;
   std::unordered_map<const TensorImpl*, int> leaves;  // also frozen ones
   std::function<void(const char*)> on_read;
+  std::vector<const TensorImpl*> arguments;
 };
 thread_local std::unique_ptr<Recorder> recorder;
 uint64_t last_serial = 0;  // serials go on from recording to recording
+
+template <class... Parts>
+std::string text(const Parts&... parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+// Whether a backward pass went through the graph behind a call.
+bool spent(const CallRef& top) {
+  std::vector<const Call*> next{top.get()};
+  std::unordered_map<const Call*, int> seen;
+  while (!next.empty()) {
+    const Call* c = next.back();
+    next.pop_back();
+    if (c->freed) return true;
+    if (!seen.emplace(c, 1).second) continue;
+    for (const Source& s : c->source)
+      if (s.edge.call) next.push_back(s.edge.call.get());
+  }
+  return false;
+}
 
 int find(const Recorder& r, const Storage* s) {
   if (s->serial) {
@@ -69,11 +95,13 @@ Operand operand(Recorder& r, const Tensor& t, bool output) {
   if (!t.defined()) return {};
   Operand o = operand_of(t);
   o.memory = find(r, t->storage.get());
-  if (o.memory < 0)
-    o.memory = add(r, t,
-                   !is_new(r, t) ? Memory::kOutside
-                   : output      ? Memory::kMade
-                                 : Memory::kConstant);
+  if (o.memory < 0) {
+    const bool fresh = is_new(r, t);
+    if (fresh && !output && !r.constants.count(t->storage->serial) && t->storage->bytes)
+      refuse_recording("the step uses " + text(t) +
+                       " made by something that is no operation and cannot be replayed");
+    o.memory = add(r, t, !fresh ? Memory::kOutside : output ? Memory::kMade : Memory::kConstant);
+  }
   locate(r, t, o);
   return o;
 }
@@ -112,11 +140,33 @@ void check_key(Recorder& r, const Call& c) {
                      ": draws from a generator of its own, or the step sets the seed");
 }
 
+bool reads_python(const Recorder& r, const Tensor& t) {
+  const auto at = r.constants.find(t->storage->serial);
+  return at != r.constants.end() && at->second;
+}
+
+// What is worked out from constants alone is one too.
+void note_constants(Recorder& r, Call& c) {
+  bool pure = !c.op->random;
+  if (!c.op->fills)
+    for (const Tensor& t : c.in) pure &= !t.defined() || reads_python(r, t);
+  auto note = [&](const Tensor& t) {
+    if (pure && is_new(r, t) && find(r, t->storage.get()) < 0)
+      r.constants[t->storage->serial] = 1;
+    else if (!pure)
+      if (auto at = r.constants.find(t->storage->serial); at != r.constants.end()) at->second = 0;
+  };
+  for (const Tensor& t : c.out) note(t);
+  for (int i = 0; i < c.in.size(); ++i)
+    if (c.in[i].defined() && c.writes(i)) note(c.in[i]);
+}
+
 void observe(Call& c) {
   Recorder& r = *recorder;
   for (const Tensor& t : c.in)
     if (t.defined()) note_leaf(r, t);
   if (!c.op->launch) return;  // a view
+  note_constants(r, c);
   RecordedCall call;
   call.op = c.op;
   call.args.assign(reinterpret_cast<const char*>(c.arg_bytes), size_t(c.arg_size));
@@ -134,39 +184,14 @@ void observe(Call& c) {
   r.recording->calls.push_back(std::move(call));
 }
 
-void read(const char* what) { recorder->on_read(what); }
-
-constexpr CallObserver kObserver{observe, read};
-
-bool same(const Operand& a, const Operand& b) {
-  return a.memory == b.memory && a.offset == b.offset && a.shape == b.shape &&
-         a.strides == b.strides && a.dtype == b.dtype;
-}
-bool same(const std::vector<Operand>& a, const std::vector<Operand>& b) {
-  if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i)
-    if (!same(a[i], b[i])) return false;
-  return true;
-}
-// Arguments, with the offset of a random draw counted from the start of the step.
-std::string relative(const Recording& r, const RecordedCall& c) {
-  std::string args = c.args;
-  if (c.op->random) {
-    PhiloxKey key;
-    std::memcpy(&key, args.data(), sizeof key);
-    key.offset -= r.before.offset;
-    key.seed = 0;
-    std::memcpy(args.data(), &key, sizeof key);
-  }
-  return args;
+void read(const char* what, const Tensor* t) {
+  if (t && reads_python(*recorder, *t)) return;
+  recorder->on_read(what);
 }
 
-template <class... Parts>
-std::string text(const Parts&... parts) {
-  std::ostringstream out;
-  (out << ... << parts);
-  return out.str();
-}
+void constant(const Tensor& t) { recorder->constants[t->storage->serial] = 1; }
+
+constexpr CallObserver kObserver{observe, constant, read};
 
 uint32_t held(const Recording& r, const Storage* s) {
   uint32_t n = 0;
@@ -177,6 +202,8 @@ uint32_t held(const Recording& r, const Storage* s) {
 }  // namespace
 
 bool is_recording() { return bool(recorder); }
+
+bool recording_reads(const Tensor& t) { return recorder && find(*recorder, t->storage.get()) >= 0; }
 
 void refuse_recording(const std::string& why) {
   if (recorder && recorder->recording->refused.empty()) recorder->recording->refused = why;
@@ -205,6 +232,7 @@ void start_recording(const Tensors& arguments, Recording* previous,
       m.start = t->offset * item_size(t.dtype());
     }
     locate(r, t, o);
+    r.arguments.push_back(t.get());
     r.recording->arguments.push_back(o);
   }
   if (previous)
@@ -239,14 +267,23 @@ RecordingRef stop_recording(const Tensors& results) {
   for (const Tensor& t : results) {
     Operand o = operand_of(t);
     o.memory = find(*r, t->storage.get());
-    if (o.memory < 0)
+    if (o.memory >= 0)
+      locate(*r, t, o);
+    else if (is_new(*r, t) && !r->constants.count(t->storage->serial))
       refuse("the step returns a tensor that no operation of it made");
     else
-      locate(*r, t, o);
-    if (t->call && !t->call->freed && t->call->op->vjp)
+      o = operand(*r, t, false);
+    if (t->requires_grad && is_new(*r, t))
+      refuse("the step returns a new tensor that requires grad; make it outside");
+    if (t->call && t->call->op->vjp && !spent(t->call))
       refuse(
           "the step returns a tensor that still needs its backward pass; call backward() inside "
           "the step, or run it under lamina.no_grad()");
+    const auto same = std::find(r->arguments.begin(), r->arguments.end(), t.get());
+    list.result_is.push_back(same == r->arguments.end() ? -1 : int(same - r->arguments.begin()));
+    const auto known = r->leaves.find(t.get());
+    list.result_outside.push_back(
+        known != r->leaves.end() || (t->requires_grad && !is_new(*r, t)) ? t : Tensor());
     list.results.push_back(o);
   }
   for (Memory& m : list.memory) {
@@ -261,47 +298,77 @@ RecordingRef stop_recording(const Tensors& results) {
           "step to step by assignment); pass it as an argument and return its new value, or "
           "update it in place");
   }
+  // What is left of the frozen ones had no other holder: views that the step made of parameters.
+  list.frozen.erase(std::remove_if(list.frozen.begin(), list.frozen.end(),
+                                   [](const Tensor& t) { return t->refs() == 1; }),
+                    list.frozen.end());
   for (Leaf& leaf : list.leaves) {
     if (leaf.leaf->hooks && !leaf.leaf->hooks->empty())
       refuse("a parameter has hooks, which are Python's");
     leaf.grad_after = leaf.leaf->grad;
     if (leaf.grad_before) leaf.grad_touched = find(*r, leaf.grad_before.get()) >= 0;
+    const CallRef made = leaf.grad_after.defined() ? leaf.grad_after->call : CallRef();
+    if (made && made->op->vjp && !spent(made))
+      refuse("the step leaves gradients that have a graph (create_graph=True); detach them");
   }
   return r->recording;
+}
+
+Tensors shadows(const Tensors& arguments) {
+  Tensors list;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const Tensor& t = arguments[i];
+    Tensor shadow = alias(t);
+    shadow->wrapped_number = t->wrapped_number;
+    size_t j = 0;
+    while (!(arguments[j]->storage == t->storage)) ++j;
+    if (j < i) {
+      shadow->storage = list[j]->storage;
+    } else {
+      StorageRef held = t->storage;
+      shadow->storage = adopt(held->data, held->bytes, [held] {}, held->writable);
+      shadow->storage->version = held->version;
+    }
+    list.push_back(shadow);
+  }
+  return list;
+}
+
+void end_shadows(const Tensors& arguments, const Tensors& shadows, const Tensors& results) {
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    Storage& own = *arguments[i]->storage;
+    own.version = std::max(own.version, shadows[i]->storage->version);
+    for (const Tensor& t : results)
+      if (!shadows[i].same(t) && t->storage == shadows[i]->storage)
+        t->storage = arguments[i]->storage;
+  }
+}
+
+int kept_elsewhere(Recording& r) {
+  std::unordered_map<const Storage*, int> known;
+  for (const Leaf& x : r.leaves)
+    if (x.grad_after.defined()) known[x.grad_after->storage.get()] = 1;
+  std::vector<char> result(r.memory.size());
+  for (const Operand& o : r.results)
+    if (o.memory >= 0) result[size_t(o.memory)] = 1;
+  int n = 0;
+  for (size_t i = 0; i < r.memory.size(); ++i) {
+    Memory& m = r.memory[i];
+    if (m.kind != Memory::kMade || !m.kept || result[i]) continue;
+    if (m.storage->refs() == 1) {
+      m.kept = false;
+      m.storage = StorageRef();
+    } else {
+      n += !known.count(m.storage.get());
+    }
+  }
+  return n;
 }
 
 std::string gradients_now(const std::vector<Leaf>& leaves) {
   std::string now;
   for (const Leaf& x : leaves) now += x.leaf->grad.defined() ? '1' : '0';
   return now;
-}
-
-std::string difference(const Recording& a, const Recording& b) {
-  const size_t n = a.calls.size() < b.calls.size() ? a.calls.size() : b.calls.size();
-  for (size_t i = 0; i < n; ++i) {
-    const RecordedCall &x = a.calls[i], &y = b.calls[i];
-    if (x.op != y.op) return text("operation ", i, " was ", x.op->name, " and then ", y.op->name);
-    if (!same(x.in, y.in) || !same(x.out, y.out))
-      return text("operation ", i, ", ", x.op->name, ", had other operands the second time");
-    if (relative(a, x) != relative(b, y))
-      return text("operation ", i, ", ", x.op->name, ", had another number the second time");
-  }
-  if (a.calls.size() != b.calls.size())
-    return text("it ran ", a.calls.size(), " operations and then ", b.calls.size());
-  for (size_t i = 0; i < a.memory.size(); ++i) {
-    const Memory &x = a.memory[i], &y = b.memory[i];
-    if (x.kind != y.kind || x.bytes != y.bytes) return "it used other tensors the second time";
-    if (x.kind == Memory::kOutside && x.address != y.address)
-      return "it read another tensor from outside the second time";
-    if (x.kind == Memory::kConstant && x.value != y.value)
-      return "a value that comes from Python changed; pass it to the step as a tensor";
-    if (x.kept != y.kept) return "it kept other tensors the second time";
-  }
-  if (!same(a.results, b.results)) return "it returned other tensors the second time";
-  if (a.leaves.size() != b.leaves.size()) return "it trained other parameters the second time";
-  if (a.after.offset - a.before.offset != b.after.offset - b.before.offset)
-    return "it drew more random numbers the second time";
-  return "";
 }
 
 }  // namespace lamina

@@ -60,8 +60,10 @@ struct Recording {
   std::vector<Tensor> frozen;  // from outside, without requires_grad
   std::vector<Operand> arguments;
   std::vector<Operand> results;
-  PhiloxKey before, after;  // the default generator
-  std::string refused;      // why this step cannot be replayed; empty: it can
+  std::vector<int> result_is;          // the argument a result is itself, or -1
+  std::vector<Tensor> result_outside;  // the tensor from outside a result is itself, or undefined
+  PhiloxKey before, after;             // the default generator
+  std::string refused;                 // why this step cannot be replayed; empty: it can
 };
 using RecordingRef = std::shared_ptr<Recording>;
 
@@ -70,10 +72,19 @@ using RecordingRef = std::shared_ptr<Recording>;
 void start_recording(const Tensors& arguments, Recording* previous,
                      std::function<void(const char*)> on_read);
 bool is_recording();
+// Whether the step has read this tensor's memory so far.
+bool recording_reads(const Tensor& t);
 // Notes why the step cannot be replayed; the first reason counts.
 void refuse_recording(const std::string& why);
 // Ends it; `results` are the tensors the step returned.
 RecordingRef stop_recording(const Tensors& results);
+// Tensors over the arguments' memory under other storages: while the step is recorded they stand
+// for the arguments, so that what it reads from outside is told apart even when it is the same
+// memory. end_shadows gives the results that are views of an argument its own storage.
+Tensors shadows(const Tensors& arguments);
+void end_shadows(const Tensors& arguments, const Tensors& shadows, const Tensors& results);
+// How many tensors the step made that are neither results nor gradients still have an owner.
+int kept_elsewhere(Recording& r);
 // Which of the leaves have a gradient now: '1' or '0' each.
 std::string gradients_now(const std::vector<Leaf>& leaves);
 // How the two differ, in words; empty: not at all.

@@ -2,7 +2,7 @@
 #include <pybind11/functional.h>
 #include <pybind11/pybind11.h>
 
-#include "plan/plan.h"
+#include "python/plan_watch.h"
 #include "python/types.h"
 
 namespace py = pybind11;
@@ -17,29 +17,6 @@ py::object tuple_of(const Tensors& list) {
   return py::reinterpret_steal<py::object>(list_to_tuple(list));
 }
 
-// Whether values in dicts are still the objects they were: modules' modes and parameters, numbers.
-class Watch {
- public:
-  explicit Watch(py::list entries) : entries_(entries) {
-    for (py::handle e : entries) {
-      PyObject* t = e.ptr();  // (dict, key, value), held by entries_
-      items_.push_back({PyTuple_GET_ITEM(t, 0), PyTuple_GET_ITEM(t, 1), PyTuple_GET_ITEM(t, 2)});
-    }
-  }
-  bool same() const {
-    for (const Item& i : items_)
-      if (PyDict_GetItemWithError(i.dict, i.key) != i.value) return false;
-    return true;
-  }
-
- private:
-  struct Item {
-    PyObject *dict, *key, *value;
-  };
-  py::list entries_;
-  std::vector<Item> items_;
-};
-
 }  // namespace
 
 void init_plan(PyObject* module) {
@@ -48,7 +25,7 @@ void init_plan(PyObject* module) {
   py::class_<Watch>(m, "Watch").def(py::init<py::list>()).def("same", &Watch::same);
   py::class_<Recording, RecordingRef>(m, "Recording")
       .def("gradients_now", [](const Recording& r) { return gradients_now(r.leaves); })
-      .def_readonly("refused", &Recording::refused)
+      .def_readwrite("refused", &Recording::refused)
       .def("difference", &difference)
       .def("__len__", [](const Recording& r) { return r.calls.size(); });
   m.def("start_recording", [](py::object arguments, RecordingRef previous, py::function on_read) {
@@ -59,7 +36,13 @@ void init_plan(PyObject* module) {
       Py_DECREF(result);
     });
   });
+  m.def("recording_reads", [](py::handle t) { return recording_reads(unwrap(t.ptr())); });
   m.def("refuse_recording", &refuse_recording);
+  m.def("shadows", [](py::object list) { return tuple_of(shadows(tensors_of(list))); });
+  m.def("end_shadows", [](py::object arguments, py::object list, py::object results) {
+    end_shadows(tensors_of(arguments), tensors_of(list), tensors_of(results));
+  });
+  m.def("kept_elsewhere", [](Recording& r) { return kept_elsewhere(r); });
   m.def("stop_recording", [](py::object results) { return stop_recording(tensors_of(results)); });
   py::class_<Plan, std::shared_ptr<Plan>>(m, "Plan")
       .def(py::init<const Recording&>())
@@ -67,18 +50,8 @@ void init_plan(PyObject* module) {
            [](const Plan& p, py::object arguments) { return p.mismatch(tensors_of(arguments)); })
       .def("replay",
            [](Plan& p, py::object arguments) { return tuple_of(p.replay(tensors_of(arguments))); })
-      .def("try_replay",  // None when the arguments or the state do not match
-           [](Plan& p, py::tuple arguments) -> py::object {
-             Tensors list;
-             list.reserve(arguments.size());
-             for (py::handle t : arguments) {
-               if (!is_tensor(t.ptr())) return py::none();
-               list.push_back(unwrap(t.ptr()));
-             }
-             if (p.mismatch(list)) return py::none();
-             return tuple_of(p.replay(list));
-           })
       .def("written", [](const Plan& p) { return tuple_of(p.written()); })
+      .def("writes", &Plan::writes)
       .def("leaves", [](const Plan& p) { return tuple_of(p.leaves()); })
       .def("gradients_now", &Plan::gradients_now)
       .def("summary", &Plan::summary)

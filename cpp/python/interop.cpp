@@ -47,6 +47,7 @@ DType dtype_of_format(const char* format, Py_ssize_t itemsize) {
 }  // namespace
 
 Tensor from_buffer(PyObject* array) {
+  note_read("from_buffer");
   auto* view = new Py_buffer;
   int writable = 1;
   if (PyObject_GetBuffer(array, view, PyBUF_RECORDS) != 0) {
@@ -337,11 +338,12 @@ Tensor tensor_from_python(PyObject* o, std::optional<DType> dtype) {
       check_fits("tensor",
                  floating ? Scalar(wide.data<double>()[k]) : Scalar(wide.data<int64_t>()[k]),
                  *dtype);
+  note_constant(wide);
   return to_dtype(wide, dtype.value_or(n.dtype));
 }
 
 PyObject* to_list(const Tensor& t) {
-  note_read("tolist");
+  note_read("tolist", &t);
   return list_at(t, 0, t->offset);
 }
 

@@ -191,4 +191,5 @@ PYBIND11_MODULE(_core, m) {
   add_machine(m);
   add_conversion(m);
   init_plan(m.ptr());
+  init_compiled_call(m.ptr());
 }

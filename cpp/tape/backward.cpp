@@ -20,6 +20,8 @@ Tensor Vjp::g(int output) const {
 
 namespace {
 
+void foreign_vjp_once(Vjp& c);
+
 struct Pending {
   CallRef call;
   SmallVec<Tensor, 2> g;  // per output
@@ -216,7 +218,9 @@ class Engine {
     }
     if (!options_.retain_graph) {
       const Saves saves = c.saves();
-      c.freed = c.freed || saves.inputs || saves.outputs;
+      const bool once = c.op->vjp == foreign_vjp_once;
+      c.freed = c.freed || saves.inputs || saves.outputs || once;
+      if (once) c.extra.reset();
       for (Tensor& t : c.in) t = Tensor();
       for (Tensor& t : c.out) t = Tensor();
     }

@@ -1,15 +1,32 @@
-"""What a step is called with, what it returns, and which Python numbers it reads from outside."""
+"""What a step is called with and what it returns, beside the tensors in it."""
 
 from __future__ import annotations
 
-import os
-import types
+import copy
 from typing import Any
 
 from ._core import Tensor
 
 NUMBERS = (int, float)
-_HERE = os.path.dirname(__file__)
+
+
+class Same:
+    """Equal for the same object only, which it keeps."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __eq__(self, other):
+        return isinstance(other, Same) and other.value is self.value
+
+    def __hash__(self):
+        return id(self.value)
+
+
+def _filled(like, entries: dict):
+    made = copy.copy(like)
+    made.update(entries)
+    return made
 
 
 def flatten(value, tensors: list) -> Any:
@@ -20,10 +37,10 @@ def flatten(value, tensors: list) -> Any:
     if isinstance(value, (tuple, list)):
         return (type(value), *(flatten(v, tensors) for v in value))
     if isinstance(value, dict):
-        return (dict, *((k, flatten(v, tensors)) for k, v in value.items()))
+        return (type(value), *((k, flatten(v, tensors)) for k, v in value.items()))
     if value is None or isinstance(value, (str, bytes, bool, int, float, complex)):
         return (type(value), value)
-    return (object, id(value))
+    return Same(value)
 
 
 def structure(value, tensors: list, refuse) -> Any:
@@ -37,9 +54,11 @@ def structure(value, tensors: list, refuse) -> Any:
     if isinstance(value, (tuple, list)):
         items, sort = [structure(v, tensors, refuse) for v in value], type(value)
         return lambda it: sort(p(it) for p in items)
-    if type(value) is dict:
+    if isinstance(value, dict):
         pairs = [(k, structure(v, tensors, refuse)) for k, v in value.items()]
-        return lambda it: {k: p(it) for k, p in pairs}
+        if type(value) is dict:
+            return lambda it: {k: p(it) for k, p in pairs}
+        return lambda it: _filled(value, {k: p(it) for k, p in pairs})
     if value is None or isinstance(value, (str, bytes, bool, *NUMBERS)):
         return lambda it: value
     refuse(f"the step returns a {type(value).__name__}; return tensors, tuples, lists or dicts")
@@ -53,47 +72,3 @@ def plain(value) -> Any:
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items()}
     return value if isinstance(value, (str, bytes, bool, *NUMBERS)) else None
-
-
-def numbers_of(function, seen: set | None = None) -> list[tuple[dict, str, Any]]:
-    """Python numbers that `function` and the functions it names read from outside: (where, name,
-    value)."""
-    seen = set() if seen is None else seen
-    found: list[tuple[dict, str, Any]] = []
-    if isinstance(function, types.MethodType):
-        own = getattr(function.__self__, "__dict__", {})
-        for name in function.__func__.__code__.co_names:
-            if isinstance(own.get(name), NUMBERS):
-                found.append((own, name, own[name]))
-        function = function.__func__
-    code = getattr(function, "__code__", None)
-    if code is None or id(function) in seen or code.co_filename.startswith(_HERE):
-        return found
-    seen.add(id(function))
-    names = function.__globals__
-    for name in code.co_names:
-        value = names.get(name)
-        if isinstance(value, NUMBERS):
-            found.append((names, name, value))
-        elif isinstance(value, types.FunctionType):
-            found += numbers_of(value, seen)
-    for name, cell in zip(code.co_freevars, function.__closure__ or ()):
-        try:
-            value = cell.cell_contents
-        except ValueError:
-            continue
-        if isinstance(value, NUMBERS):
-            found.append((Cell(cell), name, value))  # type: ignore[arg-type]
-        elif isinstance(value, (types.FunctionType, types.MethodType)):
-            found += numbers_of(value, seen)
-    return found
-
-
-class Cell:
-    """A closure's variable, read as a dict is."""
-
-    def __init__(self, cell):
-        self.cell = cell
-
-    def get(self, name):
-        return self.cell.cell_contents

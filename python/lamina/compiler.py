@@ -8,16 +8,18 @@ same order, with the same bits, on memory laid out once.
 
 from __future__ import annotations
 
+import copy
 import functools
+import gc
 import os
-import sys
 import types
-import warnings
 from typing import Any
 
 from . import _core
 from ._core import Tensor
-from ._step_parts import Cell, flatten, numbers_of, plain, structure
+from ._step_entry import Entry, draws_of_python, place_of, user_line, warn
+from ._step_guards import SIZE, Spot, spots_of
+from ._step_parts import flatten, plain, structure
 
 __all__ = [
     "allow_in_graph", "assume_constant_result", "compile", "cudagraph_mark_step_begin", "disable",
@@ -25,106 +27,54 @@ __all__ = [
 ]  # fmt: skip
 
 _RECORDINGS = 4  # recordings of one kind of call until the step is given up
+_RESTARTS = 8  # and how often it may start anew because something outside was replaced
 _PLANS = 8  # plans per function: one for each kind of arguments
-_HERE = os.path.dirname(__file__)
+_OLD = 64  # a plan not used for so many calls makes room for another
 
 # What is told when recording starts and stops (nn: to note the modules that run).
 listeners: list = []
-active: _Entry | None = None  # what is being recorded
+active: Entry | None = None  # what is being recorded
 
 
-def refuse(why: str) -> None:
-    """While a step is recorded: note that it cannot be replayed, and why."""
+def refuse(why: str, where: str = "") -> None:
+    """While a step is recorded: note that it cannot be replayed, why, and at which line."""
     if active is not None:
-        _core.refuse_recording(f"{why} ({_user_line()})")
+        _core.refuse_recording(f"{why} ({where or user_line()})")
 
 
 def note_optimizer(optimizer) -> None:
-    """While a step is recorded: this optimizer takes part. Its numbers are written again before
-    each replay."""
-    if active is None:
+    """While a step is recorded: this optimizer takes part. Its numbers are written again when
+    they have changed."""
+    if active is None or any(o is optimizer for o in active.optimizers):
         return
     if not hasattr(optimizer, "_refresh_numbers"):
         return refuse(f"{type(optimizer).__name__} decides in Python how to step")
-    if not any(o is optimizer for o in active.optimizers):
-        active.optimizers.append(optimizer)
+    if any(optimizer._hook_lists()):
+        refuse(f"{type(optimizer).__name__} has step hooks, which are Python's")
+    active.optimizers.append(optimizer)
 
 
 def note_module(module) -> None:
     """While a step is recorded: this module runs, in its present mode, with its present parts."""
-    if active is None or id(module) in active.seen:
+    if active is None or id(module) in active.modules:
         return
-    active.seen.add(id(module))
-    if module._hooked:
+    active.modules[id(module)] = module
+    if module._hooked and module._has_hooks():
         refuse(f"{type(module).__name__} has hooks, which are Python's")
-    active.modes.append((module.__dict__, "training", module.training))
-    for kind in ("_parameters", "_buffers", "_modules"):
-        parts = getattr(module, kind)
-        active.parts += [(parts, name, part) for name, part in parts.items()]
 
 
-def _user_line() -> str:
-    frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
-        frame = frame.f_back
-    if frame is None:
-        return "in lamina"
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}, in {frame.f_code.co_name}"
-
-
-class _Entry:
-    """One kind of call: the recordings of it, then its plan."""
-
-    def __init__(self, key):
-        self.key = key
-        self.attempts = 0
-        self.recording: Any = None
-        self.plan: Any = None
-        self.refused = ""
-        self.result: Any = None  # of the last recording, without its tensors
-        self.build: Any = None
-        self.source: Any = None  # knows the leaves
-        self.grads: str | None = None  # which leaves had a gradient before the last recording
-        self.pattern: str | None = None  # set where that decides what the step does
-        self.start()
-
-    def start(self):
-        """Forget what took part."""
-        self.optimizers: list = []
-        self.modes: list = []  # (dict, key, value): modules' modes
-        self.parts: list = []  # the same of their parameters, buffers and children
-        self.numbers: list = []  # the same of numbers from outside
-        self.seen: set[int] = set()
-        self.watch: Any = None
-
-    def suits(self) -> bool:
-        """Whether modules are in the mode, outer numbers have the values and the same gradients
-        are there as at the recording."""
-        for where, name, value in (*self.modes, *self.numbers):
-            if where.get(name) != value:
-                return False
-        return self.pattern is None or self.source.gradients_now() == self.pattern
-
-    def unchanged(self) -> bool:
-        """Whether the modules still have the same parts."""
-        return all(where.get(name) is part for where, name, part in self.parts)
-
-    def reset(self):
-        """Record anew."""
-        self.attempts, self.recording, self.plan = 0, None, None
-
-
-class CompiledFunction:
-    """What `compile` returns for a function; called like it."""
+class CompiledFunction(_core.CompiledCall):
+    """What `compile` returns for a function; called like it. Copies and pickles have no plans."""
 
     __name__: str
 
     def __init__(self, function, fullgraph: bool = False, tell=None):
         self._function, self._fullgraph = function, fullgraph
-        self._notice = tell or (lambda text: warnings.warn(text, stacklevel=5))
+        self._notice = tell or warn
         self._check = os.environ.get("LAMINA_CHECK", "0") not in ("", "0")
-        self._entries: list[_Entry] = []
-        self._last: _Entry | None = None
+        self._entries: list[Entry] = []
+        self._shown: Any = None
+        self._calls = 0
         self._told = False
         functools.update_wrapper(self, function)
 
@@ -132,101 +82,117 @@ class CompiledFunction:
         return self if instance is None else types.MethodType(self, instance)
 
     def __deepcopy__(self, memo):
-        import copy
-
         return CompiledFunction(copy.deepcopy(self._function, memo), self._fullgraph)
 
-    # ---- the call ----------------------------------------------------------------------------
-    def __call__(self, *args, **kwargs):
-        entry = self._last
-        if (
-            entry is not None
-            and not kwargs
-            and entry.key[0] is _core.grad_enabled()
-            and entry.watch.same()
-        ):
-            for optimizer in entry.optimizers:
-                optimizer._refresh_numbers()
-            results = entry.plan.try_replay(args)
-            if results is not None:
-                return entry.build(iter(results))
-        return self._slow(args, kwargs)
+    def __reduce__(self):
+        return CompiledFunction, (self._function, self._fullgraph)
 
+    # ---- the call ----------------------------------------------------------------------------
+    # CompiledCall (cpp/python/compiled_call.cpp) replays the last plan where it fits, and else
+    # calls this.
     def _slow(self, args, kwargs):
         if active is not None or _core.anomaly_mode():
             return self._function(*args, **kwargs)
+        self._take()
+        self._calls += 1
         tensors: list = []
         key = (_core.grad_enabled(), _core.default_dtype(), flatten((args, kwargs), tensors))
         entry = next((e for e in self._entries if e.key == key and e.suits()), None)
         if entry is not None and entry.plan is not None:
-            if not entry.unchanged():
-                entry.reset()
-            elif entry.plan.mismatch(tensors):
+            why = entry.changed() or entry.plan.mismatch(tensors)
+            if why and why.startswith("an argument"):
+                return self._function(*args, **kwargs)
+            if why:
                 entry = self._split(entry) or entry
-                entry.reset()
+                entry.again()
+                if entry.restarts > _RESTARTS:
+                    self._refuse(
+                        entry,
+                        f"what it uses changes from call to call: {why}; pass it as an argument",
+                    )
         elif entry is not None and entry.recording is not None:
             entry = self._split(entry) or entry
         if entry is None:
-            entry = self._new(_Entry(key))
+            entry = self._new(Entry(key))
         if entry is None or entry.refused:
             return self._function(*args, **kwargs)
+        entry.used = self._calls
         if entry.plan is None:
             return self._record(entry, args, kwargs, tensors)
+        entry.look()
         if self._check:
             return self._compare(entry, args, kwargs, tensors)
         self._remember(entry, args, kwargs, tensors)
-        for optimizer in entry.optimizers:
-            optimizer._refresh_numbers()
         return entry.build(iter(entry.plan.replay(tensors)))
 
     def _remember(self, entry, args, kwargs, tensors) -> None:
         """The next call tries this entry first."""
         flat = not kwargs and len(args) == len(tensors)
-        cells = any(isinstance(where, Cell) for where, _, _ in entry.numbers)
-        self._last = entry if flat and not cells and not self._check else None
+        if flat and not self._check:
+            build = None if entry.build is next else entry.build
+            self._take(entry, build, entry.plan, entry.watch)
+        self._shown = entry.plan
 
-    def _new(self, entry: _Entry) -> _Entry | None:
+    def _new(self, entry: Entry) -> Entry | None:
         if len(self._entries) >= _PLANS:
-            self._tell(
-                f"was called in {_PLANS} ways (shapes, modes, numbers), each with a plan of its "
-                "own; further ways run eagerly. Pass numbers that change as tensors, and batches "
-                "of few shapes"
-            )
-            return None
+            oldest = min(self._entries, key=lambda e: e.used)
+            if self._calls - oldest.used < _OLD:
+                self._tell(
+                    f"was called in {_PLANS} ways (shapes, modes, numbers), each with a plan of "
+                    "its own; further ways run eagerly. Pass numbers that change as tensors, and "
+                    f"batches of few shapes{self._differs(entry)}"
+                )
+                return None
+            self._entries.remove(oldest)
         self._entries.append(entry)
         return entry
 
-    def _split(self, entry: _Entry) -> _Entry | None:
+    def _differs(self, entry: Entry) -> str:
+        """Which number keeps the present call from the last plan of its kind."""
+        for e in self._entries:
+            if e.key == entry.key:
+                for s in e.numbers:
+                    if not s.same():
+                        return f" ({s.label} was {s.value!r}, and is {s.now()!r})"
+        return ""
+
+    def _split(self, entry: Entry) -> Entry | None:
         """A new entry for the present pattern of gradients, where it is not that of `entry`."""
         now = entry.source.gradients_now()
         if entry.grads is None or now == entry.grads:
             return None
         entry.pattern = entry.grads
-        other = _Entry(entry.key)
+        other = Entry(entry.key)
         other.pattern, other.source = now, entry.source
-        other.modes, other.numbers = entry.modes, entry.numbers
+        other.numbers, other.modules = entry.numbers, dict(entry.modules)
         return self._new(other)
 
-    def _record(self, entry: _Entry, args, kwargs, tensors):
+    def _record(self, entry: Entry, args, kwargs, tensors):
         """One eager run of the step, recorded; the second of two equal ones becomes the plan."""
         global active
-        self._last = None
         before = entry.recording
         if before is not None:
             entry.grads = before.gradients_now()
         elif entry.source is not None:
             entry.grads = entry.source.gradients_now()
-        entry.start()
-        entry.numbers = numbers_of(self._function)
-        active = entry
+        start = spots_of(self._function, (args, kwargs), entry.modules.values())
+        entry.modules, entry.optimizers, entry.stores = {}, [], []
+        stand = [s if type(t) is Tensor else t for t, s in zip(tensors, _core.shadows(tensors))]
         results: list = []
         recording = None
-        _core.start_recording(tuple(tensors), before, self._on_read)
-        for listener in listeners:
-            listener(True)
+        draws = draws_of_python()
         try:
-            value = self._function(*args, **kwargs)
-            build = structure(value, results, refuse)
+            active = entry
+            inner, named = structure((args, kwargs), [], lambda why: None)(iter(stand))
+            _core.start_recording(tuple(stand), before, self._on_read)
+            for listener in listeners:
+                listener(True)
+            value = self._function(*inner, **named)
+            build = structure(value, results, self._refuse_result)
+            count = len(results)
+            settled = self._changes(entry, start, results)
+            if draws_of_python() != draws:
+                self._refuse_result("the step draws from Python's or NumPy's random numbers")
             recording = _core.stop_recording(tuple(results))
         finally:
             for listener in listeners:
@@ -235,38 +201,108 @@ class CompiledFunction:
                 _core.stop_recording(())
                 entry.recording = None
             active = None
+            _core.end_shadows(tensors, stand, tuple(results))
+        own = {id(s): t for s, t in zip(stand, tensors)}
+        if any(id(t) in own for t in results):
+            results[:] = [own.get(id(t), t) for t in results]
+            value = build(iter(results[:count]))
+            for spot, t in zip(entry.stores, results[count:]):
+                spot.put(t)
         entry.attempts += 1
-        if recording.refused:
-            self._refuse(entry, recording.refused)
+        if not settled:  # a first call may fill caches
+            entry.recording = None
             return value
         rest = plain(value)
         differs = "" if before is None else before.difference(recording)
         if before is not None and not differs and rest != entry.result:
             differs = "it returned another number the second time"
+        done = before is not None and not differs
+        if not recording.refused and _core.kept_elsewhere(recording) and done:
+            gc.collect()
+            if _core.kept_elsewhere(recording):
+                recording.refused = (
+                    "the step keeps a tensor it made where a replay cannot put it (in a list, or "
+                    "an object it does not name); return it"
+                )
+        if recording.refused:
+            self._refuse(entry, recording.refused)
+            return value
         entry.recording = entry.source = recording
-        entry.build, entry.result = build, rest
-        if before is None or differs:
+        entry.build, entry.result = self._builder(build, entry.stores, count), rest
+        spots = spots_of(self._function, (args, kwargs), entry.modules.values())
+        entry.take(spots)
+        if not done:
             if entry.attempts >= _RECORDINGS:
                 self._refuse(entry, f"equal calls did not do the same: {differs}")
             return value
         entry.plan = entry.source = _core.Plan(recording)
         entry.recording = None
-        watched = [e for e in (*entry.modes, *entry.parts, *entry.numbers)
-                   if not isinstance(e[0], Cell)]  # fmt: skip
-        entry.watch = _core.Watch(watched)
+        entry.look()
         self._remember(entry, args, kwargs, tensors)
         return value
 
+    def _changes(self, entry: Entry, start: list[Spot], results: list) -> bool:
+        """What the step changed outside: tensors it put somewhere are results too; a replay
+        changes nothing else. False: it did change something, for the first time."""
+        for spot in start:
+            if spot.same():
+                continue
+            now = spot.now()
+            old = spot.value
+            if isinstance(now, Tensor) and isinstance(old, Tensor) and _core.recording_reads(old):
+                self._refuse_result(
+                    f"the step carries {spot.label} from step to step by assignment; pass it as an "
+                    "argument and return its new value, or update it in place"
+                )
+            elif isinstance(now, Tensor) and spot.kind != SIZE:
+                entry.stores.append(spot)
+                results.append(now)
+            elif entry.attempts == 0:
+                return False
+            else:
+                what = f"the step changes {spot.label}"
+                if spot.plain():
+                    what += f" from {spot.value!r} to {now!r}"
+                self._refuse_result(f"{what}, which a replay would not; do that outside the step")
+        return True
+
+    def _refuse_result(self, why: str) -> None:
+        refuse(why, place_of(self._function))
+
+    def _builder(self, build, stores: list[Spot], count: int):
+        if not stores:
+            return build
+
+        def build_and_store(tensors):
+            tensors = list(tensors)
+            for spot, t in zip(stores, tensors[count:]):
+                spot.put(t)
+            return build(iter(tensors))
+
+        return build_and_store
+
     def _on_read(self, what: str) -> None:
-        why = f"{what}() reads a value out of a tensor ({_user_line()})"
+        if what == "from_buffer":
+            why = (
+                f"the step reads a NumPy array ({user_line()}), whose contents a replay would not "
+                "see; pass it as a tensor"
+            )
+            if self._fullgraph:
+                raise RuntimeError(f"compile: {self.__name__}: {why}")
+            return _core.refuse_recording(why)
+        why = f"{what}() reads a value out of a tensor ({user_line()})"
         if self._fullgraph:
             raise RuntimeError(
                 f"compile: {self.__name__}: {why}; return the tensor and read it outside the step"
             )
         _core.refuse_recording(f"{why}; return the tensor and read it outside the step")
 
-    def _refuse(self, entry: _Entry, why: str) -> None:
-        entry.refused, entry.recording, entry.source = why, None, None
+    def _refuse(self, entry: Entry, why: str) -> None:
+        if ".py:" not in why:
+            why += f" ({place_of(self._function)})"
+        entry.refused, entry.recording = why, None
+        if entry.pattern is None:
+            entry.source = None
         if self._fullgraph:
             raise RuntimeError(f"compile: {self.__name__} cannot be replayed: {why}")
         self._tell(f"runs eagerly: {why}")
@@ -277,12 +313,13 @@ class CompiledFunction:
             self._notice(f"compile: {self.__name__} {what}")
 
     # ---- LAMINA_CHECK ------------------------------------------------------------------------
-    def _compare(self, entry: _Entry, args, kwargs, tensors):
+    def _compare(self, entry: Entry, args, kwargs, tensors):
         """Replays, puts everything back, runs eagerly, and compares every byte."""
         from .autograd import no_grad
         from .random import get_rng_state, set_rng_state
 
-        touched = [*entry.plan.written(), *tensors]
+        touched = [t for i, t in enumerate(tensors) if entry.plan.writes(i)]
+        touched += entry.plan.written()
         leaves = entry.plan.leaves()
         with no_grad():
             before, random = [t.clone() for t in touched], get_rng_state()
@@ -325,7 +362,7 @@ class CompiledFunction:
     @property
     def plan(self):
         """The plan of the last call (``summary()``, ``stats()``), or None."""
-        return None if self._last is None else self._last.plan
+        return self._shown
 
 
 def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mode=None,

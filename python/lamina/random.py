@@ -13,6 +13,7 @@ import os
 
 from . import _core
 from ._core import Tensor
+from ._expect import fails
 from .ops._method import method
 
 __all__ = [
@@ -289,8 +290,9 @@ def bernoulli(input: Tensor, p=None, *, generator=None, out=None) -> Tensor:
         raise _core.DTypeError(f"bernoulli: probabilities must be floating, got {input.dtype}")
     u = _core.random_uniform(input.shape, 0.0, 1.0, input.dtype, generator)
     probability = input.detach()
-    if not bool(((probability >= 0) & (probability <= 1)).all()):
-        raise RuntimeError("bernoulli: probabilities must be in [0, 1]")
+    what = "bernoulli: probabilities must be in [0, 1]"
+    if fails((probability >= 0) & (probability <= 1), RuntimeError, what):
+        raise RuntimeError(what)
     return _finish("bernoulli", (u < probability).to(input.dtype), out, None, False)
 
 

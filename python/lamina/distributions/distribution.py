@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .._core import Tensor
+from .._expect import fails
 from .._types import Size
 from ..autograd import no_grad
 from ..ops.view import broadcast_shapes
@@ -48,7 +49,8 @@ class Distribution:
             if constraints.is_dependent(constraint) or (lazy and name not in self.__dict__):
                 continue  # not a constant constraint, or a parameter that was not given
             value = getattr(self, name)
-            if not bool(constraint.check(value).all()):
+            what = f"{type(self).__name__}: parameter {name} must satisfy {constraint!r}"
+            if fails(constraint.check(value), ValueError, what):
                 raise ValueError(
                     f"{type(self).__name__}: parameter {name} (shape {tuple(value.shape)}) must "
                     f"satisfy {constraint!r}; got\n{value}"
@@ -173,7 +175,8 @@ class Distribution:
                 f"{name}: a value of shape {tuple(value.shape)} does not broadcast with batch shape"
                 f" {tuple(self._batch_shape)} and event shape {tuple(self._event_shape)}"
             )
-        if not bool(self.support.check(value).all()):
+        what = f"{name}: the value must lie in the support {self.support!r}"
+        if fails(self.support.check(value), ValueError, what):
             raise ValueError(
                 f"{name}: the value (shape {tuple(value.shape)}) must lie in the support "
                 f"{self.support!r}; got\n{value}"

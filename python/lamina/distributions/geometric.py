@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
+from .._expect import fails
 from ..random import rand
 from . import constraints
 from .bernoulli import binary_cross_entropy_with_logits, one_of
@@ -37,7 +38,11 @@ class Geometric(Distribution):
             (self.logits,) = broadcast_all(logits)
         given = self.logits if probs is None else self.probs
         super().__init__(given.shape, validate_args=validate_args)
-        if self._validate_args and probs is not None and not bool((self.probs > 0).all()):
+        if (
+            self._validate_args
+            and probs is not None
+            and fails(self.probs > 0, ValueError, "Geometric: probs must be positive")
+        ):
             raise ValueError(f"Geometric: probs must be positive, got\n{self.probs}")
 
     @lazy_property

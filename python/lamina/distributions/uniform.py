@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
+from .._expect import fails
 from ..random import rand
 from . import constraints
 from .distribution import Distribution
@@ -25,7 +26,9 @@ class Uniform(Distribution):
     def __init__(self, low, high, validate_args=None):
         self.low, self.high = broadcast_all(low, high)
         super().__init__(self.low.shape, validate_args=validate_args)
-        if self._validate_args and not bool((self.low < self.high).all()):
+        if self._validate_args and fails(
+            self.low < self.high, ValueError, "Uniform: low must be below high"
+        ):
             raise ValueError(f"Uniform: needs low < high, got low {self.low}, high {self.high}")
 
     @constraints.dependent_property

@@ -118,6 +118,9 @@ class Module(Tree, State, Convert):
             _locate(error, self)
             raise
 
+    def _has_hooks(self) -> bool:
+        return any(GLOBAL[kind] or self.__dict__[kind] for kind in _HOOKS)
+
     def _call_hooked(self, args: tuple, kwargs: dict):
         hooks = {kind: (*GLOBAL[kind].values(), *self.__dict__[kind].values()) for kind in _HOOKS}
         if not any(hooks.values()):

@@ -12,6 +12,7 @@ import warnings
 
 from .. import _core
 from .._core import Tensor
+from .._expect import fails
 from .view import broadcast_tensors
 
 __all__ = ["cosine_similarity", "pairwise_distance"]
@@ -123,9 +124,9 @@ def nll_loss(input: Tensor, target: Tensor, weight=None, size_average=None, igno
     classes = shape[along]
     ignored = target == ignore_index
     rows = target.long().masked_fill(ignored, 0)
-    wrong = (rows < 0) | (rows >= classes)
-    if wrong.any():
-        place = wrong.nonzero()[0].tolist()
+    right = (rows >= 0) & (rows < classes)
+    if fails(right, _core.RangeError, f"nll_loss: a target is out of range for {classes} classes"):
+        place = right.logical_not().nonzero()[0].tolist()
         raise _core.RangeError(
             f"nll_loss: target {int(target[tuple(place)])} at position {tuple(place)} is out of "
             f"range for {classes} classes; targets must be 0 to {classes - 1} or ignore_index "
@@ -204,11 +205,12 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, size_averag
     if size_average is not None or reduce is not None:
         reduction = _legacy(size_average, reduce)
     _equal("binary_cross_entropy", input, target)
-    if ((input < 0) | (input > 1)).any():
-        raise _core.ArgumentError(
-            "binary_cross_entropy: input must be probabilities between 0 and 1; use "
-            "binary_cross_entropy_with_logits for scores"
-        )
+    what = (
+        "binary_cross_entropy: input must be probabilities between 0 and 1; use "
+        "binary_cross_entropy_with_logits for scores"
+    )
+    if fails(((input < 0) | (input > 1)).logical_not(), _core.ArgumentError, what):
+        raise _core.ArgumentError(what)
     loss = _core.bce(input, target)
     return _reduce("binary_cross_entropy", loss if weight is None else loss * weight, reduction)
 
@@ -284,8 +286,9 @@ def gaussian_nll_loss(input: Tensor, target: Tensor, var, full=False, eps=1e-6,
                 f"gaussian_nll_loss: var has shape {tuple(var.shape)}; expected the input's "
                 f"{tuple(input.shape)}, or that with a last dimension of 1 or without it"
             )
-    if (var < 0).any():
-        raise _core.ArgumentError("gaussian_nll_loss: var must not be negative")
+    what = "gaussian_nll_loss: var must not be negative"
+    if fails((var < 0).logical_not(), _core.ArgumentError, what):
+        raise _core.ArgumentError(what)
     v = var + (var.detach().clamp(min=eps) - var.detach())
     loss = 0.5 * (v.log() + (input - target) ** 2 / v)
     if full:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-_edits = [0]  # how many times any optimizer's state was edited
+edits_list = [0]  # how many times any optimizer's state was edited
 
 
 def edits() -> int:
     """A number that grows whenever any `States` or `ParamState` changes."""
-    return _edits[0]
+    return edits_list[0]
 
 
 def _noticed(name: str):
     method = getattr(dict, name)
 
     def edit(self, *args, **kwargs):
-        _edits[0] += 1
+        edits_list[0] += 1
         return method(self, *args, **kwargs)
 
     edit.__name__ = name
@@ -43,7 +43,7 @@ class States(defaultdict):
         super().__init__(ParamState)
 
     def __setitem__(self, key, value):
-        _edits[0] += 1
+        edits_list[0] += 1
         if type(value) is dict:
             value = ParamState(value)
         super().__setitem__(key, value)

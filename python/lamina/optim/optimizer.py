@@ -152,6 +152,10 @@ class Optimizer:
         self._opt_called = False  # a step was taken (the schedulers warn when none was)
         self._plans: list = []  # what built-in optimizers keep between steps
 
+    def _hook_lists(self) -> tuple[OrderedDict, ...]:
+        own = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks
+        return (*own, _global_pre_hooks, _global_post_hooks)
+
     def __getstate__(self) -> dict[str, Any]:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
 

@@ -15,7 +15,8 @@ from copy import deepcopy
 from itertools import chain
 from typing import Any
 
-from .._core import int64
+from .. import compiler
+from .._core import int64, where
 from ..autograd import no_grad
 from ..nn.module import Module
 from ..nn.normalization import _BatchNorm
@@ -46,7 +47,7 @@ def get_swa_avg_fn() -> Callable:
     """a, p, n -> a + (p - a) / (n + 1): the mean of all (Izmailov et al., 2018)."""
 
     def average(averaged, current, count):
-        return averaged + (current - averaged) / (int(count) + 1)
+        return averaged + (current - averaged) / (count + 1)
 
     return average
 
@@ -113,9 +114,11 @@ class AveragedModel(Module):
         our_buffers, their_buffers = list(self.module.buffers()), list(model.buffers())
         if self.use_buffers:
             ours, theirs = list(chain(ours, our_buffers)), list(chain(theirs, their_buffers))
-        count = int(self.n_averaged)
+        recording = compiler.active is not None  # then the count is not read
+        count = 1 if recording else int(self.n_averaged)
         with no_grad():
             a, p = [x.detach() for x in ours], [x.detach() for x in theirs]
+            averaged = a if recording else ()
             if count == 0:
                 for x, y in zip(a, p):
                     x.copy_(y)
@@ -124,6 +127,8 @@ class AveragedModel(Module):
                     x.copy_(self.avg_fn(x, y, self.n_averaged))
             else:
                 (self.multi_avg_fn or get_swa_multi_avg_fn())(a, p, self.n_averaged)
+            for x, y in zip(averaged, p):
+                x.copy_(where(self.n_averaged == 0, y, x))
             if not self.use_buffers:
                 for x, y in zip(our_buffers, their_buffers):
                     x.detach().copy_(y.detach())

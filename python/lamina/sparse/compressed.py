@@ -288,8 +288,8 @@ def _checked(name, starts, places, values, size, dtype, requires_grad, by_rows):
 
 
 def sparse_csr_tensor(crow_indices, col_indices, values, size=None, *, dtype=None, device=None,
-                      layout=None,
-                      pin_memory=False, requires_grad=False, check_invariants=None) -> CompressedTensor:  # fmt: skip
+                      layout=None, pin_memory=False, requires_grad=False,
+                      check_invariants=None) -> CompressedTensor:  # fmt: skip
     """A matrix kept by rows: row i has values[k] in column col_indices[k] for crow_indices[i] <= k
     < crow_indices[i + 1].
 
@@ -301,8 +301,8 @@ def sparse_csr_tensor(crow_indices, col_indices, values, size=None, *, dtype=Non
 
 
 def sparse_csc_tensor(ccol_indices, row_indices, values, size=None, *, dtype=None, device=None,
-                      layout=None,
-                      pin_memory=False, requires_grad=False, check_invariants=None) -> CompressedTensor:  # fmt: skip
+                      layout=None, pin_memory=False, requires_grad=False,
+                      check_invariants=None) -> CompressedTensor:  # fmt: skip
     """A matrix kept by columns: `sparse_csr_tensor` of the transposed matrix."""
     return _checked("sparse_csc_tensor", ccol_indices, row_indices, values, size, dtype,
                     requires_grad, False)  # fmt: skip

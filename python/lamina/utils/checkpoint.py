@@ -6,7 +6,7 @@ from .._core import Tensor
 from .._core import grad_enabled as _grad_enabled
 from ..autograd import Function, enable_grad
 from ..autograd import backward as _backward
-from ..random import fork_rng, get_rng_state, set_rng_state
+from ..random import default_generator, fork_rng
 from ._pytree import tree_flatten, tree_unflatten
 
 __all__ = [
@@ -21,7 +21,7 @@ class _Checkpoint(Function):
     @staticmethod
     def forward(ctx, run, preserve, *tensors):
         ctx.run, ctx.preserve = run, preserve
-        ctx.rng = get_rng_state() if preserve else None
+        ctx.rng = default_generator._get() if preserve else None
         ctx.save_for_backward(*tensors)
         return run(tensors)
 
@@ -34,7 +34,7 @@ class _Checkpoint(Function):
             inputs.append(copy)
         with fork_rng(enabled=ctx.preserve), enable_grad():
             if ctx.preserve:
-                set_rng_state(ctx.rng)
+                default_generator._set(*ctx.rng)
             outputs = ctx.run(tuple(inputs))
         pairs = [
             (o, g) for o, g in zip(outputs, grads)

@@ -1,0 +1,43 @@
+// What a plan consists of, for those who look at it.
+#include <sstream>
+
+#include "plan/plan.h"
+
+namespace lamina {
+
+Tensors Plan::written() const {
+  Tensors list;
+  for (const StorageRef& s : written_) {
+    Tensor t = Tensor::meta({int64_t(s->bytes)}, DType::uint8);
+    t->storage = s;
+    list.push_back(t);
+  }
+  return list;
+}
+
+std::vector<Tensor> Plan::leaves() const {
+  std::vector<Tensor> list;
+  for (const Grad& g : grads_) list.push_back(g.leaf);
+  return list;
+}
+
+std::string Plan::gradients_now() const {
+  std::string now;
+  for (const Grad& x : grads_) now += x.leaf->grad.defined() ? '1' : '0';
+  return now;
+}
+
+std::string Plan::summary() const {
+  std::ostringstream s;
+  for (const CallRef& c : calls_) {
+    s << c->name() << " ";
+    for (const Tensor& t : c->in)
+      if (t.defined()) s << t.shape();
+    s << " ->";
+    for (const Tensor& t : c->out) s << " " << t.shape();
+    s << "\n";
+  }
+  return s.str();
+}
+
+}  // namespace lamina
