@@ -34,7 +34,7 @@ class Watch {
   }
 
  private:
-  enum Kind { kDict, kCell, kItem, kSize, kAttribute, kContents };  // as in _step_guards.py
+  enum Kind { kDict, kCell, kItem, kSize, kAttribute, kContents, kType };  // as in _step_guards.py
   struct Item {
     long kind;
     PyObject *where, *key, *value;
@@ -62,6 +62,8 @@ class Watch {
         if (equal < 0) PyErr_Clear();
         return equal == 1;
       }
+      case kType:
+        return reinterpret_cast<PyObject*>(Py_TYPE(i.where)) == i.value;
       default: {
         PyObject* now = PyObject_GetAttr(i.where, i.key);
         if (!now) PyErr_Clear();

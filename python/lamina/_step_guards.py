@@ -29,7 +29,7 @@ _LIBRARIES = {*sys.stdlib_module_names, "lamina", "numpy", "torch", "scipy", "py
 }
 _OPAQUE = {"lamina", "numpy", "torch", "scipy", "builtins"}
 
-DICT, CELL, ITEM, SIZE, ATTRIBUTE, CONTENTS = range(6)
+DICT, CELL, ITEM, SIZE, ATTRIBUTE, CONTENTS, TYPE = range(7)
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
 
 
@@ -56,6 +56,8 @@ class Spot(NamedTuple):
             return where[key] if key < len(where) else MISSING
         if self.kind == CONTENTS:
             return copy.copy(where)
+        if self.kind == TYPE:
+            return type(where)
         return len(where) if self.kind == SIZE else getattr(where, key, MISSING)
 
     def put(self, value) -> None:
@@ -187,7 +189,8 @@ class _Walk:
                 self.note(CELL, cell, 0, cell.cell_contents, name)
             except ValueError:  # not assigned yet
                 continue
-        self.visit(f.__defaults__, f.__name__)
+        if f.__defaults__:
+            self.note(ATTRIBUTE, f, "__defaults__", f.__defaults__, f"{f.__name__}'s defaults")
         self.visit(f.__kwdefaults__, f.__name__)
 
     def code(self, code) -> None:
@@ -252,6 +255,7 @@ class _Walk:
 
     def module(self, m, label: str) -> None:
         own = vars(m)
+        self.spots.append(Spot(TYPE, m, 0, type(m), f"{label}'s class"))
         if own.get("_hooked") and not m._has_hooks():
             own["_hooked"] = False
         for name in ("forward", "_hooked", "training"):

@@ -378,15 +378,16 @@ def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mo
     dynamic, backend, mode, options: accepted for compatibility, and ignored.
     disable: return `model` as it is.
 
-    The first call runs eagerly, two or more are recorded, and as soon as two recordings agree the
-    further calls are replays. Per step may change: the contents of the arguments, parameters and
-    everything updated in place, random draws, and the optimizers' options (learning rates). Python
-    numbers the step reads from outside, the arguments' shapes and dtypes and the modules' modes
-    choose among at most 8 plans. Everything else Python does in the step (printing, appending to
-    lists, hooks) happens only while it is recorded. A step that reads values (``.item()``,
-    ``bool(t)``, boolean masks as index), draws from its own generator, or carries state by
-    assignment is not replayed. Tensors returned are new each time; gradients are written to the
-    same memory by every replay.
+    The first calls run eagerly and are recorded; as soon as two recordings agree, further calls are
+    replays. Between calls may change: the contents of arguments, parameters and everything updated
+    in place, random draws, and the optimizers' numbers (learning rates). Shapes and dtypes of the
+    arguments, modules' modes, and the numbers that the step reads from globals, closures, attributes
+    and containers choose among at most 8 plans; where another tensor, layer or function stands, the
+    step is recorded anew. Tensors returned are new each time, and so are gradients when somebody
+    holds the last ones. A step is not replayed when it reads values (``.item()``, ``bool(t)``,
+    boolean masks as index), changes numbers or containers outside, draws from a generator of its
+    own, carries state by assignment, or has hooks. Printing and the like happen only while it is
+    recorded. docs/compile.md says what to do instead.
 
     ``LAMINA_CHECK=1`` runs every replay beside the eager step and raises RuntimeError unless all
     bytes agree.
