@@ -141,9 +141,10 @@ void grad_launch(Call& c) {
     run_tasks(kernels.grad_queries[type], a, q.dtype(), a.B * a.H * n, ns / double(n));
   }
 }
-const Op kAttentionGrad{
-    .name = "scaled_dot_product_attention_grad", .infer = grad_infer, .launch = grad_launch,
-    .random = true};
+const Op kAttentionGrad{.name = "scaled_dot_product_attention_grad",
+                        .infer = grad_infer,
+                        .launch = grad_launch,
+                        .random = true};
 
 // ---- dropout's factors as a tensor -------------------------------------------------------------
 struct KeepArgs {

@@ -378,7 +378,7 @@ def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mo
     The first calls run eagerly and are recorded; as soon as two recordings agree, further calls are
     replays. Between calls may change: the contents of arguments, parameters and everything updated
     in place, random draws, and the optimizers' numbers (learning rates). Shapes and dtypes of the
-    arguments, modules' modes, and the numbers that the step reads from globals, closures, attributes
+    arguments, modules' modes, and numbers that the step reads from globals, closures, attributes
     and containers choose among at most 8 plans; where another tensor, layer or function stands, the
     step is recorded anew. Tensors returned are new each time, and so are gradients when somebody
     holds the last ones. A step is not replayed when it reads values (``.item()``, ``bool(t)``,
