@@ -219,8 +219,8 @@ def test_errors_of_a_model_of_ones_own(capsys):
 # ---- errors --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("arguments, message", [
     ([], "no command given; choose train, eval or predict, as in: lamina train"),
-    (["trian"], "argument {train,eval,predict}: invalid choice: 'trian' (choose from 'train', "
-                "'eval', 'predict'); see lamina --help"),
+    (["trian"], "argument {train,eval,predict,bench}: invalid choice: 'trian' (choose from "
+                "'train', 'eval', 'predict', 'bench'); see lamina --help"),
     (["train", "--data", "digts"], "argument --data: unknown data set 'digts'; did you mean digits?"
                                    "; see lamina train --help"),
     (["train", "--data", "./none"], "argument --data: no such folder: ./none; see lamina train "

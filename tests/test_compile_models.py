@@ -111,8 +111,12 @@ def test_every_optimizer(name, monkeypatch):
     assert_replays_with_eager_bits(build, two, monkeypatch)
 
 
+# The windows of fractional pooling are drawn in Python.
+REPLAYED = [c for c in CASES if not c.layer.startswith("Fractional")]
+
+
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("case", CASES, ids=lambda c: c.id())
+@pytest.mark.parametrize("case", REPLAYED, ids=lambda c: c.id())
 def test_every_layer_and_loss(case):
     def inputs(rng):
         return [lamina.tensor(draw(kind, (3, *shape), rng)) for kind, shape in case.inputs]

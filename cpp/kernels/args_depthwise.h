@@ -4,7 +4,7 @@
 
 // Several planes, each with taps of its own. u holds what the taps read, rows of `width` elements,
 // plane after plane, and all that once per phase (strides take every second row, ... apart). Tap k
-// of output t = i * width + j of plane c is u[place[k] + c * rows * width + t]: a plane's outputs
+// of output t = i * width + j of plane c is u[place[k] + c * plane + t]: a plane's outputs
 // are one correlation of flat memory, with some elements between its rows that nobody reads.
 struct DepthwiseArgs {
   int64_t planes;
@@ -13,6 +13,7 @@ struct DepthwiseArgs {
   int64_t row_stride, column_stride;  // of the planes of u in x: phases apart
   int64_t first_row, first_column;    // of x, at element 0 of phase 0
   int64_t rows, width;                // of a plane of u, and of `flat`
+  int64_t tail, plane;                // zeros after its rows; plane = rows * width + tail
   int64_t phase_stride;               // between the phases of u
   void* u;
 
@@ -22,7 +23,7 @@ struct DepthwiseArgs {
   int64_t w_plane;
   const void* bias;  // one each, bias_plane apart, or null
   int64_t bias_plane;
-  void* flat;  // the outputs: planes * rows * width, and kDepthwiseSlack
+  void* flat;  // the outputs: planes * plane, and kDepthwiseSlack
 
   // Rows of y from `flat`; with several column phases, columns in turn from so many flats:
   // y[i * y_row + j] = flats[j % phases][(flat_row + i) * width + columns[j % phases] + j /

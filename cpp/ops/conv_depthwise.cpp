@@ -28,7 +28,9 @@ struct Taps {
     args.K = a.KH * a.KW;
     args.outputs = a.OH * args.width;
     args.x_plane = a.H * a.W;
-    const int64_t plane = args.rows * args.width, phases = a.sh * a.sw;
+    args.tail = far_column / a.sw;
+    const int64_t plane = args.plane = args.rows * args.width + args.tail;
+    const int64_t phases = a.sh * a.sw;
     planes = std::clamp<int64_t>(kBlock / (phases * plane), 1, a.C);
     blocks = (a.C + planes - 1) / planes;
     args.phase_stride = planes * plane;
@@ -39,7 +41,7 @@ struct Taps {
       for (int64_t s = 0; s < a.KW; ++s)
         place.push_back((r * a.dh % a.sh * a.sw + s * a.dw % a.sw) * args.phase_stride +
                         r * a.dh / a.sh * args.width + s * a.dw / a.sw);
-    u_size = phases * args.phase_stride + far_column / a.sw + kDepthwiseSlack;
+    u_size = phases * args.phase_stride + kDepthwiseSlack;
     flat_size = args.phase_stride + kDepthwiseSlack;
   }
 };
@@ -115,11 +117,12 @@ void DepthwiseConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w
   base.outputs = (base.rows - top) * base.width;
   base.y_plane = a.H * a.W, base.y_row = a.sh * a.W, base.y_columns = a.W;
   base.phases = a.sw;
-  const int64_t plane = base.rows * base.width;
+  base.tail = left;
+  const int64_t plane = base.plane = base.rows * base.width + base.tail;
   const int64_t planes = std::clamp<int64_t>(kBlock / plane, 1, a.C);
   const int64_t blocks = (a.C + planes - 1) / planes, tasks = a.N * blocks;
   const int64_t flat_size = planes * plane + kDepthwiseSlack;
-  const int64_t u_size = planes * plane + left + kDepthwiseSlack, K = a.KH * a.KW;
+  const int64_t u_size = planes * plane + kDepthwiseSlack, K = a.KH * a.KW;
   base.flat_stride = flat_size;
   const double ns = plane_nanoseconds(a, t) * double(a.N * a.C);
   parallel_rows(tasks, ns / double(tasks), [&](int64_t b, int64_t e) {

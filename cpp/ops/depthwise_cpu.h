@@ -28,6 +28,8 @@ void depthwise_planes(const DepthwiseArgs& a) {
           else
             copy_row(u, x + h * a.W, columns);
         }
+        zero(u, a.tail);
+        u += a.tail;
       }
     }
 }
@@ -37,7 +39,7 @@ template <class T, int N>
 void depthwise_block(const DepthwiseArgs& a, int64_t c, int64_t at) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
-  at += c * a.rows * a.width;
+  at += c * a.plane;
   const T* const u = static_cast<const T*>(a.u) + at;
   const T* const w = static_cast<const T*>(a.w) + c * a.w_plane;
   const T* const bias = static_cast<const T*>(a.bias);
@@ -77,7 +79,7 @@ void depthwise_rows(const DepthwiseArgs& a) {
   constexpr int L = kLanes<V>;
   for (int64_t plane = 0; plane < a.planes; ++plane) {
     T* y = static_cast<T*>(a.y) + plane * a.y_plane;
-    const T* from = static_cast<const T*>(a.flat) + (plane * a.rows + a.flat_row) * a.width;
+    const T* from = static_cast<const T*>(a.flat) + plane * a.plane + a.flat_row * a.width;
     for (int64_t i = 0; i < a.y_rows; ++i, y += a.y_row, from += a.width) {
       if (a.phases == 1) {
         for (int64_t j = 0; j < a.y_columns; j += L) {
@@ -101,13 +103,11 @@ void depthwise_rows(const DepthwiseArgs& a) {
 
 template <class T>
 void depthwise_spread(const DepthwiseArgs& a) {
-  T* to = static_cast<T*>(a.flat);
   const Reach row = reach(a.OW, 0, 1, a.width);
   for (int64_t plane = 0; plane < a.planes; ++plane) {
+    T* const to = static_cast<T*>(a.flat) + plane * a.plane;
     const T* const g = static_cast<const T*>(a.g) + plane * a.g_plane;
-    for (int64_t i = 0; i < a.OH; ++i, to += a.width) copy_row(to, g + i * a.OW, row);
-    zero(to, (a.rows - a.OH) * a.width);
-    to += (a.rows - a.OH) * a.width;
+    for (int64_t i = 0; i < a.OH; ++i) copy_row(to + i * a.width, g + i * a.OW, row);
   }
 }
 
@@ -115,7 +115,7 @@ template <class T, int G>
 void depthwise_sums(const DepthwiseArgs& a, int64_t c, int64_t first) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
-  const int64_t at = c * a.rows * a.width, last = a.outputs - a.outputs % L;
+  const int64_t at = c * a.plane, last = a.outputs - a.outputs % L;
   const T* const g = static_cast<const T*>(a.flat) + at;
   T* const sums = static_cast<T*>(a.sums) + c * a.sums_plane + first * L;
   const T* from[G];

@@ -95,10 +95,11 @@ void add_autograd(py::module_& m) {
         [](const Tensor& t, py::function f) { return add_post_hook(t, hook_from(f)); });
   m.def("remove_hook", &remove_hook);
   m.def("retain_grad", &retain_grad);
-  m.def("record_function", [](const Tensors& in, const Tensors& out, uint32_t saves,
-                              py::function f) {
-    record_foreign(in, out, saves, PythonVjp{std::make_shared<PyFunctionRef>(f.release().ptr())});
-  });
+  m.def("record_function",
+        [](const Tensors& in, const Tensors& out, uint32_t saves, bool once, py::function f) {
+          record_foreign(in, out, saves, once,
+                         PythonVjp{std::make_shared<PyFunctionRef>(f.release().ptr())});
+        });
 }
 
 void add_machine(py::module_& m) {

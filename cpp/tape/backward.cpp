@@ -20,7 +20,7 @@ Tensor Vjp::g(int output) const {
 
 namespace {
 
-void foreign_vjp_once(Vjp& c);
+bool used_once(const Call& c);
 
 struct Pending {
   CallRef call;
@@ -218,7 +218,7 @@ class Engine {
     }
     if (!options_.retain_graph) {
       const Saves saves = c.saves();
-      const bool once = c.op->vjp == foreign_vjp_once;
+      const bool once = used_once(c);
       c.freed = c.freed || saves.inputs || saves.outputs || once;
       if (once) c.extra.reset();
       for (Tensor& t : c.in) t = Tensor();
@@ -257,10 +257,14 @@ std::atomic<int64_t> g_hook_id{1};
 
 struct ForeignArgs {
   uint32_t saves;  // mask of outputs
+  bool once;       // holds saved tensors: let go after a pass that does not retain the graph
 };
 void foreign_infer(Call&) {}
 Saves foreign_saves(const Call& c) { return {0, c.args<ForeignArgs>().saves}; }
 void foreign_vjp(Vjp& c) {
+  check(c.call().extra.has_value(), ErrorKind::runtime,
+        "function: backward through this graph a second time, but its saved tensors were freed; "
+        "pass retain_graph=True the first time");
   const uint32_t saves = c.args<ForeignArgs>().saves;
   Tensors gouts, outs;
   for (int i = 0; i < c.call().out_shapes.size(); ++i) {
@@ -276,6 +280,7 @@ const Op kForeign{.name = "function",
                   .vjp = foreign_vjp,
                   .saves_for = foreign_saves,
                   .complex = true};
+bool used_once(const Call& c) { return c.op == &kForeign && c.args<ForeignArgs>().once; }
 
 }  // namespace
 
@@ -361,8 +366,9 @@ void retain_grad(const Tensor& t) {
   add_hook(t, keep, kRetain);
 }
 
-void record_foreign(const Tensors& inputs, const Tensors& outputs, uint32_t saves, ForeignVjp vjp) {
-  CallRef call = make_call(kForeign, inputs, ForeignArgs{saves});
+void record_foreign(const Tensors& inputs, const Tensors& outputs, uint32_t saves, bool once,
+                    ForeignVjp vjp) {
+  CallRef call = make_call(kForeign, inputs, ForeignArgs{saves, once});
   call->extra = std::move(vjp);
   Outputs outs;
   for (const Tensor& t : outputs) {

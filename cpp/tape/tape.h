@@ -31,7 +31,9 @@ void retain_grad(const Tensor& t);
 // gets their gradients (undefined where none) and returns one per input (undefined: none).
 // `outs` holds the outputs in the mask `saves`, as recorded; others are undefined.
 using ForeignVjp = std::function<Tensors(const Tensors& gouts, const Tensors& outs)>;
-void record_foreign(const Tensors& inputs, const Tensors& outputs, uint32_t saves, ForeignVjp vjp);
+// once: it holds saved tensors, and is let go after a pass that does not retain the graph.
+void record_foreign(const Tensors& inputs, const Tensors& outputs, uint32_t saves, bool once,
+                    ForeignVjp vjp);
 // A reading name for the call behind t: "add", "softmax", ...; empty for a leaf.
 std::string call_name(const Tensor& t);
 

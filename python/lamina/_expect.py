@@ -5,7 +5,10 @@ from __future__ import annotations
 from . import _core, compiler
 from ._core import Tensor
 
-_ERRORS = {_core.RangeError: "index", _core.ArgumentError: "value", RuntimeError: "runtime"}
+_ERRORS = {
+    IndexError: "index", _core.RangeError: "index", ValueError: "value",
+    _core.ArgumentError: "value", RuntimeError: "runtime",
+}  # fmt: skip
 
 
 def fails(ok: Tensor, error: type[Exception], message: str) -> bool:

@@ -288,17 +288,15 @@ def bernoulli(input: Tensor, p=None, *, generator=None, out=None) -> Tensor:
                              generator)  # fmt: skip
     if not input.dtype.is_floating_point:
         raise _core.DTypeError(f"bernoulli: probabilities must be floating, got {input.dtype}")
-    u = _core.random_uniform(input.shape, 0.0, 1.0, input.dtype, generator)
-    probability = input.detach()
+    u, chance = _core.random_uniform(input.shape, 0.0, 1.0, input.dtype, generator), input.detach()
     what = "bernoulli: probabilities must be in [0, 1]"
-    if fails((probability >= 0) & (probability <= 1), RuntimeError, what):
+    if fails((chance >= 0) & (chance <= 1), RuntimeError, what):
         raise RuntimeError(what)
-    return _finish("bernoulli", (u < probability).to(input.dtype), out, None, False)
+    return _finish("bernoulli", (u < chance).to(input.dtype), out, None, False)
 
 
 def _probability(p) -> float:
-    p = float(p)
-    if not 0 <= p <= 1:
+    if not 0 <= (p := float(p)) <= 1:
         raise RuntimeError(f"bernoulli: probability must be in [0, 1], got {p}")
     return p
 

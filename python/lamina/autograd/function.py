@@ -148,5 +148,5 @@ class Function:
             return [g for g, tensor in zip(got, given) if tensor]
 
         saves = ctx._hand_over(differentiable)
-        _core.record_function(tensors, differentiable, saves, run_backward)
+        _core.record_function(tensors, differentiable, saves, bool(ctx._saved), run_backward)
         return outputs[0] if single else tuple(outputs)

@@ -18,7 +18,7 @@ from .view import broadcast_tensors
 __all__ = ["cosine_similarity", "pairwise_distance"]
 __functional__ = [
     *__all__, "cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss",
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div", "gaussian_nll_loss",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div",
     "poisson_nll_loss", "hinge_embedding_loss", "margin_ranking_loss", "cosine_embedding_loss",
     "triplet_margin_loss", "triplet_margin_with_distance_loss", "soft_margin_loss",
     "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
@@ -267,33 +267,6 @@ def poisson_nll_loss(input: Tensor, target: Tensor, log_input=True, full=False, 
         stirling = y * y.log() - y + 0.5 * (2 * math.pi * y).log()
         loss = loss + stirling.masked_fill(target <= 1, 0)
     return _reduce("poisson_nll_loss", loss, reduction)
-
-
-def gaussian_nll_loss(input: Tensor, target: Tensor, var, full=False, eps=1e-6,
-                      reduction="mean") -> Tensor:  # fmt: skip
-    """(log v + (x - y)^2 / v) / 2 with v = max(var, eps), whose gradient ignores the clamping.
-
-    var: the input's shape, that with a last dimension of 1 or without it, or a number. full adds
-    log(2 pi) / 2. Raises ValueError for a negative variance, ShapeError (Nix and Weigend, 1994).
-    """
-    if not isinstance(var, Tensor):
-        var = _core.full(input.shape, float(var), input.dtype)
-    elif tuple(var.shape) != tuple(input.shape):
-        if tuple(var.shape) == tuple(input.shape[:-1]):
-            var = var.unsqueeze(-1)
-        elif tuple(var.shape[:-1]) != tuple(input.shape[:-1]) or var.shape[-1] != 1:
-            raise _core.ShapeError(
-                f"gaussian_nll_loss: var has shape {tuple(var.shape)}; expected the input's "
-                f"{tuple(input.shape)}, or that with a last dimension of 1 or without it"
-            )
-    what = "gaussian_nll_loss: var must not be negative"
-    if fails((var < 0).logical_not(), _core.ArgumentError, what):
-        raise _core.ArgumentError(what)
-    v = var + (var.detach().clamp(min=eps) - var.detach())
-    loss = 0.5 * (v.log() + (input - target) ** 2 / v)
-    if full:
-        loss = loss + 0.5 * math.log(2 * math.pi)
-    return _reduce("gaussian_nll_loss", loss, reduction)
 
 
 def hinge_embedding_loss(input: Tensor, target: Tensor, margin=1.0, size_average=None, reduce=None,

@@ -1,19 +1,22 @@
 """Losses for unbalanced classes, overlap, margins, quantiles, and unaligned sequences.
 
-PyTorch has only ctc_loss; sigmoid_focal_loss is torchvision's.
+PyTorch has only ctc_loss and gaussian_nll_loss; sigmoid_focal_loss is torchvision's.
 """
 
 from __future__ import annotations
 
+import math
+
 from .. import _core
 from .._core import Tensor
+from .._expect import fails
 from .creation import tensor
 from .loss import _equal, _reduce, nll_loss
 
 __all__ = ["ctc_loss"]
 __functional__ = [
     "cost_sensitive_loss", "ctc_loss", "dice_loss", "distillation_loss", "focal_loss",
-    "hinge_loss", "jaccard_loss", "quantile_loss", "sigmoid_focal_loss",
+    "gaussian_nll_loss", "hinge_loss", "jaccard_loss", "quantile_loss", "sigmoid_focal_loss",
 ]  # fmt: skip
 
 
@@ -238,3 +241,30 @@ def _lengths(name: str, value, samples: int) -> list[int]:
             f"ctc_loss: {name} must be of size batch_size {samples}, got {values}"
         )
     return values
+
+
+def gaussian_nll_loss(input: Tensor, target: Tensor, var, full=False, eps=1e-6,
+                      reduction="mean") -> Tensor:  # fmt: skip
+    """(log v + (x - y)^2 / v) / 2 with v = max(var, eps), whose gradient ignores the clamping.
+
+    var: the input's shape, that with a last dimension of 1 or without it, or a number. full adds
+    log(2 pi) / 2. Raises ValueError for a negative variance, ShapeError (Nix and Weigend, 1994).
+    """
+    if not isinstance(var, Tensor):
+        var = _core.full(input.shape, float(var), input.dtype)
+    elif tuple(var.shape) != tuple(input.shape):
+        if tuple(var.shape) == tuple(input.shape[:-1]):
+            var = var.unsqueeze(-1)
+        elif tuple(var.shape[:-1]) != tuple(input.shape[:-1]) or var.shape[-1] != 1:
+            raise _core.ShapeError(
+                f"gaussian_nll_loss: var has shape {tuple(var.shape)}; expected the input's "
+                f"{tuple(input.shape)}, or that with a last dimension of 1 or without it"
+            )
+    what = "gaussian_nll_loss: var must not be negative"
+    if fails((var < 0).logical_not(), _core.ArgumentError, what):
+        raise _core.ArgumentError(what)
+    v = var + (var.detach().clamp(min=eps) - var.detach())
+    loss = 0.5 * (v.log() + (input - target) ** 2 / v)
+    if full:
+        loss = loss + 0.5 * math.log(2 * math.pi)
+    return _reduce("gaussian_nll_loss", loss, reduction)

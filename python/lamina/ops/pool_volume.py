@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
+from .._expect import fails
 from .pool import _avg, _lp_of, _max, _size
 
 __all__: list[str] = []
@@ -243,11 +244,12 @@ def _unpool(name, nd, input, indices, kernel_size, stride, padding, output_size)
     for n in sizes:
         total *= n
     places = indices.flatten(-nd)
-    if places.numel() and not (0 <= places.min().item() and places.max().item() < total):
-        raise IndexError(
-            f"{name}: an index lies outside [0, {total}), the elements of an output of size "
-            f"{tuple(sizes)}"
-        )
+    what = (
+        f"{name}: an index lies outside [0, {total}), the elements of an output of size "
+        f"{tuple(sizes)}"
+    )
+    if fails((places >= 0) & (places < total), _core.RangeError, what):
+        raise _core.RangeError(what)
     flat = input.new_zeros((*input.shape[:-nd], total))
     return flat.scatter(-1, places, input.flatten(-nd)).reshape(*input.shape[:-nd], *sizes)
 
