@@ -93,6 +93,13 @@ inline void store_some(Scalar<V>* p, V v, int n) {
 // Samples a shift is the mean of: it is then within sigma / sqrt(kSamples) of the mean, so that at
 // most 1 / kSamples of the sum of squares cancels. Spread evenly, as neighbours are alike.
 constexpr int kSamples = 16;
+// The shift as a multiple of a rounding unit of the largest sample, so that x - shift is exact:
+// otherwise its rounding, the same for all x of a binade, is an error of the mean.
+template <class X>
+inline X coarse(X shift, X largest) {
+  const X big = largest * 12;
+  return (shift + big) - big;
+}
 
 // Mean and population variance of n elements in `runs` runs of `size`, `step` apart: sums of
 // d = x - shift and d^2 in one pass, shift the mean of some elements, so that nothing cancels
@@ -105,12 +112,14 @@ inline Moments moments(const Scalar<V>* x, int64_t runs, int64_t size, int64_t s
   using T = Scalar<V>;
   const int few = size < kLanes<V> ? int(size) : kLanes<V>;
   const int64_t all = runs * size / few, samples = all < kSamples ? all : kSamples;
-  V sampled{};
+  V sampled{}, top{};
   for (int64_t k = 0; k < samples; ++k) {
     const int64_t at = k * all / samples * few, r = at / size, i = at - r * size;
-    sampled += load_some<V>(x + r * step + (i < size - few ? i : size - few), few);
+    const V some = load_some<V>(x + r * step + (i < size - few ? i : size - few), few);
+    sampled += some;
+    top = max(top, abs(some));
   }
-  const T shift = hsum(sampled) / T(samples * few);
+  const T shift = coarse(hsum(sampled) / T(samples * few), hmax(top));
   const V s = set1<V>(shift);
   TwoSums<V> sums;
   for (int64_t r = 0; r < runs; ++r) {

@@ -151,8 +151,13 @@ void columns(const BatchNormArgs& a, int64_t c, int64_t m) {
     const int64_t samples = a.N < kSamples ? a.N : kSamples;  // the mean of these rows is the shift
     V shift[4] = {};
     for (int k = 0; k < 4 && at.part[k]; ++k) {
-      for (int64_t r = 0; r < samples; ++r) shift[k] += at.get(x + r * a.N / samples * a.C, k);
-      shift[k] = shift[k] * set1<V>(T(1 / double(samples)));
+      V top{};
+      for (int64_t r = 0; r < samples; ++r) {
+        const V some = at.get(x + r * a.N / samples * a.C, k);
+        shift[k] += some;
+        top = max(top, abs(some));
+      }
+      shift[k] = coarse(shift[k] * set1<V>(T(1 / double(samples))), top);
     }
     at.sums(a.N, first, second, [&](int64_t r, int k, V* s, V* t) {
       const V d = at.get(x + r * a.C, k) - shift[k];
