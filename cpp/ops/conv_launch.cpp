@@ -43,7 +43,9 @@ void forward(const ConvGeometry& a, const void* x, const void* w, const void* bi
 }
 template <class T>
 void input_grad(const ConvGeometry& a, const void* dy, const void* w, void* dx) {
-  const ConvPath path = path_of(a, 8, 4);
+  ConvPath path = path_of(a, 8, 4);
+  if (path == ConvPath::direct && forced_path() == ConvPath::choose && a.small_phases())
+    path = ConvPath::patches;
   (path == ConvPath::patches                   ? PatchConv<T>::input_grad
    : path == ConvPath::winograd                ? WinogradConv<T>::input_grad
    : path == ConvPath::depthwise && a.M == a.C ? DepthwiseConv<T>::input_grad

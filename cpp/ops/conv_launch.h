@@ -27,6 +27,8 @@ struct ConvGeometry {
   }
   // An image's plane of outputs fills few vectors: patches of several images go together.
   bool small_planes() const { return OH * OW <= 16 && C / groups >= 16; }
+  // Phases of a data gradient's plane too small to fill vectors each.
+  bool small_phases() const { return sh * sw > 1 && OH * OW <= 64 && C / groups >= 16; }
   // Too few tiles to repay transforming the weights.
   bool few_tiles() const { return N * ((OH + 1) / 2) * ((OW + 1) / 2) < 48; }
   bool winograd() const {
