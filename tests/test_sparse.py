@@ -37,6 +37,24 @@ def test_conversions():
     assert s.float().dtype is lamina.float32 and s.t().shape == (3, 3)
     near(s.t().to_dense(), whole.T)
     assert "nnz=5" in repr(s)
+    near(d.to_sparse_coo().to_dense(), whole)
+
+
+def test_printed():
+    s = lamina.sparse.FloatTensor([[0, 1], [2, 0]], [3, 4], lamina.Size([2, 3]))
+    assert s.dtype is lamina.float32 and repr(s) == (
+        "tensor(indices=tensor([[0, 1],\n"
+        "                       [2, 0]]),\n"
+        "       values=tensor([3., 4.]),\n"
+        "       size=(2, 3), nnz=2, layout=lamina.sparse_coo)"
+    )
+
+
+def test_older_constructors():
+    empty = lamina.sparse.DoubleTensor((2, 3))
+    assert empty.dtype is lamina.float64 and empty.to_dense().tolist() == [[0.0] * 3] * 2
+    with pytest.raises(AttributeError, match="module 'lamina.sparse' has no attribute 'Foo'"):
+        lamina.sparse.Foo  # noqa: B018
 
 
 def test_arithmetic():

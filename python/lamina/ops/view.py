@@ -392,6 +392,12 @@ def __iter__(self: Tensor):
 
 
 @method
+def __reversed__(self: Tensor) -> Tensor:
+    """The tensor with its rows in the opposite order; a tensor of no dimensions as it is."""
+    return self.flip(0) if self.dim() else self
+
+
+@method
 def split(tensor: Tensor, split_size_or_sections, dim: int = 0) -> tuple:
     """Views along `dim`: of one size (the last may be shorter), or of the sizes in a list.
 

@@ -113,10 +113,12 @@ class SparseTensor:
             )
 
     def __repr__(self) -> str:
-        return (
-            f"tensor(indices={self._i},\n       values={self._v},\n       "
-            f"size={tuple(self.shape)}, nnz={self._nnz()}, layout=lamina.sparse_coo)"
-        )
+        parts = [
+            f"{name}=" + f"{t}".replace("\n", "\n" + " " * len(f"tensor({name}="))
+            for name, t in (("indices", self._i), ("values", self._v))
+        ]
+        last = f"size={tuple(self.shape)}, nnz={self._nnz()}, layout=lamina.sparse_coo"
+        return "tensor(" + ",\n       ".join([*parts, last]) + ")"
 
     def __len__(self) -> int:
         return self.shape[0]
