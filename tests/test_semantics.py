@@ -407,3 +407,12 @@ def test_modules_with_backward_hooks_are_freed(kind, backward):
     del layer, y
     gc.collect()
     assert ref() is None
+
+
+@pytest.mark.parametrize("indexing", ["ij", "xy"])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_meshgrid(indexing, n):
+    lines = [np.arange(k + 2) for k in range(n)]
+    got = lamina.meshgrid(*map(lamina.from_numpy, lines), indexing=indexing)
+    for g, w in zip(got, np.meshgrid(*lines, indexing=indexing)):
+        np.testing.assert_array_equal(g.numpy(), w)

@@ -329,7 +329,6 @@ def meshgrid(*tensors, indexing=None):
         grids.append(_core.expand(_core.reshape(x, at), shape))
     if swap:
         grids[:2] = grids[1], grids[0]
-        grids = [_core.transpose(g, 0, 1) for g in grids]
     return tuple(grids)
 
 
