@@ -8,6 +8,7 @@
 
 from . import functional, init
 from .activation import *
+from .adaptive import *
 from .attention import *
 from .batch_statistics import *
 from .container import *
