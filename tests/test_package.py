@@ -105,3 +105,13 @@ def test_setting_threads():
 
 def test_version():
     assert re.fullmatch(r"\d+\.\d+\.\d+", lamina.__version__)
+
+
+def test_names_of_stems_imported_later():
+    """The table in lamina.ops says what each of those modules lists."""
+    for stem, names in lamina.ops._LATER.items():
+        assert lamina.ops._stem(stem).__all__ == names.split(), stem
+        for name in names.split():
+            own = lamina.ops._stem(lamina.ops._STEM_OF[name])
+            assert getattr(lamina, name) is getattr(own, name)
+            assert name in dir(lamina)

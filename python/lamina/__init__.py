@@ -79,6 +79,9 @@ def __getattr__(name: str):
         return _importlib.import_module(f".{name}", __name__)
     if name.startswith("_foreach_"):
         return getattr(_importlib.import_module("._foreach", __name__), name)
+    if name in _ops._STEM_OF:
+        globals()[name] = value = getattr(_ops, name)
+        return value
     if name in _LAZY_NAMES:
         value = getattr(_importlib.import_module(f".{_LAZY_NAMES[name]}", __name__), name)
         globals()[name] = value
@@ -87,7 +90,7 @@ def __getattr__(name: str):
 
 
 def __dir__():
-    return sorted({*globals(), *_LAZY_MODULES, *_LAZY_NAMES})
+    return sorted({*globals(), *_LAZY_MODULES, *_LAZY_NAMES, *_ops._STEM_OF})
 
 
 def set_default_dtype(d) -> None:

@@ -7,7 +7,6 @@ operations name as functional.
 from __future__ import annotations
 
 import importlib as _importlib
-import sys as _sys
 
 from .. import ops as _ops
 
@@ -16,8 +15,8 @@ def _gather(namespace: dict) -> list:
     """Puts the functions that each module of lamina.ops lists as __functional__ here; returns
     their names. (Modules are looked up by path: ``ops.softmax`` is the function.)"""
     names: set = set()
-    for stem in _ops._STEMS:
-        module = _sys.modules.get(f"{_ops.__name__}.{stem}")
+    for stem in (*_ops._STEMS, *_ops._LATER):
+        module = _ops._stem(stem)
         for name in getattr(module, "__functional__", ()):
             namespace[name] = getattr(module, name)
             names.add(name)
