@@ -213,6 +213,7 @@ def test_out_of_other_functions_is_resized():
 def test_a_tensor_reversed_and_asked():
     assert reversed(lamina.arange(4).reshape(2, 2)).tolist() == [[2, 3], [0, 1]]
     assert reversed(lamina.tensor(1)).item() == 1
+    assert lamina.tensor([[1j, 2.0]]).adjoint().tolist() == [[-1j], [2.0]]
     assert lamina.tensor([2]).is_nonzero() and not lamina.is_nonzero(lamina.tensor(0.0))
     with pytest.raises(RuntimeError):
         lamina.ones(2).is_nonzero()

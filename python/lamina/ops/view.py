@@ -227,6 +227,7 @@ def moveaxis(input: Tensor, source, destination) -> Tensor:
     return movedim(input, source, destination)
 
 
+@method
 def adjoint(input: Tensor) -> Tensor:
     """The last two dimensions swapped and complex numbers conjugated."""
     return _core.conj(_core.transpose(input, -2, -1))
