@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from .. import _core
 from .._core import Tensor
+from ..ops._method import results
 from ..ops.creation import empty, zeros
 from . import functional as F
 from .container import ModuleList, Sequential
@@ -15,11 +14,7 @@ from .module import Module
 __all__ = ["AdaptiveLogSoftmaxWithLoss"]
 
 
-class _Result(NamedTuple):
-    """output: log-probability of each target, (N). loss: minus their mean."""
-
-    output: Tensor
-    loss: Tensor
+_Result = results("_ASMoutput", "output", "loss")
 
 
 class AdaptiveLogSoftmaxWithLoss(Module):
@@ -77,7 +72,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             first.reset_parameters()
             second.reset_parameters()
 
-    def forward(self, input_: Tensor, target_: Tensor) -> _Result:
+    def forward(self, input_: Tensor, target_: Tensor) -> tuple:
         """(output, loss); see the class."""
         input, target = input_, target_
         if input.dim() not in (1, 2) or target.shape != input.shape[:-1]:
