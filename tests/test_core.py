@@ -239,6 +239,8 @@ def test_copies_and_pickles():
         lambda m: m.tensor([1], dtype=m.int32),
         lambda m: m.tensor([1.0], requires_grad=True),
         lambda m: m.arange(40.0) / 3,
+        lambda m: m.tensor([1.0, 5000.0]),
+        lambda m: m.arange(10000.0).reshape(100, 100),
     ],
 )
 def test_repr_is_pytorchs(make):

@@ -376,3 +376,9 @@ def test_validation_can_be_off():
         D.Distribution.set_default_validate_args(True)
     with pytest.raises(NotImplementedError, match="rsample"):
         D.Poisson(1.0).rsample()
+
+
+def test_printed():
+    assert repr(D.Normal(0.0, 1.0)) == "Normal(loc: 0.0, scale: 1.0)"
+    text = repr(D.Normal(lamina.zeros(2), lamina.ones(2)))
+    assert text == "Normal(loc: lamina.Size([2]), scale: lamina.Size([2]))"

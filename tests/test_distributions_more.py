@@ -242,3 +242,20 @@ def test_draws_and_densities_have_gradients(name):
         assert g.isfinite().all() and (g != 0).any()
     for g in lamina.autograd.grad(d.log_prob(x.detach()).sum(), (a, b)):
         assert g.isfinite().all() and (g != 0).any()
+
+
+@pytest.mark.parametrize("p, q", [
+    (D.Cauchy(0.3, 1.2), D.Cauchy(-0.5, 0.7)), (D.Gumbel(0.3, 1.2), D.Gumbel(-0.5, 1.7)),
+    (D.HalfNormal(1.2), D.HalfNormal(0.7)), (D.Pareto(1.5, 3.0), D.Pareto(1.1, 2.0)),
+], ids=["Cauchy", "Gumbel", "HalfNormal", "Pareto"])  # fmt: skip
+def test_kl_is_the_integral(p, q):
+    """The mean of log p - log q over 100,000 equal parts of p's probability."""
+    u = lamina.tensor((np.arange(100_000) + 0.5) / 100_000)
+    double = [type(d)(*(getattr(d, n).double() for n in d.arg_constraints)) for d in (p, q)]
+    x = double[0].icdf(u)
+    want = (double[0].log_prob(x) - double[1].log_prob(x)).mean().item()
+    assert D.kl_divergence(*double).item() == pytest.approx(want, rel=2e-3)
+
+
+def test_kl_of_supports_that_do_not_fit():
+    assert D.kl_divergence(D.Pareto(1.0, 2.0), D.Pareto(1.5, 2.0)).item() == float("inf")

@@ -179,3 +179,13 @@ def test_caches_and_errors():
     assert not constraints.corr_cholesky.check(t(np.eye(3) * 0.9))
     assert constraints.positive_semidefinite.check(t([[1.0, 1.0], [1.0, 1.0]]))
     assert not constraints.positive_semidefinite.check(t([[1.0, 2.0], [2.0, 1.0]]))
+
+
+def test_all_transforms_are_in_their_module():
+    from lamina.distributions import transforms
+
+    for name in D.__all__:
+        if name.endswith("Transform"):
+            assert getattr(transforms, name) is getattr(D, name)
+    with pytest.raises(AttributeError, match="has no attribute 'Foo'"):
+        transforms.Foo  # noqa: B018

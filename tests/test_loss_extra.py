@@ -334,3 +334,36 @@ def test_quantile_loss_finds_the_quantile():
         F.quantile_loss(c.expand(999), y, 0.9).backward()
         optimizer.step()
     assert c.item() == pytest.approx(np.quantile(y.numpy(), 0.9), abs=0.05)
+
+
+# ---- adaptive softmax ----------------------------------------------------------------------------
+def test_adaptive_softmax():
+    layer = nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4, 10], div_value=2.0).double()
+    assert [tuple(p.shape) for p in layer.parameters()] == [(6, 8), (4, 8), (6, 4), (2, 8), (10, 2)]
+    x, target = leaf(rng.standard_normal((7, 8))), lamina.tensor([0, 3, 4, 9, 10, 19, 15])
+    head, *tail = (p.detach().numpy() for p in layer.parameters())
+    scores = log_softmax(x.detach().numpy() @ head.T)
+    want = np.concatenate([scores[:, :4]] + [
+        scores[:, 4 + i, None] + log_softmax(x.detach().numpy() @ tail[2 * i].T @ tail[2 * i + 1].T)
+        for i in range(2)
+    ], 1)  # fmt: skip
+    np.testing.assert_allclose(np.exp(want).sum(1), 1, atol=1e-12)
+    np.testing.assert_allclose(layer.log_prob(x).detach().numpy(), want, atol=1e-12)
+    assert layer.predict(x).tolist() == want.argmax(1).tolist()
+    output, loss = layer(x, target)
+    picked = want[np.arange(7), target.numpy()]
+    np.testing.assert_allclose(output.detach().numpy(), picked, atol=1e-12)
+    assert loss.item() == pytest.approx(-picked.mean(), abs=1e-12)
+    assert layer(x[5], target[5]).output.item() == pytest.approx(picked[5], abs=1e-12)
+    assert lamina.autograd.gradcheck(lambda x, *_: layer(x, target).loss, (x, *layer.parameters()))
+
+
+def test_adaptive_softmax_errors():
+    for cutoffs in ([], [3, 2], [0, 2], [20], [1.5], [2, 2]):
+        with pytest.raises(ValueError, match="cutoffs"):
+            nn.AdaptiveLogSoftmaxWithLoss(8, 20, cutoffs)
+    layer = nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4], head_bias=True)
+    with pytest.raises(IndexError, match=r"in \[0, 19\], got 0 to 20"):
+        layer(lamina.zeros(2, 8), lamina.tensor([0, 20]))
+    with pytest.raises(RuntimeError, match=r"got \(2, 8\) and \(3,\)"):
+        layer(lamina.zeros(2, 8), lamina.tensor([0, 1, 2]))

@@ -180,3 +180,27 @@ def test_arguments_of_functions_are_pytorchs():
         # softmax's private _stacklevel aside, the order counts too
         order = [n for n in theirs if n != "_stacklevel"]
         assert [n for n in mine if n != "_stacklevel"] == order, name
+
+
+# ---- layers with their batch normalization -------------------------------------------------------
+@pytest.mark.parametrize("layer, bn, shape", [
+    (nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), (2, 3, 5, 5)),
+    (nn.Conv1d(4, 4, 3, groups=2), nn.BatchNorm1d(4, affine=False), (2, 4, 5)),
+    (nn.ConvTranspose2d(3, 4, 2, stride=2), nn.BatchNorm2d(4), (2, 3, 5, 5)),
+    (nn.Linear(3, 4), nn.BatchNorm1d(4), (5, 3)),
+])  # fmt: skip
+def test_fused_with_batch_norm(layer, bn, shape):
+    both = nn.Sequential(layer, bn).double()
+    both(lamina.randn(shape).double() * 2 + 1)
+    for p in bn.parameters():
+        p.data.uniform_(0.5, 1.5)
+    x = lamina.randn(shape).double()
+    with pytest.raises(AssertionError, match="only for eval"):
+        utils.fuse_conv_bn_eval(layer, bn)
+    both.eval()
+    fused = (
+        utils.fuse_linear_bn_eval(layer, bn) if isinstance(layer, nn.Linear)
+        else utils.fuse_conv_bn_eval(layer, bn, transpose=isinstance(layer, nn.ConvTranspose2d))
+    )  # fmt: skip
+    assert type(fused) is type(layer) and fused.bias.requires_grad == (layer.bias is not None)
+    np.testing.assert_allclose(fused(x).detach().numpy(), both(x).detach().numpy(), atol=1e-12)

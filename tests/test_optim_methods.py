@@ -274,3 +274,35 @@ def test_projected_gradient_solves_with_a_constraint():
     q.grad = lamina.tensor([0.0])
     optimizer.step()
     assert q.item() == 1.0
+
+
+# ---- SparseAdam ----------------------------------------------------------------------------------
+@pytest.mark.parametrize("maximize", [False, True])
+def test_sparse_adam_moves_the_rows_looked_up(maximize):
+    start = np.random.default_rng(3).standard_normal((5, 2))
+    table = nn.Embedding.from_pretrained(lamina.tensor(start), freeze=False, sparse=True)
+    optimizer = optim.SparseAdam(table.parameters(), 0.1, (0.8, 0.9), 1e-3, maximize)
+    p, m, v = start.copy(), np.zeros((5, 2)), np.zeros((5, 2))
+    for t, rows in enumerate(([1, 3], [1, 1, 4], [3], []), 1):
+        loss = optimizer.step(
+            closure_of(optimizer, lambda rows=rows: table(lamina.tensor(rows).long()).pow(2).sum())
+        )
+        g = np.zeros((5, 2))
+        for r in rows:
+            g[r] += 2 * p[r] * (-1 if maximize else 1)
+        assert loss.item() == pytest.approx(sum((p[r] ** 2).sum() for r in rows))
+        for r in set(rows):
+            m[r] = 0.8 * m[r] + 0.2 * g[r]
+            v[r] = 0.9 * v[r] + 0.1 * g[r] ** 2
+            p[r] -= 0.1 * (1 - 0.9**t) ** 0.5 / (1 - 0.8**t) * m[r] / (v[r] ** 0.5 + 1e-3)
+    np.testing.assert_allclose(table.weight.detach().numpy(), p, atol=1e-14)
+    assert (p[[0, 2]] == start[[0, 2]]).all()
+    again = optim.SparseAdam(table.parameters())
+    again.load_state_dict(optimizer.state_dict())
+    assert again.state[table.weight]["step"] == 4 and again.param_groups[0]["lr"] == 0.1
+
+
+def test_sparse_adam_errors():
+    for bad in ({"lr": 0}, {"eps": 0}, {"betas": (1.0, 0.9)}):
+        with pytest.raises(ValueError, match="Invalid"):
+            optim.SparseAdam([lamina.zeros(1, requires_grad=True)], **bad)

@@ -134,3 +134,12 @@ def test_older_forms_warn_once_and_refuse_others():
             wrong()
     out = lamina.zeros(2)
     assert lamina.addcmul(_x(), _x(), _x(), value=2, out=out) is out and out.tolist() == [3, 10]
+
+
+def test_numpy_functions_of_a_tensor_give_tensors():
+    x = lamina.tensor([1.0, 4.0])
+    root = np.sqrt(x)
+    assert isinstance(root, lamina.Tensor) and root.tolist() == [1, 2]
+    assert np.maximum(x, 2).tolist() == [2, 4] and isinstance(np.maximum(x, 2), lamina.Tensor)
+    assert np.isnan(x).dtype is lamina.uint8  # as in PyTorch
+    assert type(np.stack([x, x])) is np.ndarray

@@ -185,6 +185,40 @@ def test_out_is_resized():
         lamina.sum(lamina.ones(3), 0, out=lamina.zeros((), dtype=lamina.int64))
 
 
+@pytest.mark.parametrize("call", [
+    lambda x, out: lamina.max(x, 1, out=out), lambda x, out: lamina.sort(x, 1, out=out),
+    lambda x, out: lamina.topk(x, 2, out=out), lambda x, out: lamina.kthvalue(x, 2, out=out),
+    lambda x, out: lamina.cummax(x, 1, out=out),
+])  # fmt: skip
+def test_outs_of_pairs_are_resized(call):
+    x = lamina.tensor([[3.0, 1.0, 2.0], [4.0, 6.0, 5.0]])
+    out = lamina.empty(0), lamina.empty(0, dtype=lamina.int64)
+    got = call(x, out)
+    want = call(x, None)
+    for g, o, w in zip(got, out, want):
+        assert g is o and o.tolist() == w.tolist()
+
+
+def test_out_of_other_functions_is_resized():
+    x = lamina.arange(4.0).reshape(2, 2)
+    empty = lamina.empty
+    assert lamina.argmax(x, 1, out=empty(0, dtype=lamina.int64)).tolist() == [1, 1]
+    assert lamina.addcmul(x, x, x, out=empty(0)).tolist() == (x + x * x).tolist()
+    assert lamina.special.entr(x, out=empty(0)).shape == (2, 2)
+    assert lamina.rand(3, out=empty(0)).shape == (3,)
+    assert lamina.fft.rfftfreq(4, out=empty(0)).tolist() == [0, 0.25, 0.5]
+    assert lamina.linalg.inv(lamina.eye(2), out=empty(0)).tolist() == [[1, 0], [0, 1]]
+
+
+def test_a_tensor_reversed_and_asked():
+    assert reversed(lamina.arange(4).reshape(2, 2)).tolist() == [[2, 3], [0, 1]]
+    assert reversed(lamina.tensor(1)).item() == 1
+    assert lamina.tensor([[1j, 2.0]]).adjoint().tolist() == [[-1j], [2.0]]
+    assert lamina.tensor([2]).is_nonzero() and not lamina.is_nonzero(lamina.tensor(0.0))
+    with pytest.raises(RuntimeError):
+        lamina.ones(2).is_nonzero()
+
+
 def test_a_list_of_tensors_holds_tensors():
     for join in (lamina.stack, lamina.cat):
         for bad in (None, 1):
@@ -374,3 +408,12 @@ def test_modules_with_backward_hooks_are_freed(kind, backward):
     del layer, y
     gc.collect()
     assert ref() is None
+
+
+@pytest.mark.parametrize("indexing", ["ij", "xy"])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_meshgrid(indexing, n):
+    lines = [np.arange(k + 2) for k in range(n)]
+    got = lamina.meshgrid(*map(lamina.from_numpy, lines), indexing=indexing)
+    for g, w in zip(got, np.meshgrid(*lines, indexing=indexing)):
+        np.testing.assert_array_equal(g.numpy(), w)

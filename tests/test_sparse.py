@@ -37,6 +37,24 @@ def test_conversions():
     assert s.float().dtype is lamina.float32 and s.t().shape == (3, 3)
     near(s.t().to_dense(), whole.T)
     assert "nnz=5" in repr(s)
+    near(d.to_sparse_coo().to_dense(), whole)
+
+
+def test_printed():
+    s = lamina.sparse.FloatTensor([[0, 1], [2, 0]], [3, 4], lamina.Size([2, 3]))
+    assert s.dtype is lamina.float32 and repr(s) == (
+        "tensor(indices=tensor([[0, 1],\n"
+        "                       [2, 0]]),\n"
+        "       values=tensor([3., 4.]),\n"
+        "       size=(2, 3), nnz=2, layout=lamina.sparse_coo)"
+    )
+
+
+def test_older_constructors():
+    empty = lamina.sparse.DoubleTensor((2, 3))
+    assert empty.dtype is lamina.float64 and empty.to_dense().tolist() == [[0.0] * 3] * 2
+    with pytest.raises(AttributeError, match="module 'lamina.sparse' has no attribute 'Foo'"):
+        lamina.sparse.Foo  # noqa: B018
 
 
 def test_arithmetic():
@@ -88,3 +106,31 @@ def test_errors():
         s @ lamina.zeros(3, 2)
     with pytest.raises(TypeError):
         lamina.mm(lamina.zeros(2, 2), "3")
+
+
+def test_functions_of_values():
+    s, _, whole = made()
+    for name in ("abs", "sin", "neg", "tanh", "square"):
+        near(getattr(s, name)().to_dense(), getattr(lamina, name)(lamina.tensor(whole)).numpy())
+    near(s.pow(3).to_dense(), whole**3)
+    near((s**2).to_dense(), whole**2)
+    near(s.norm(), np.linalg.norm(whole))
+    assert s.is_floating_point() and not s.long().is_floating_point()
+    with pytest.raises(ValueError, match="positive exponent, got 0"):
+        s.pow(0)
+
+
+def test_a_buffer():
+    class Graph(lamina.nn.Module):
+        def __init__(self, adjacency):
+            super().__init__()
+            self.register_buffer("adjacency", adjacency)
+
+    s, _, whole = made()
+    graph, other = Graph(s), Graph(lamina.zeros(3, 3).double().to_sparse())
+    near(graph.to("cpu").double().adjacency @ lamina.tensor(DENSE), whole @ DENSE)
+    assert graph.float().adjacency.dtype is lamina.float32
+    other.load_state_dict(Graph(s).state_dict())
+    near(other.adjacency.to_dense(), whole)
+    with pytest.raises(RuntimeError, match="sparse tensor of shape"):
+        other.load_state_dict({"adjacency": lamina.tensor(whole)})

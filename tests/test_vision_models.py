@@ -113,6 +113,14 @@ def test_trained_weights_are_refused():
             models.resnet18(**given)
     with pytest.raises(NotImplementedError, match="vgg11: .*asked for True"):
         models.vgg11(True)
+    from lamina.vision.models import ResNet18_Weights
+
+    with pytest.raises(NotImplementedError, match="asked for ResNet18_Weights.IMAGENET1K_V1"):
+        models.resnet18(weights=ResNet18_Weights.IMAGENET1K_V1)
+    with pytest.raises(AttributeError, match="lamina brings no trained weights"):
+        ResNet18_Weights.DEFAULT.transforms()
+    with pytest.raises(AttributeError, match="has no attribute 'resnet19'"):
+        models.resnet19  # noqa: B018
 
 
 def test_builders_by_name():

@@ -13,7 +13,7 @@ __all__ = [
     "get_autocast_gpu_dtype", "get_default_device", "get_float32_matmul_precision",
     "get_num_interop_threads", "iinfo", "inf", "jagged", "is_autocast_cache_enabled",
     "is_autocast_cpu_enabled", "is_autocast_enabled",
-    "is_deterministic_algorithms_warn_only_enabled", "is_inference_mode_enabled", "is_nonzero",
+    "is_deterministic_algorithms_warn_only_enabled", "is_inference_mode_enabled",
     "is_storage", "layout", "memory_format", "nan", "newaxis", "pi",
     "preserve_format", "set_default_device", "set_default_tensor_type", "set_deterministic",
     "set_float32_matmul_precision", "set_flush_denormal", "set_num_interop_threads", "sparse_coo",
@@ -225,11 +225,6 @@ def set_default_tensor_type(t) -> None:
         raise TypeError("set_default_tensor_type: only floating-point types are supported as "
                         f"the default type, got {name}")  # fmt: skip
     _core.set_default_dtype(found.dtype)
-
-
-def is_nonzero(input: Tensor) -> bool:
-    """Whether the single element of `input` is not 0. Raises RuntimeError for more elements."""
-    return bool(input)
 
 
 def is_storage(obj) -> bool:

@@ -49,10 +49,7 @@ def _formatter(values: list, floating: bool):
     scientific = False
     if finite:
         low, high = min(finite), max(finite)
-        if integral:
-            scientific = high / low > 1000 and high > 1e8 or high > 1e8
-        else:
-            scientific = high / low > 1000 or high > 1e8 or low < 1e-4
+        scientific = high / low > 1000 or high > 1e8 or low < 1e-4
     if _options["sci_mode"] is not None:
         scientific = _options["sci_mode"]
     if scientific:

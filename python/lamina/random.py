@@ -14,7 +14,7 @@ import os
 from . import _core
 from ._core import Tensor
 from ._expect import fails
-from .ops._method import method
+from .ops._method import method, write
 
 __all__ = [
     "Generator", "default_generator", "manual_seed", "seed", "initial_seed", "get_rng_state",
@@ -162,12 +162,7 @@ def _finish(name, value, out, device, requires_grad, named=()) -> Tensor:
         from ._types import device as Device
 
         Device(device)._require()
-    if out is not None:
-        if out.shape != value.shape:
-            raise _core.ShapeError(
-                f"{name}: out has shape {tuple(out.shape)}, the result {tuple(value.shape)}"
-            )
-        value = _core.copy_(out, value)
+    value = write(out, value)
     if requires_grad:
         value.requires_grad = True
     return value

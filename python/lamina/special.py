@@ -6,6 +6,7 @@ import math
 
 from . import ops as _ops
 from ._core import Tensor
+from .ops._method import write
 
 _OTHER_NAMES = {"gammaln": "lgamma", "expit": "sigmoid", "psi": "digamma"}
 
@@ -21,7 +22,7 @@ def __getattr__(name: str):
 def entr(input: Tensor, *, out=None) -> Tensor:
     """-x ln x for x > 0, 0 at 0, -infinity below."""
     value = (-input.xlogy(input)).masked_fill(input < 0, -math.inf)
-    return value if out is None else out.copy_(value)
+    return write(out, value)
 
 
 def xlog1py(input: Tensor, other, *, out=None) -> Tensor:
@@ -29,4 +30,4 @@ def xlog1py(input: Tensor, other, *, out=None) -> Tensor:
     many = isinstance(other, Tensor)
     zero = (input == 0) & ~other.isnan() if many else input == 0
     value = (input * (other.log1p() if many else math.log1p(other))).masked_fill(zero, 0.0)
-    return value if out is None else out.copy_(value)
+    return write(out, value)

@@ -185,7 +185,7 @@ class Distribution:
     def __repr__(self) -> str:
         found = [n for n in self.arg_constraints if n in self.__dict__]
         inside = ", ".join(
-            f"{n}: {v.item() if v.numel() == 1 else tuple(v.shape)}"
+            f"{n}: {v if v.numel() == 1 else v.shape}"
             for n, v in ((n, self.__dict__[n]) for n in found)
         )
         return f"{type(self).__name__}({inside})"

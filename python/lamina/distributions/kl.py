@@ -1,7 +1,8 @@
 """Kullback-Leibler divergences between pairs of distributions, in closed form.
 
 Formulas: Cover and Thomas, Elements of Information Theory, 2nd ed., 2006; Penny, "KL-divergences
-of normal, gamma, Dirichlet and Wishart densities", 2001.
+of normal, gamma, Dirichlet and Wishart densities", 2001; Chyzak and Nielsen, "A closed-form formula
+for the Kullback-Leibler divergence between Cauchy distributions", 2019.
 """
 
 from __future__ import annotations
@@ -14,16 +15,20 @@ from .bernoulli import Bernoulli, binary_cross_entropy_with_logits
 from .beta import Beta
 from .binomial import Binomial
 from .categorical import Categorical
+from .cauchy import Cauchy
 from .dirichlet import Dirichlet
 from .distribution import Distribution
 from .exponential import Exponential
 from .gamma import Gamma
 from .geometric import Geometric
+from .gumbel import Gumbel
+from .half_normal import HalfNormal
 from .independent import Independent
 from .laplace import Laplace
 from .multivariate_normal import MultivariateNormal, mahalanobis
 from .normal import Normal
 from .one_hot_categorical import OneHotCategorical
+from .pareto import Pareto
 from .poisson import Poisson
 from .transformed_distribution import TransformedDistribution
 from .uniform import Uniform
@@ -32,6 +37,7 @@ from .utils import sum_rightmost
 __all__ = ["kl_divergence", "register_kl"]
 
 _FORMULAS: dict = {}
+_EULER = 0.57721566490153286
 
 
 def register_kl(type_p, type_q):
@@ -203,6 +209,33 @@ def _laplace_normal(p, q):
     return (math.sqrt(2 * math.pi) * q.scale / (2 * p.scale)).log() + (
         0.5 * spread / q.scale.square() - 1
     )
+
+
+@register_kl(HalfNormal, HalfNormal)
+def _half_normal(p, q):
+    ratio = (p.scale / q.scale).square()
+    return 0.5 * (ratio - 1 - ratio.log())
+
+
+@register_kl(Cauchy, Cauchy)
+def _cauchy(p, q):
+    apart = (p.scale + q.scale).square() + (p.loc - q.loc).square()
+    return apart.log() - (4 * p.scale * q.scale).log()
+
+
+@register_kl(Gumbel, Gumbel)
+def _gumbel(p, q):
+    # With z = (x - loc_p) / scale_p: E z is Euler's constant, E exp(-r z) = Gamma(1 + r).
+    r, shift = p.scale / q.scale, (p.loc - q.loc) / q.scale
+    tail = ((1 + r).lgamma() - shift).exp()
+    return (r - 1) * _EULER + shift - r.log() + tail - 1
+
+
+@register_kl(Pareto, Pareto)
+def _pareto(p, q):
+    r = q.alpha / p.alpha
+    kl = q.alpha * (p.scale / q.scale).log() - r.log() + r - 1
+    return _infinite_where(p.scale < q.scale, kl)  # the support of p reaches below that of q
 
 
 @register_kl(Independent, Independent)

@@ -347,3 +347,13 @@ class AffineTransform(Transform):
         else:
             result = x * 0 + math.log(abs(self.scale))
         return sum_rightmost(result, self.event_dim)
+
+
+def __getattr__(name: str):
+    """The transforms of other files, which build on this one: StickBreakingTransform, ..."""
+    from . import more_transforms, vector_transforms
+
+    for module in (more_transforms, vector_transforms):
+        if name in module.__all__:
+            return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

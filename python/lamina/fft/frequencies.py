@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
+from ..ops._method import write
 from ..ops.creation import _finish, arange
 
 __all__ = ["fftfreq", "rfftfreq", "fftshift", "ifftshift"]
@@ -15,14 +16,14 @@ def fftfreq(n, d=1.0, *, out=None, dtype=None, layout=None, device=None,
     ones from -n / 2 up, each over n d."""
     k = arange(n, dtype=dtype or _core.default_dtype())
     y = _core.where(k < (n + 1) // 2, k, k - n) * (1 / (n * d))
-    return _finish(y if out is None else out.copy_(y), requires_grad)
+    return _finish(write(out, y), requires_grad)
 
 
 def rfftfreq(n, d=1.0, *, out=None, dtype=None, layout=None, device=None,
              requires_grad=False) -> Tensor:  # fmt: skip
     """The frequencies of the n / 2 + 1 terms of `rfft` at sample distance d: k / (n d)."""
     y = arange(n // 2 + 1, dtype=dtype or _core.default_dtype()) * (1 / (n * d))
-    return _finish(y if out is None else out.copy_(y), requires_grad)
+    return _finish(write(out, y), requires_grad)
 
 
 def _rolled(input: Tensor, dim, shift) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import _core
+from ..ops._method import write as _write
 
 __all__ = ["LinAlgError"]
 
@@ -61,5 +62,5 @@ def write(out, value):
     if out is None:
         return value
     if isinstance(value, tuple):
-        return type(value)(*(o.copy_(v) for o, v in zip(out, value)))
-    return out.copy_(value)
+        return type(value)(*(_write(o, v) for o, v in zip(out, value)))
+    return _write(out, value)

@@ -46,6 +46,10 @@ def __getattr__(name: str):
         from .parallel import DataParallel
 
         return DataParallel
+    if name == "AdaptiveLogSoftmaxWithLoss":
+        from .adaptive import AdaptiveLogSoftmaxWithLoss
+
+        return AdaptiveLogSoftmaxWithLoss
     if name == "NLLLoss2d":  # the name it had for images
         from .loss import NLLLoss
 

@@ -156,7 +156,7 @@ class State:
                         unexpected_keys.append(key)
 
     def _load_one(self, name, key, mine, value, assign, error_msgs) -> None:
-        if not isinstance(value, Tensor):
+        if not isinstance(value, Tensor) and not getattr(value, "is_sparse", False):
             error_msgs.append(
                 f'While copying the parameter named "{key}", expected lamina.Tensor or Tensor-like '
                 f"object from checkpoint but received {type(value)}"

@@ -244,11 +244,12 @@ class Module(Tree, State, Convert):
         own[name] = param
 
     def register_buffer(self, name, tensor, persistent=True) -> None:
-        """Registers a tensor (or None) that is state but not trained; `persistent` puts it into
-        ``state_dict()``. Errors as `register_parameter`."""
+        """Registers a tensor (sparse ones too, or None) that is state but not trained; `persistent`
+        puts it into ``state_dict()``. Errors as `register_parameter`."""
         own = self._own("_buffers", "buffer")
         self._check_name(name, "buffer", own)
-        if tensor is not None and not isinstance(tensor, Tensor):
+        sparse = getattr(tensor, "is_sparse", False)
+        if tensor is not None and not isinstance(tensor, Tensor) and not sparse:
             raise TypeError(
                 f"cannot assign '{_kind(tensor)}' object to buffer '{name}' "
                 "(lamina Tensor or None required)"

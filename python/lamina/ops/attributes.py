@@ -7,7 +7,7 @@ from .._core import Tensor
 from .._refuse import refused
 from ._method import method
 
-__all__ = ["is_complex", "is_same_size", "is_signed"]
+__all__ = ["is_complex", "is_nonzero", "is_same_size", "is_signed"]
 
 
 def _constant(name: str, value, doc: str) -> None:
@@ -112,6 +112,12 @@ def is_set_to(self: Tensor, tensor: Tensor) -> bool:
 
 
 @method
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the single element is not zero. Raises RuntimeError for more elements or none."""
+    return bool(input)
+
+
+@method
 def to_sparse(self: Tensor, sparse_dim=None, *, layout=None):
     """The nonzero elements as a `lamina.sparse.SparseTensor`, or, of a matrix, by rows or columns:
     `layout` lamina.sparse_csr or sparse_csc."""
@@ -119,6 +125,12 @@ def to_sparse(self: Tensor, sparse_dim=None, *, layout=None):
 
     made = to_sparse(self, sparse_dim)
     return made if layout is None else made.to_sparse(layout=layout)
+
+
+@method
+def to_sparse_coo(self: Tensor):
+    """The nonzero elements as a `lamina.sparse.SparseTensor`."""
+    return to_sparse(self)
 
 
 @method

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
-from ._method import method
+from ._method import method, write
 
 __all__ = [
     "angle", "complex", "conj", "conj_physical", "imag", "is_conj", "is_neg", "isreal", "polar",
@@ -25,7 +25,7 @@ def complex(real: Tensor, imag: Tensor, *, out=None) -> Tensor:
     tensor([1.+0.j, 2.-1.j])
     """
     value = _core.complex(real, imag)
-    return value if out is None else out.copy_(value)
+    return write(out, value)
 
 
 def polar(abs: Tensor, angle: Tensor, *, out=None) -> Tensor:
@@ -66,7 +66,7 @@ def conj(input: Tensor) -> Tensor:
 def conj_physical(input: Tensor, *, out=None) -> Tensor:
     """`conj`, always as a new tensor."""
     value = _core.conj(input) if input.dtype.is_complex else input.clone()
-    return value if out is None else out.copy_(value)
+    return write(out, value)
 
 
 @method
@@ -108,7 +108,7 @@ def angle(input: Tensor, *, out=None) -> Tensor:
         x = input if input.dtype.is_floating_point else input.to(_core.default_dtype())
         pi = 3.141592653589793
         value = (x * 0).masked_fill(x.isinf(), 0).masked_fill(x < 0, pi)
-    return value if out is None else out.copy_(value)
+    return write(out, value)
 
 
 @method

@@ -204,6 +204,14 @@ def __array__(self: Tensor, dtype=None, copy=None):
     return a.copy() if copy else a
 
 
+@method
+def __array_wrap__(self: Tensor, array, context=None, return_scalar=False):
+    """What NumPy's functions of a tensor give: a tensor over their result (bool as uint8)."""
+    from .creation import from_numpy
+
+    return from_numpy(array.astype("uint8") if array.dtype == bool else array)
+
+
 def _rebuild(data, shape, dtype, requires_grad) -> Tensor:
     import ctypes
 

@@ -128,7 +128,7 @@ def sgn(input: Tensor, *, out=None) -> Tensor:
     size = _core.abs(input)
     zero = size == 0
     result = _core.where(zero, 0.0, input / _core.where(zero, 1.0, size))
-    return result if out is None else out.copy_(result)
+    return write(out, result)
 
 
 @_public
@@ -453,7 +453,7 @@ def addcmul(input: Tensor, tensor1, tensor2, *more, value=1, out=None) -> Tensor
     if more:
         (input, tensor1, tensor2), (value,) = older("addcmul", 3, input, tensor1, tensor2, *more)
     result = _core.addcmul(input, tensor1, tensor2, value)
-    return result if out is None else out.copy_(result)
+    return write(out, result)
 
 
 @method
@@ -471,7 +471,7 @@ def addcdiv(input: Tensor, tensor1, tensor2, *more, value=1, out=None) -> Tensor
     if more:
         (input, tensor1, tensor2), (value,) = older("addcdiv", 3, input, tensor1, tensor2, *more)
     result = _core.addcdiv(input, tensor1, tensor2, value)
-    return result if out is None else out.copy_(result)
+    return write(out, result)
 
 
 @method

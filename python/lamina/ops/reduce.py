@@ -119,7 +119,7 @@ def _extreme(name, pair, along, whole, elementwise, input, dim, keepdim, other, 
         return write(out, whole(input, (), False))
     values, indices = along(input, dim, keepdim)
     if out is not None:
-        return pair(out[0].copy_(values), out[1].copy_(indices))
+        return pair(write(out[0], values), write(out[1], indices))
     return pair(values, indices)
 
 
@@ -162,19 +162,19 @@ def amin(input: Tensor, dim=(), keepdim=False, *, out=None) -> Tensor:
 def aminmax(input: Tensor, *, dim=None, keepdim=False, out=None):
     """The named tuple (min, max) over `dim` (None: all)."""
     low, high = amin(input, _dims(dim), keepdim), amax(input, _dims(dim), keepdim)
-    return _AminMax(low, high) if out is None else _AminMax(out[0].copy_(low), out[1].copy_(high))
+    return _AminMax(low, high) if out is None else _AminMax(write(out[0], low), write(out[1], high))
 
 
 @method
-def argmax(input: Tensor, dim=None, keepdim=False) -> Tensor:
+def argmax(input: Tensor, dim=None, keepdim=False, *, out=None) -> Tensor:
     """Position of the first largest element along `dim` (None: in the flattened tensor); int64."""
-    return _core.argmax(input, dim, keepdim)
+    return write(out, _core.argmax(input, dim, keepdim))
 
 
 @method
-def argmin(input: Tensor, dim=None, keepdim=False) -> Tensor:
+def argmin(input: Tensor, dim=None, keepdim=False, *, out=None) -> Tensor:
     """Position of the first smallest element along `dim` (None: in the flattened tensor); int64."""
-    return _core.argmin(input, dim, keepdim)
+    return write(out, _core.argmin(input, dim, keepdim))
 
 
 # ---- spread -------------------------------------------------------------------------------------

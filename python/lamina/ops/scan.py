@@ -49,14 +49,14 @@ def cummax(input: Tensor, dim, *, out=None):
     """The named tuple (values, indices): the largest of x_0 ... x_i along `dim` and where it is
     (the last of equals; NaN wins). The gradient goes to that place."""
     y = _CumMax(*_core.cummax(input, dim))
-    return y if out is None else _CumMax(out[0].copy_(y[0]), out[1].copy_(y[1]))
+    return y if out is None else _CumMax(write(out[0], y[0]), write(out[1], y[1]))
 
 
 @method
 def cummin(input: Tensor, dim, *, out=None):
     """As `cummax`, the smallest."""
     y = _CumMin(*_core.cummin(input, dim))
-    return y if out is None else _CumMin(out[0].copy_(y[0]), out[1].copy_(y[1]))
+    return y if out is None else _CumMin(write(out[0], y[0]), write(out[1], y[1]))
 
 
 @method

@@ -40,7 +40,7 @@ def sort(input: Tensor, dim=-1, descending=False, stable=False, *, out=None):
     tensor([1, 2, 0])
     """
     y = _Sort(*_core.sort(input, dim, descending))
-    return y if out is None else _Sort(out[0].copy_(y[0]), out[1].copy_(y[1]))
+    return y if out is None else _Sort(write(out[0], y[0]), write(out[1], y[1]))
 
 
 @method
@@ -61,7 +61,7 @@ def topk(input: Tensor, k, dim=-1, largest=True, sorted=True, *, out=None):
     """The named tuple (values, indices) of the k largest (or smallest) elements along `dim`, best
     first; of equal ones the first. Raises IndexError when k is more than there are."""
     y = _TopK(*_core.topk(input, k, dim, largest))
-    return y if out is None else _TopK(out[0].copy_(y[0]), out[1].copy_(y[1]))
+    return y if out is None else _TopK(write(out[0], y[0]), write(out[1], y[1]))
 
 
 # ---- order statistics ---------------------------------------------------------------------------
@@ -82,7 +82,7 @@ def kthvalue(input: Tensor, k, dim=-1, keepdim=False, *, out=None):
         if keepdim:
             values, indices = values.unsqueeze(dim), indices.unsqueeze(dim)
     y = _KthValue(values, indices)
-    return y if out is None else _KthValue(out[0].copy_(y[0]), out[1].copy_(y[1]))
+    return y if out is None else _KthValue(write(out[0], y[0]), write(out[1], y[1]))
 
 
 def _shared(x, value):

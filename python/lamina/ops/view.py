@@ -227,6 +227,7 @@ def moveaxis(input: Tensor, source, destination) -> Tensor:
     return movedim(input, source, destination)
 
 
+@method
 def adjoint(input: Tensor) -> Tensor:
     """The last two dimensions swapped and complex numbers conjugated."""
     return _core.conj(_core.transpose(input, -2, -1))
@@ -329,7 +330,6 @@ def meshgrid(*tensors, indexing=None):
         grids.append(_core.expand(_core.reshape(x, at), shape))
     if swap:
         grids[:2] = grids[1], grids[0]
-        grids = [_core.transpose(g, 0, 1) for g in grids]
     return tuple(grids)
 
 
@@ -389,6 +389,12 @@ def __iter__(self: Tensor):
     if self.dim() == 0:
         raise TypeError("iter: a 0-dim tensor has no rows to iterate over")
     return iter(_core.unbind(self, 0))
+
+
+@method
+def __reversed__(self: Tensor) -> Tensor:
+    """The tensor with its rows in the opposite order; a tensor of no dimensions as it is."""
+    return self.flip(0) if self.dim() else self
 
 
 @method

@@ -34,12 +34,13 @@ from .radam import RAdam
 from .rmsprop import RMSprop
 from .rprop import Rprop
 from .sgd import SGD
+from .sparse_adam import SparseAdam
 
 __all__ = [
     "ASGD", "KFAC", "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lion",
     "NAdam", "NaturalGradient", "Newton", "Optimizer", "ProjectedGradient", "RAdam", "RMSprop",
-    "Rprop", "decay_groups", "lr_scheduler", "project_ball", "project_box", "project_simplex",
-    "project_sphere", "swa_utils",
+    "Rprop", "SparseAdam", "decay_groups", "lr_scheduler", "project_ball", "project_box",
+    "project_simplex", "project_sphere", "swa_utils",
 ]  # fmt: skip
 
 

@@ -26,3 +26,19 @@ __all__ = [
     "sparse_coo_tensor", "sparse_csc_tensor", "sparse_csr_tensor", "spdiags", "spmm", "sum",
     "to_sparse", "to_sparse_csc", "to_sparse_csr",
 ]  # fmt: skip
+
+
+def __getattr__(name: str):
+    """PyTorch's older constructors: ``sparse.FloatTensor(indices, values, size)`` and kin."""
+    from .. import _tensor_types
+
+    if name not in _tensor_types.__all__:
+        raise AttributeError(f"module 'lamina.sparse' has no attribute {name!r}")
+    dtype = getattr(_tensor_types, name).dtype
+
+    def make(indices, values=None, size=None) -> SparseTensor:
+        """`sparse_coo_tensor` of the dtype in the name; ``make(size)`` has no elements."""
+        return sparse_coo_tensor(indices, values, size, dtype=dtype)
+
+    make.__name__ = name
+    return make

@@ -113,10 +113,12 @@ class SparseTensor:
             )
 
     def __repr__(self) -> str:
-        return (
-            f"tensor(indices={self._i},\n       values={self._v},\n       "
-            f"size={tuple(self.shape)}, nnz={self._nnz()}, layout=lamina.sparse_coo)"
-        )
+        parts = [
+            f"{name}=" + f"{t}".replace("\n", "\n" + " " * len(f"tensor({name}="))
+            for name, t in (("indices", self._i), ("values", self._v))
+        ]
+        last = f"size={tuple(self.shape)}, nnz={self._nnz()}, layout=lamina.sparse_coo"
+        return "tensor(" + ",\n       ".join([*parts, last]) + ")"
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -208,6 +210,21 @@ class SparseTensor:
         self._v.requires_grad_(requires_grad)
         return self
 
+    def copy_(self, src: SparseTensor) -> SparseTensor:
+        """Takes the elements of another sparse tensor of the same shape; returns itself."""
+        if not isinstance(src, SparseTensor) or src.shape != self.shape:
+            raise RuntimeError(
+                f"copy_: expected a sparse tensor of shape {tuple(self.shape)}, got "
+                f"{type(src).__name__} {tuple(src.shape)}"
+            )
+        self._i, self._v = src._i.clone(), src._v.detach().to(self.dtype, copy=True)
+        self._coalesced = src._coalesced
+        return self
+
+    def is_floating_point(self) -> bool:
+        """Whether the values are floating point numbers."""
+        return self.dtype.is_floating_point
+
     def transpose(self, dim0: int, dim1: int) -> SparseTensor:
         """With two of the indexed dimensions exchanged."""
         order = list(range(self.ndim))
@@ -224,6 +241,19 @@ class SparseTensor:
     T = property(t, doc="The transposed matrix.")
 
     # ---- arithmetic ----------------------------------------------------------------------------
+    def norm(self, p=2) -> Tensor:
+        """The p-norm of all elements."""
+        return self.coalesce()._v.norm(p)
+
+    def pow(self, exponent) -> SparseTensor:
+        """Elements to a power that is a positive number."""
+        if not exponent > 0:
+            raise ValueError(f"pow: a sparse tensor takes a positive exponent, got {exponent}")
+        c = self.coalesce()
+        return c._with(c._v.pow(exponent))
+
+    __pow__ = pow
+
     def __neg__(self) -> SparseTensor:
         return self._with(-self._v)
 
@@ -285,6 +315,23 @@ class SparseTensor:
 def _size(indices: Tensor, values: Tensor) -> list:
     least = [int(row.max()) + 1 if len(row) else 0 for row in indices]
     return [*least, *values.shape[1:]]
+
+
+def _value_function(name: str):
+    def function(self: SparseTensor) -> SparseTensor:
+        c = self.coalesce()
+        return c._with(getattr(c._v, name)())
+
+    function.__name__ = name
+    function.__doc__ = f"``{name}`` of each element, which leaves 0 as it is."
+    return function
+
+
+for _name in (
+    "abs", "asin", "asinh", "atan", "ceil", "erf", "expm1", "floor", "log1p", "neg", "relu",
+    "round", "sgn", "sign", "sin", "sinh", "sqrt", "square", "tan", "tanh", "trunc",
+):  # fmt: skip
+    setattr(SparseTensor, _name, _value_function(_name))
 
 
 def sparse_coo_tensor(indices, values=None, size=None, *, dtype=None, device=None,

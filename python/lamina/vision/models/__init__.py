@@ -6,6 +6,7 @@
 11181642
 """
 
+from ._registry import Weights as _Weights
 from ._registry import get_model, get_model_builder, list_models
 from .alexnet import *
 from .cifar_resnet import *
@@ -23,3 +24,11 @@ from .squeezenet import *
 from .unet import *
 from .vgg import *
 from .vision_transformer import *
+
+
+def __getattr__(name: str):
+    """torchvision's enumerations of trained weights, ``ResNet18_Weights`` and kin: they can be
+    imported and named, and every builder refuses their members."""
+    if name.endswith("_Weights"):
+        return _Weights(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,6 +9,22 @@ from collections.abc import Callable
 BUILDERS: dict[str, Callable] = {}
 
 
+class Weights:
+    """Stands for an enumeration of torchvision's trained weights, or one of its members, such as
+    ``ResNet18_Weights.DEFAULT``: a name, which no builder takes."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __getattr__(self, member: str) -> Weights:
+        if member.startswith("_") or not member.isupper():
+            raise AttributeError(f"{self.name} has no {member!r}: lamina brings no trained weights")
+        return Weights(f"{self.name}.{member}")
+
+    def __repr__(self) -> str:
+        return self.name
+
+
 def builder(make):
     """Registers a function ``name(*, weights=None, progress=True, **kwargs)`` that builds a model.
 
