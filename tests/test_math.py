@@ -262,3 +262,9 @@ def test_polygamma(isa, on):
         step = -sign * math.factorial(n) / x ** (n + 1)
         np.testing.assert_allclose(psi(n, x + 1), psi(n, x) + step, rtol=1e-11)
         assert np.isnan(psi(n, [0.0, -2.0])).all()
+
+
+def test_atan2_at_the_origin_has_no_slope():
+    a, b = (lamina.zeros(3, requires_grad=True) for _ in range(2))
+    lamina.atan2(a, b).sum().backward()
+    assert a.grad.tolist() == b.grad.tolist() == [0.0, 0.0, 0.0]

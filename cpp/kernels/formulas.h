@@ -550,8 +550,14 @@ struct FloorDivide {
 struct Atan2 {
   F_HEAD("atan2", 2, floating, false, formula);
   F_VALUE2 { return atan2(a, b); }
-  F_GRAD2(0) { return g * (b / (a * a + b * b)); }
-  F_GRAD2(1) { return -g * (a / (a * a + b * b)); }
+  F_GRAD2(0) {  // at the origin 0, as in PyTorch
+    const auto d = a * a + b * b;
+    return select(d == c_<T>(0), c_<T>(0), g * (b / d));
+  }
+  F_GRAD2(1) {
+    const auto d = a * a + b * b;
+    return select(d == c_<T>(0), c_<T>(0), -g * (a / d));
+  }
 };
 struct Hypot {
   F_HEAD("hypot", 2, floating, false, formula);

@@ -30,10 +30,6 @@ inline V part(const Scalar<V>* p, int n, Scalar<V> fill) {
   return v;
 }
 template <class V>
-inline void put_part(Scalar<V>* p, V v, int n) {
-  for (int i = 0; i < n; ++i) p[i] = v[i];
-}
-template <class V>
 inline V splat(Scalar<V> s) {
   return set1<V>(s);
 }
