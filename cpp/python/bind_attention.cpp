@@ -1,3 +1,4 @@
+// The functions of ops/attention.h as Python builtins.
 #include "ops/attention.h"
 
 #include "python/bind.h"

@@ -1,3 +1,4 @@
+// The functions of ops/batch.h as Python builtins.
 #include "ops/batch.h"
 #include "python/bind.h"
 

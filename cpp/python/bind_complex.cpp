@@ -1,3 +1,4 @@
+// The functions of ops/complex.h as Python builtins.
 #include "ops/complex.h"
 #include "python/bind.h"
 

@@ -1,3 +1,4 @@
+// The functions of ops/conv.h as Python builtins.
 #include "ops/conv.h"
 
 #include "python/bind.h"

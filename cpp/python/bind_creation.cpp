@@ -1,3 +1,4 @@
+// Creation, conversion and single elements as Python builtins.
 #include "ops/ops.h"
 #include "python/types.h"
 

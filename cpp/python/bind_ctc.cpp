@@ -1,3 +1,4 @@
+// The functions of ops/ctc.h as Python builtins.
 #include "ops/ctc.h"
 #include "python/bind.h"
 

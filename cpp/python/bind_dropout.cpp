@@ -1,3 +1,4 @@
+// The functions of ops/dropout.h as Python builtins.
 #include "ops/dropout.h"
 #include "python/bind.h"
 

@@ -1,3 +1,4 @@
+// The functions of ops/fft.h as Python builtins.
 #include "ops/fft.h"
 #include "python/bind.h"
 

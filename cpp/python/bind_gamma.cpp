@@ -1,3 +1,4 @@
+// The functions of ops/gamma.h as Python builtins.
 #include "ops/gamma.h"
 #include "python/bind.h"
 

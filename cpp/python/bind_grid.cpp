@@ -1,3 +1,4 @@
+// The functions of ops/grid.h as Python builtins.
 #include "ops/grid.h"
 #include "python/bind.h"
 

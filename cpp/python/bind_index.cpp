@@ -1,3 +1,4 @@
+// The functions of ops/index.h as Python builtins.
 #include "ops/index.h"
 #include "python/bind.h"
 

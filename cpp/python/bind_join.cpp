@@ -1,3 +1,4 @@
+// The functions of ops/join.h as Python builtins.
 #include "ops/join.h"
 #include "python/bind.h"
 

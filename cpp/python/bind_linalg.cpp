@@ -1,3 +1,4 @@
+// The functions of ops/linalg.h as Python builtins.
 #include "ops/linalg.h"
 #include "python/bind.h"
 

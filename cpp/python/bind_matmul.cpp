@@ -1,3 +1,4 @@
+// Matrix products, and which library computes them, as Python builtins.
 #include "ops/gemm.h"
 #include "ops/matmul.h"
 #include "python/bind.h"

@@ -1,3 +1,4 @@
+// The functions of ops/norm.h as Python builtins.
 #include "ops/norm.h"
 
 #include "python/bind.h"

@@ -1,3 +1,4 @@
+// The functions of ops/pool.h as Python builtins.
 #include "ops/pool.h"
 
 #include "python/bind.h"

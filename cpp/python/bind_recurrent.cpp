@@ -1,3 +1,4 @@
+// The functions of ops/recurrent.h as Python builtins.
 #include "ops/recurrent.h"
 
 #include "python/bind.h"

@@ -1,3 +1,4 @@
+// The functions of ops/reduce.h as Python builtins.
 #include "ops/reduce.h"
 #include "python/bind.h"
 

@@ -1,3 +1,4 @@
+// The functions of ops/resample.h as Python builtins.
 #include "ops/resample.h"
 #include "python/bind.h"
 

@@ -1,3 +1,4 @@
+// The functions of ops/scan.h as Python builtins.
 #include "ops/scan.h"
 #include "python/bind.h"
 

@@ -1,3 +1,4 @@
+// The functions of ops/softmax.h as Python builtins.
 #include "ops/softmax.h"
 #include "python/bind.h"
 

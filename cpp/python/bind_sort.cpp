@@ -1,3 +1,4 @@
+// The functions of ops/sort.h as Python builtins.
 #include "ops/sort.h"
 #include "python/bind.h"
 

@@ -1,3 +1,4 @@
+// The functions of ops/update.h as Python builtins.
 #include "ops/update.h"
 #include "python/bind.h"
 

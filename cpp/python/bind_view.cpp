@@ -1,3 +1,4 @@
+// The functions of ops/view.h as Python builtins.
 #include "ops/view.h"
 #include "python/bind.h"
 
