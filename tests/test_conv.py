@@ -196,3 +196,13 @@ def test_gradient_of_ties_goes_where_the_index_says():
     x.grad = None
     F.max_pool2d(x, 2).sum().backward()
     np.testing.assert_array_equal(x.grad.numpy().ravel(), want)
+
+
+@pytest.mark.parametrize("N, C, K, M", [(5, 3, 4, 7), (64, 32, 7, 33), (1, 1, 1, 1), (0, 3, 4, 7)])
+def test_a_kernel_as_large_as_the_image(N, C, K, M):
+    """One output per image: a matrix product, its bias in the epilogue."""
+    rng = np.random.default_rng(N)
+    x, w, b = (rng.standard_normal(s) for s in ((N, C, K, K), (M, C, K, K), (M,)))
+    y = F.conv2d(*(lamina.tensor(t) for t in (x, w, b)))
+    want = np.einsum("nchw,mchw->nm", x, w) + b
+    np.testing.assert_allclose(y.numpy(), want[:, :, None, None], atol=1e-11)

@@ -19,11 +19,8 @@ import numpy as np
 import pytest
 
 import lamina
-from lamina import optim
+from lamina import linalg, optim
 from lamina.nn import functional as F
-
-linalg = getattr(lamina, "linalg", None)
-needs_linalg = pytest.mark.skipif(linalg is None, reason="needs lamina.linalg")
 
 
 def T(data, grad=False):
@@ -77,7 +74,6 @@ def test_norms_and_angles():
     assert (x / x.norm()).norm().item() == pytest.approx(1, rel=1e-15)
 
 
-@needs_linalg
 def test_determinants_ranks_and_inverses():
     assert linalg.det(T([[1, 2], [2, 4]])).item() == pytest.approx(0, abs=1e-15)  # DL101 ex. 2.8
     det = linalg.det(T([[2, 1, 0], [1, 3, 2], [0, 1, 1]])).item()
@@ -91,7 +87,6 @@ def test_determinants_ranks_and_inverses():
     np.testing.assert_allclose(linalg.inv(T([[2, 1], [1, 1]])).numpy(), [[1, -1], [-1, 2]])
 
 
-@needs_linalg
 def test_eigenvalues_and_condition_numbers():
     # DL101 example 2.19, eq. 2.53
     np.testing.assert_allclose(linalg.eigvalsh(T([[2, 1], [1, 2]])).numpy(), [1, 3])
@@ -116,7 +111,6 @@ def test_eigenvalues_and_condition_numbers():
     assert linalg.cond(T([[1, 2], [0.5, 1]])).item() > 1e15
 
 
-@needs_linalg
 def test_eigenvalues_of_a_matrix_that_is_not_symmetric():
     # DL101 exercise 2.12 (no answer printed): 5 with (2, 1), 2 with (1, -1)
     a = T([[4, 2], [1, 3]])

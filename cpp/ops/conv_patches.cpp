@@ -71,9 +71,10 @@ struct Patches {
 template <class T>
 void PatchConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y) {
   if (a.whole_image()) {
-    gemm<T>(false, true, a.N, a.M, a.C * a.H * a.W, x, a.C * a.H * a.W, w, a.C * a.H * a.W, y, a.M);
-    for (int64_t i = 0; bias && i < a.N * a.M; ++i) y[i] += bias[i % a.M];
-    return;
+    const int64_t K = a.C * a.H * a.W;
+    Epilogue epilogue;
+    epilogue.column_bias = bias;
+    return gemm<T>(false, true, a.N, a.M, K, x, K, w, K, y, a.M, false, &epilogue);
   }
   const Patches<T> p(a, num_threads());
   const int64_t tasks = p.blocks * a.groups;
