@@ -31,6 +31,7 @@ struct ConvGeometry {
   bool small_phases() const { return sh * sw > 1 && OH * OW <= 64 && C / groups >= 16; }
   // Too few tiles to repay transforming the weights.
   bool few_tiles() const { return N * ((OH + 1) / 2) * ((OW + 1) / 2) < 48; }
+  int64_t winograd_tile() const { return 2; }
   bool winograd() const {
     return KH == 3 && KW == 3 && sh == 1 && sw == 1 && dh == 1 && dw == 1 && ph <= 2 && pw <= 2;
   }
