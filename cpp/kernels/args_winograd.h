@@ -12,8 +12,9 @@ struct WinogradArgs {
   int64_t row, rows, across;
   // What is done of it: blocks of channels (inputs, gradients) or matrices (outer).
   int64_t begin, end;
-  void* pixels;  // winograd_pixels(m, rows, across) vectors
-  void* v;       // of x: B^T d B
+  const int64_t* column;  // 0, L, 2 L, ... for each column of x or y
+  void* pixels;           // winograd_pixels(m, rows, across) vectors
+  void* v;                // of x: B^T d B
   int64_t v_plane;
 
   const void* w;     // (e * e, panels of conv_lanes.h's kLaneVecs blocks, C, lanes of the panel)
@@ -55,9 +56,9 @@ struct WinogradSumArgs {
 
 struct WinogradKernels {  // [m = 4][kF32 or kF64]
   void (*weights[2][2])(const WinogradWeightsArgs&) = {};
-  void (*inputs[2][2])(const WinogradArgs&) = {};    // v from x
-  void (*forward[2][2])(const WinogradArgs&) = {};   // y from v and w
+  void (*inputs[2][2])(const WinogradArgs&) = {};     // v from x
+  void (*forward[2][2])(const WinogradArgs&) = {};    // y from v and w
   void (*gradients[2][2])(const WinogradArgs&) = {};  // q from g
-  void (*outer[2][2])(const WinogradArgs&) = {};     // sum from v and q
+  void (*outer[2][2])(const WinogradArgs&) = {};      // sum from v and q
   void (*finish[2][2])(const WinogradSumArgs&) = {};
 };

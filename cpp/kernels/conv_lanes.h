@@ -22,27 +22,24 @@ constexpr int kLaneRows = 4;
 #endif
 constexpr int kLaneVecs = 2;  // blocks of outputs in a tile
 
-// Rows of `width` pixels whose beginnings are `step` pixels apart, walked pixel by pixel.
-template <class T, int L>
+// The places of pixels, in order: column[w] of rows `row` elements apart, W to a row.
+template <class T>
 struct Walk {
   T* at;
-  int64_t width, step, column;
-  Walk(T* first, int64_t width, int64_t step) : at(first), width(width), step(step), column(0) {}
+  const int64_t* column;
+  int64_t W, row, w = 0;
   T* next() {
-    T* const here = at;
-    at += L;
-    if (++column == width) column = 0, at += (step - width) * L;
+    T* const here = at + column[w];
+    if (++w == W) w = 0, at += row;
     return here;
   }
 };
 
-// `n` <= L planes of `count` = rows * width numbers, `plane` apart, into pixels of L channels.
+// `n` <= L planes of `count` numbers, `plane` apart, into pixels of L channels.
 template <class T>
-void interleave(const T* x, int64_t plane, int n, int64_t count, T* to, int64_t width,
-                int64_t step) {
+void interleave(const T* x, int64_t plane, int n, int64_t count, Walk<T> pixel) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
-  Walk<T, L> pixel(to, width, step);
   for (int64_t p = 0; p < count; p += L) {
     const int pixels = count - p < L ? int(count - p) : L;
     V r[L];
@@ -64,13 +61,11 @@ void interleave(const T* x, int64_t plane, int n, int64_t count, T* to, int64_t 
     }
   }
 }
-// The way back; only the first n channels are written.
+// The way back, plus each channel's bias unless null; only the first n channels are written.
 template <class T>
-void deinterleave(const T* from, int64_t width, int64_t step, T* y, int64_t plane, int n,
-                  int64_t count) {
+void deinterleave(Walk<const T> pixel, T* y, int64_t plane, int n, int64_t count, const T* bias) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
-  Walk<const T, L> pixel(from, width, step);
   for (int64_t p = 0; p < count; p += L) {
     const int pixels = count - p < L ? int(count - p) : L;
     V r[L];
@@ -82,6 +77,11 @@ void deinterleave(const T* from, int64_t width, int64_t step, T* y, int64_t plan
       for (int i = 0; i < L; ++i) r[i] = i < pixels ? load<V>(pixel.next()) : V{};
     }
     transpose_step<1>(r);
+    if (bias) {
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i)
+        if (i < n) r[i] = r[i] + set1<V>(bias[i]);
+    }
     if (n == L && pixels == L) {
 #pragma GCC unroll 16
       for (int i = 0; i < L; ++i) store(y + i * plane + p, r[i]);
@@ -93,10 +93,21 @@ void deinterleave(const T* from, int64_t width, int64_t step, T* y, int64_t plan
   }
 }
 
-// c[n * c_n + i * L] = sum over k < K of a[k / L * a_block + k % L + i * L] b[k * N * L + n * L]:
-// i < R positions, n < N blocks of outputs.
+// c[n * c_n + i * c_row] = sum over taps t and channels k < C of
+//   a[t.a + k / L * a_block + k % L + i * L] b[(t.b + k) * N * L + n * L]
+// for i < R positions and n < N blocks of outputs: one chain of FMAs per output, taps outermost.
+template <class T>
+struct LanesTile {
+  const T* a;
+  int64_t a_block, C;
+  const ConvTap* taps;
+  int64_t n_taps;
+  const T* b;
+  T* c;
+  int64_t c_n, c_row;
+};
 template <class T, int R, int N>
-void lanes_tile(const T* a, int64_t a_block, int64_t K, const T* b, T* c, int64_t c_n) {
+void lanes_tile(const LanesTile<T>& t) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
   V sum[R][N];
@@ -104,66 +115,88 @@ void lanes_tile(const T* a, int64_t a_block, int64_t K, const T* b, T* c, int64_
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 4
     for (int n = 0; n < N; ++n) sum[i][n] = V{};
-  for (; K > 0; K -= L, a += a_block) {
-    const int64_t steps = K < L ? K : L;
-    for (int64_t k = 0; k < steps; ++k, b += N * L) {
-      V f[N];
+  for (int64_t tap = 0; tap < t.n_taps; ++tap) {
+    const T *a = t.a + t.taps[tap].a, *b = t.b + t.taps[tap].b * N * L;
+    for (int64_t left = t.C; left > 0; left -= L, a += t.a_block) {
+      const int64_t steps = left < L ? left : L;
+      for (int64_t k = 0; k < steps; ++k, b += N * L) {
+        V f[N];
 #pragma GCC unroll 4
-      for (int n = 0; n < N; ++n) f[n] = load<V>(b + n * L);
+        for (int n = 0; n < N; ++n) f[n] = load<V>(b + n * L);
 #pragma GCC unroll 16
-      for (int i = 0; i < R; ++i) {
-        const V x = set1<V>(a[k + i * L]);
+        for (int i = 0; i < R; ++i) {
+          const V x = set1<V>(a[k + i * L]);
 #pragma GCC unroll 4
-        for (int n = 0; n < N; ++n) sum[i][n] = fma(x, f[n], sum[i][n]);
+          for (int n = 0; n < N; ++n) sum[i][n] = fma(x, f[n], sum[i][n]);
+        }
       }
     }
   }
+  T* c = t.c;
 #pragma GCC unroll 16
-  for (int i = 0; i < R; ++i)
+  for (int i = 0; i < R; ++i, c += t.c_row)
 #pragma GCC unroll 4
-    for (int n = 0; n < N; ++n) store(c + n * c_n + i * L, sum[i][n]);
+    for (int n = 0; n < N; ++n) store(c + n * t.c_n, sum[i][n]);
 }
+// `rows` positions in tiles of nearly equal height.
 template <class T>
-using LanesTileFn = void (*)(const T*, int64_t, int64_t, const T*, T*, int64_t);
-template <class T>
-LanesTileFn<T> lanes_tile_for(int64_t rows, int64_t vecs) {
+void lanes_tiles(LanesTile<T> t, int64_t rows, int64_t vecs) {
+  constexpr int L = kLanes<typename VecOf<T>::V>;
 #define LAMINA_ROW(R) {lanes_tile<T, R, 1>, lanes_tile<T, R, 2>}
-  static constexpr LanesTileFn<T> table[kLaneRows][kLaneVecs] = {
-      LAMINA_ROW(1), LAMINA_ROW(2), LAMINA_ROW(3), LAMINA_ROW(4),
+  static constexpr void (*table[kLaneRows][kLaneVecs])(const LanesTile<T>&) = {
+      LAMINA_ROW(1),  LAMINA_ROW(2),  LAMINA_ROW(3), LAMINA_ROW(4),
 #if defined(LAMINA_ISA_AVX2) || defined(LAMINA_ISA_AVX512) || defined(LAMINA_ISA_NEON)
-      LAMINA_ROW(5), LAMINA_ROW(6),
+      LAMINA_ROW(5),  LAMINA_ROW(6),
 #endif
 #if defined(LAMINA_ISA_AVX512) || defined(LAMINA_ISA_NEON)
-      LAMINA_ROW(7), LAMINA_ROW(8), LAMINA_ROW(9), LAMINA_ROW(10), LAMINA_ROW(11), LAMINA_ROW(12),
+      LAMINA_ROW(7),  LAMINA_ROW(8),  LAMINA_ROW(9), LAMINA_ROW(10), LAMINA_ROW(11), LAMINA_ROW(12),
 #endif
 #if defined(LAMINA_ISA_AVX512)
       LAMINA_ROW(13), LAMINA_ROW(14),
 #endif
   };
 #undef LAMINA_ROW
-  return table[rows - 1][vecs - 1];
+  for (int64_t tiles = conv_tiles(rows, kLaneRows); tiles > 0; --tiles) {
+    const int64_t R = (rows + tiles - 1) / tiles;
+    table[R - 1][vecs - 1](t);
+    t.a += R * L, t.c += R * t.c_row, rows -= R;
+  }
 }
 
-// sum[i * N * L + n * L] (+)= over p < P of a[p * L + i] b[n * b_n + p * L]: R channels of one block
-// of a against N blocks of b.
+// sum[i * N * L + n * L] (+)= over runs r and p < r.rows of
+//   a[r.a + p * L + i] b[n * b_n + r.b + p * L]
+// for R channels of one block of a against N blocks of b.
+template <class T>
+struct LanesOuter {
+  const T *a, *b;
+  int64_t b_n;
+  const ConvRun* runs;
+  int64_t n_runs;
+  T* sum;
+  bool add;
+};
 template <class T, int R, int N>
-void lanes_outer(const T* a, const T* b, int64_t b_n, int64_t P, T* sum, bool add) {
+void lanes_outer(const LanesOuter<T>& t, int from) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
+  T* const sum = t.sum + from * N * L;
   V acc[R][N];
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 4
-    for (int n = 0; n < N; ++n) acc[i][n] = add ? load<V>(sum + (i * N + n) * L) : V{};
-  for (int64_t p = 0; p < P; ++p, a += L, b += L) {
-    V f[N];
+    for (int n = 0; n < N; ++n) acc[i][n] = t.add ? load<V>(sum + (i * N + n) * L) : V{};
+  for (int64_t run = 0; run < t.n_runs; ++run) {
+    const T *a = t.a + t.runs[run].a + from, *b = t.b + t.runs[run].b;
+    for (int64_t p = t.runs[run].rows; p > 0; --p, a += L, b += L) {
+      V f[N];
 #pragma GCC unroll 4
-    for (int n = 0; n < N; ++n) f[n] = load<V>(b + n * b_n);
+      for (int n = 0; n < N; ++n) f[n] = load<V>(b + n * t.b_n);
 #pragma GCC unroll 16
-    for (int i = 0; i < R; ++i) {
-      const V x = set1<V>(a[i]);
+      for (int i = 0; i < R; ++i) {
+        const V x = set1<V>(a[i]);
 #pragma GCC unroll 4
-      for (int n = 0; n < N; ++n) acc[i][n] = fma(x, f[n], acc[i][n]);
+        for (int n = 0; n < N; ++n) acc[i][n] = fma(x, f[n], acc[i][n]);
+      }
     }
   }
 #pragma GCC unroll 16
@@ -171,22 +204,56 @@ void lanes_outer(const T* a, const T* b, int64_t b_n, int64_t P, T* sum, bool ad
 #pragma GCC unroll 4
     for (int n = 0; n < N; ++n) store(sum + (i * N + n) * L, acc[i][n]);
 }
-
 // All `rows` <= L channels of a block of a.
 template <class T, int N>
-void lanes_outer_rows(int rows, const T* a, const T* b, int64_t b_n, int64_t P, T* sum, bool add) {
+void lanes_outer_rows(const LanesOuter<T>& t, int rows) {
   constexpr int R = kLaneRows >= 12 ? (N == 1 ? 16 : 8) : 4, L = kLanes<typename VecOf<T>::V>;
   constexpr int most = R < L ? R : L;
   int i = 0;
-  for (; i + most <= rows; i += most)
-    lanes_outer<T, most, N>(a + i, b, b_n, P, sum + i * N * L, add);
-  for (; i + 2 <= rows; i += 2) lanes_outer<T, 2, N>(a + i, b, b_n, P, sum + i * N * L, add);
-  for (; i < rows; ++i) lanes_outer<T, 1, N>(a + i, b, b_n, P, sum + i * N * L, add);
+  for (; i + most <= rows; i += most) lanes_outer<T, most, N>(t, i);
+  for (; i + 2 <= rows; i += 2) lanes_outer<T, 2, N>(t, i);
+  for (; i < rows; ++i) lanes_outer<T, 1, N>(t, i);
 }
 template <class T>
-void lanes_outer_block(int rows, int vecs, const T* a, const T* b, int64_t b_n, int64_t P, T* sum,
-                       bool add) {
-  (vecs == 2 ? lanes_outer_rows<T, 2> : lanes_outer_rows<T, 1>)(rows, a, b, b_n, P, sum, add);
+void lanes_outer_block(const LanesOuter<T>& t, int rows, int vecs) {
+  (vecs == 2 ? lanes_outer_rows<T, 2> : lanes_outer_rows<T, 1>)(t, rows);
+}
+
+// ---- panels ------------------------------------------------------------------------------------
+// Blocks of outputs go together in panels of kLaneVecs: the first block of block m's, and how many.
+inline int64_t panel_first(int64_t block) { return block / kLaneVecs * kLaneVecs; }
+inline int64_t panel_vecs(int64_t blocks, int64_t first) {
+  return blocks - first < kLaneVecs ? blocks - first : kLaneVecs;
+}
+// n <= L runs of `count` numbers, `step` apart, one run to a lane: f(k, vector of the k-th
+// numbers).
+template <class V, class F>
+inline void load_runs(const Scalar<V>* w, int64_t step, int n, int64_t count, F&& f) {
+  constexpr int L = kLanes<V>;
+  for (int64_t k = 0; k < count; k += L) {
+    const int left = count - k < L ? int(count - k) : L;
+    V r[L];
+#pragma GCC unroll 16
+    for (int i = 0; i < L; ++i) r[i] = i < n ? load<V>(w + i * step + k, left) : V{};
+    transpose_step<1>(r);
+#pragma GCC unroll 16
+    for (int i = 0; i < L; ++i)
+      if (i < left) f(k + i, r[i]);
+  }
+}
+template <class V, class F>
+inline void store_runs(Scalar<V>* w, int64_t step, int n, int64_t count, F&& f) {
+  constexpr int L = kLanes<V>;
+  for (int64_t k = 0; k < count; k += L) {
+    const int left = count - k < L ? int(count - k) : L;
+    V r[L];
+#pragma GCC unroll 16
+    for (int i = 0; i < L; ++i) r[i] = i < left ? f(k + i) : V{};
+    transpose_step<1>(r);
+#pragma GCC unroll 16
+    for (int i = 0; i < L; ++i)
+      if (i < n) store(w + i * step + k, r[i], left);
+  }
 }
 
 }  // namespace

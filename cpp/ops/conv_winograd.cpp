@@ -2,6 +2,7 @@
 // loops are in winograd_cpu.h); how it is cut changes no bits of y and dx. The data gradient is a
 // forward convolution of dy with the flipped weights.
 #include <algorithm>
+#include <vector>
 
 #include "core/storage.h"
 #include "core/threads.h"
@@ -22,6 +23,7 @@ int64_t plane_of(int64_t vectors, int64_t lanes) { return (vectors | 1) * lanes;
 struct Plan {
   int64_t m, C, H, W, M, OH, OW, ph, pw, lanes;
   int64_t N, down, across, rows, images, pieces, blocks, tiles, v_plane, q_plane;
+  std::vector<int64_t> column;
   // shares: blocks of images there should be at least, where there are several images; least: tiles
   // a block should have, even where they leave the cache.
   Plan(int64_t m, int64_t N, int64_t C, int64_t H, int64_t W, int64_t M, int64_t OH, int64_t OW,
@@ -41,6 +43,7 @@ struct Plan {
     tiles = images * rows * across;
     v_plane = plane_of(vectors(C) * tiles, lanes);
     q_plane = plane_of(vectors(M) * tiles, lanes);
+    for (int64_t w = 0; w < std::max(W, OW); ++w) column.push_back(w * lanes);
   }
   int64_t elements() const { return (m + 2) * (m + 2); }  // of a transformed tile
   int64_t vectors(int64_t channels) const { return ceil_div(channels, lanes); }
@@ -60,6 +63,7 @@ struct Plan {
     a.row = b % pieces * rows;
     a.rows = std::min(rows, down - a.row);
     a.across = across;
+    a.column = column.data();
     a.pixels = scratch;
     T* const v = scratch + pixels();
     a.v = v, a.v_plane = v_plane;

@@ -109,41 +109,6 @@ struct F4 {
 };
 
 // ---- weights -----------------------------------------------------------------------------------
-// The vectors in the panel of block m, and the panel's first block.
-inline int64_t panel_first(int64_t block) { return block / kLaneVecs * kLaneVecs; }
-inline int64_t panel_vecs(int64_t blocks, int64_t first) {
-  return blocks - first < kLaneVecs ? blocks - first : kLaneVecs;
-}
-
-// Kernels of 3 x 3, n <= L of them `step` apart, one to a lane; and back.
-template <class V>
-inline void load_kernels(const Scalar<V>* w, int64_t step, int n, V (&g)[9]) {
-  constexpr int L = kLanes<V>;
-  for (int k = 0; k < 9; k += L) {
-    const int left = 9 - k < L ? 9 - k : L;
-    V r[L];
-#pragma GCC unroll 16
-    for (int i = 0; i < L; ++i) r[i] = i < n ? load<V>(w + i * step + k, left) : V{};
-    transpose_step<1>(r);
-#pragma GCC unroll 16
-    for (int i = 0; i < L && i < left; ++i) g[k + i] = r[i];
-  }
-}
-template <class V>
-inline void store_kernels(const V (&g)[9], int n, Scalar<V>* w, int64_t step) {
-  constexpr int L = kLanes<V>;
-  for (int k = 0; k < 9; k += L) {
-    const int left = 9 - k < L ? 9 - k : L;
-    V r[L];
-#pragma GCC unroll 16
-    for (int i = 0; i < L; ++i) r[i] = i < left ? g[k + i] : V{};
-    transpose_step<1>(r);
-#pragma GCC unroll 16
-    for (int i = 0; i < L; ++i)
-      if (i < n) store(w + i * step + k, r[i], left);
-  }
-}
-
 template <class T, class F>
 void winograd_weights(const WinogradWeightsArgs& a) {
   using V = typename VecOf<T>::V;
@@ -153,13 +118,9 @@ void winograd_weights(const WinogradWeightsArgs& a) {
     const int64_t first = panel_first(block), N = panel_vecs(blocks, first);
     T* const to = static_cast<T*>(a.out) + (first * a.C + c * N + block - first) * L;
     V g[9], half[F::e * 3];
-    load_kernels(static_cast<const T*>(a.w) + block * L * a.wo + c * a.wc, a.wo,
-                 int(a.M - block * L < L ? a.M - block * L : L), g);
-    if (a.flip)
-      for (int k = 0; k < 4; ++k) {
-        const V other = g[k];
-        g[k] = g[8 - k], g[8 - k] = other;
-      }
+    load_runs<V>(static_cast<const T*>(a.w) + block * L * a.wo + c * a.wc, a.wo,
+                 int(a.M - block * L < L ? a.M - block * L : L), 9,
+                 [&](int64_t k, V v) { g[a.flip ? 8 - k : k] = v; });
     for (int s = 0; s < 3; ++s) F::weight(g + s, 3, half + s, 3);
     for (int r = 0; r < F::e; ++r) {
       V u[F::e];
@@ -195,7 +156,7 @@ void winograd_inputs(const WinogradArgs& a) {
       if (begin < end)
         interleave(static_cast<const T*>(a.x) + image * a.x_image + (c * a.H + begin) * a.W,
                    a.H * a.W, n, (end - begin) * a.W,
-                   pixels + ((begin - top) * width + a.pw) * L, a.W, width);
+                   Walk<T>{pixels + ((begin - top) * width + a.pw) * L, a.column, a.W, width * L});
       for (int64_t i = 0; i < a.rows; ++i)
         for (int64_t j = 0; j < a.across; ++j, to += L) {
           const T* const p = pixels + (i * width + j) * F::m * L;
@@ -225,19 +186,15 @@ void winograd_forward(const WinogradArgs& a) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
   const int64_t P = a.images * a.rows * a.across, blocks = (a.M + L - 1) / L;
-  const int64_t tiles = conv_tiles(P, kLaneRows);
+  const ConvTap one{};
   T* const q = static_cast<T*>(a.q);
   for (int64_t k = 0; k < F::e * F::e; ++k) {
     const T* const v = static_cast<const T*>(a.v) + k * a.v_plane;
     const T* const w = static_cast<const T*>(a.w) + k * winograd_matrix(a.C, a.M, L);
     for (int64_t block = 0; block < blocks; block += kLaneVecs) {
-      const int64_t N = panel_vecs(blocks, block);
-      for (int64_t tile = 0; tile < tiles; ++tile) {
-        const int64_t p = conv_tile_begin(P, kLaneRows, tile);
-        const int64_t R = conv_tile_begin(P, kLaneRows, tile + 1) - p;
-        lanes_tile_for<T>(R, N)(v + p * L, P * L, a.C, w + block * L * a.C,
-                                q + k * a.q_plane + (block * P + p) * L, P * L);
-      }
+      const LanesTile<T> t{
+          v, P * L, a.C, &one, 1, w + block * L * a.C, q + k * a.q_plane + block * P * L, P * L, L};
+      lanes_tiles<T>(t, P, panel_vecs(blocks, block));
     }
   }
   const int64_t width = F::m * a.across, top = F::m * a.row;
@@ -245,7 +202,6 @@ void winograd_forward(const WinogradArgs& a) {
   T* const pixels = static_cast<T*>(a.pixels);
   for (int64_t m = 0; m < a.M; m += L) {
     const int n = a.M - m < L ? int(a.M - m) : L;
-    const V bias = a.bias ? load<V>(static_cast<const T*>(a.bias) + m, n) : V{};
     const T* from = q + m * P;
     for (int64_t image = 0; image < a.images; ++image) {
       for (int64_t i = 0; i < a.rows; ++i)
@@ -264,12 +220,12 @@ void winograd_forward(const WinogradArgs& a) {
             V u[F::m];
             F::output(half + r * F::e, 1, u, 1);
 #pragma GCC unroll 4
-            for (int s = 0; s < F::m; ++s) store(to + (r * width + s) * L, u[s] + bias);
+            for (int s = 0; s < F::m; ++s) store(to + (r * width + s) * L, u[s]);
           }
         }
-      deinterleave(pixels, a.OW, width,
-                   static_cast<T*>(a.y) + image * a.y_image + (m * a.OH + top) * a.OW,
-                   a.OH * a.OW, n, rows * a.OW);
+      deinterleave(Walk<const T>{pixels, a.column, a.OW, width * L},
+                   static_cast<T*>(a.y) + image * a.y_image + (m * a.OH + top) * a.OW, a.OH * a.OW,
+                   n, rows * a.OW, a.bias ? static_cast<const T*>(a.bias) + m : nullptr);
     }
   }
 }
@@ -289,7 +245,7 @@ void winograd_gradients(const WinogradArgs& a) {
     T* to = static_cast<T*>(a.q) + m * P;
     for (int64_t image = 0; image < a.images; ++image) {
       interleave(static_cast<const T*>(a.g) + image * a.y_image + (m * a.OH + top) * a.OW,
-                 a.OH * a.OW, n, rows * a.OW, pixels, a.OW, width);
+                 a.OH * a.OW, n, rows * a.OW, Walk<T>{pixels, a.column, a.OW, width * L});
       for (int64_t i = 0; i < a.rows; ++i)
         for (int64_t j = 0; j < a.across; ++j, to += L) {
           const T* const p = pixels + (i * width + j) * F::m * L;
@@ -317,15 +273,17 @@ template <class T, class F>
 void winograd_outer(const WinogradArgs& a) {
   constexpr int L = kLanes<typename VecOf<T>::V>;
   const int64_t P = a.images * a.rows * a.across, blocks = (a.M + L - 1) / L;
+  const ConvRun all{0, 0, P};
   for (int64_t k = a.begin; k < a.end; ++k)
     for (int64_t block = 0; block < blocks; block += kLaneVecs) {
       const int64_t N = panel_vecs(blocks, block);
       const T* const q = static_cast<const T*>(a.q) + k * a.q_plane + block * P * L;
       for (int64_t c = 0; c < a.C; c += L) {
         const T* const v = static_cast<const T*>(a.v) + k * a.v_plane + c * P;
-        T* const sum = static_cast<T*>(a.sum) + k * winograd_matrix(a.C, a.M, L) +
-                       (block * a.C + c * N) * L;
-        lanes_outer_block<T>(a.C - c < L ? int(a.C - c) : L, int(N), v, q, P * L, P, sum, a.add);
+        T* const sum =
+            static_cast<T*>(a.sum) + k * winograd_matrix(a.C, a.M, L) + (block * a.C + c * N) * L;
+        lanes_outer_block<T>({v, q, P * L, &all, 1, sum, a.add}, a.C - c < L ? int(a.C - c) : L,
+                             int(N));
       }
     }
 }
@@ -351,7 +309,8 @@ void winograd_finish(const WinogradSumArgs& a) {
     }
     V g[9];
     for (int r = 0; r < 3; ++r) F::weight_transposed(half + r * F::e, 1, g + 3 * r, 1);
-    store_kernels(g, int(n), static_cast<T*>(a.dw) + (a.block * L * a.C + c) * 9, a.C * 9);
+    store_runs<V>(static_cast<T*>(a.dw) + (a.block * L * a.C + c) * 9, a.C * 9, int(n), 9,
+                  [&](int64_t k) { return g[k]; });
   }
 }
 
