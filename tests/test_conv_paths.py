@@ -128,37 +128,39 @@ def test_compiled_steps_follow_the_precision():
 
 
 def digits():
-    """12,800 images of MNIST for training and 2,000 for testing."""
+    """6,400 images of MNIST for training and 2,000 for testing."""
     root = os.environ.get("LAMINA_DATA", "")
     if not list(pathlib.Path(root).rglob("train-images-idx3-ubyte*")) or not root:
         pytest.skip("LAMINA_DATA has no MNIST")
     from lamina.vision.datasets import MNIST
 
     sets = []
-    for train, n in ((True, 12800), (False, 2000)):
+    for train, n in ((True, 6400), (False, 2000)):
         data = MNIST(root, train=train)
         sets.append((data.data[:n].float()[:, None] / 255, data.targets[:n]))
     return sets
 
 
 def trained(data, precision):
-    """The loss of each step of one epoch and the accuracy after it."""
+    """The losses of two epochs, the second with a tenth of the rate, and the accuracy."""
     lamina.set_float32_matmul_precision(precision)
     try:
         lamina.manual_seed(0)
         (x, y), (tx, ty) = data
-        net = nn.Sequential(
-            nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(32, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(),
-            nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64 * 49, 10))  # fmt: skip
-        optimizer = lamina.optim.Adam(net.parameters(), lr=1e-3)
+        layers = [nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        layers += [nn.Conv2d(32, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU()]
+        layers += [nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * 49, 10))
+        optimizer = lamina.optim.Adam(net.parameters())
         losses = []
-        for i in range(0, len(x), 64):
-            loss = F.cross_entropy(net(x[i : i + 64]), y[i : i + 64])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
+        for lr in (1e-3, 1e-4):
+            optimizer.param_groups[0]["lr"] = lr
+            for i in range(0, len(x), 64):
+                loss = F.cross_entropy(net(x[i : i + 64]), y[i : i + 64])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.item())
         net.eval()
         with lamina.no_grad():
             return np.array(losses), float((net(tx).argmax(1) == ty).float().mean())
@@ -172,4 +174,4 @@ def test_high_precision_converges_on_real_digits():
     assert accuracy > 0.95 and abs(accuracy - fast_accuracy) < 0.01
     assert not np.array_equal(exact, fast)
     np.testing.assert_allclose(fast[:10], exact[:10], rtol=1e-2)
-    assert abs(exact[-20:].mean() - fast[-20:].mean()) < 0.1 * exact[-20:].mean()
+    assert abs(exact[-20:].mean() - fast[-20:].mean()) < 0.02 * exact[-20:].mean()
