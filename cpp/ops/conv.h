@@ -6,9 +6,9 @@
 
 namespace lamina {
 
-// What set_float32_matmul_precision allows: 0 is "highest", 1 "high", 2 "medium". From "high" on 3x3
-// convolutions of stride 1 go by tiles of 4 x 4 outputs (conv_winograd.cpp), about 20 times the
-// rounding errors of direct float32, and faster. Read when a convolution is called; its gradients
+// What set_float32_matmul_precision allows: 0 "highest", 1 "high", 2 "medium". From "high" on, 3x3
+// convolutions of stride 1 go by tiles of 4 x 4 outputs (conv_winograd.cpp): faster, with about 20
+// times the rounding errors of direct float32. Read when a convolution is called; its gradients
 // follow.
 int64_t float32_precision();
 void set_float32_precision(int64_t level);
