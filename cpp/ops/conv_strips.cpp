@@ -78,8 +78,14 @@ void ConvStrips::make_strips(int64_t left) {
         tap_list.push_back({h * u_row + place(w + left) * images * L, (r.k * KW + c.k) * C});
       }
     }
-    strips.push_back({y * v_row + x * images * L, columns.step * images * L, count, nullptr, 0});
-    if (together) strips.back().c_row = L;
+    const int64_t c = y * v_row + x * images * L;
+    if (together && follows(c, begin)) {
+      tap_list.resize(begin.back());
+      begin.pop_back();
+      strips.back().rows += count;
+      return;
+    }
+    strips.push_back({c, together ? L : columns.step * L, count, nullptr, 0});
   };
   for (int64_t y = 0; y < rows.out; ++y) {
     first_strip.push_back(int64_t(strips.size()));
@@ -96,6 +102,18 @@ void ConvStrips::make_strips(int64_t left) {
     strips[i].taps = tap_list.data() + begin[i];
     strips[i].n_taps = int64_t(begin[i + 1] - begin[i]);
   }
+}
+
+// Whether outputs at c, whose taps are the last of the list, go on where the last strip ends.
+bool ConvStrips::follows(int64_t c, const std::vector<size_t>& begin) const {
+  if (strips.empty() || c != strips.back().c + strips.back().rows * L) return false;
+  const size_t now = begin.back(), before = begin[begin.size() - 2], taps = tap_list.size() - now;
+  if (now - before != taps) return false;
+  for (size_t i = 0; i < taps; ++i)
+    if (tap_list[now + i].b != tap_list[before + i].b ||
+        tap_list[now + i].a != tap_list[before + i].a + strips.back().rows * L)
+      return false;
+  return true;
 }
 
 ConvRuns::ConvRuns(const ConvStrips& p) : taps_(p.taps), height_(p.rows.out) {

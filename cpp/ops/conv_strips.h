@@ -127,6 +127,7 @@ struct ConvStrips {
     return w % residues * phase + w / residues;
   }
   void make_strips(int64_t left);
+  bool follows(int64_t c, const std::vector<size_t>& begin) const;
 };
 
 // The strips turned about: for each tap, the runs of outputs that see it, in the order of the rows.
