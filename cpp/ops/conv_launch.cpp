@@ -30,6 +30,8 @@ ConvPath path_of(const ConvGeometry& a, int64_t C, int64_t M, int64_t fewest) {
   const bool many = C >= 16 && M >= 16;
   if (a.winograd() && many && a.OH >= 4 && a.OW >= 4 && !a.few_tiles()) return ConvPath::winograd;
   if (many && a.N < 4 && (a.few_tiles() || a.OH * a.OW <= 16)) return ConvPath::patches;
+  // Long signals, which only the direct loops cut along a row.
+  if (a.OH < 4 && a.OW > 64 && (a.N < 8 || C * a.OW > (1 << 19))) return ConvPath::direct;
   return C >= fewest && M >= 16 ? ConvPath::lanes : ConvPath::direct;
 }
 

@@ -44,6 +44,7 @@ ConvStrips::ConvStrips(ConvAxis r, ConvAxis c, int64_t N, int64_t C, int64_t M, 
       u_row * blocks * rows.stride / rows.step + (whole ? v_row * ceil_div(M, L) : 0);
   height = std::clamp<int64_t>(kBlockElements / std::max<int64_t>(per_row, 1),
                                std::min<int64_t>(4 * rows.step, out), out);
+  if (groups < shares) height = std::min(height, ceil_div(out, ceil_div(shares, groups)));
   if (together) height = out;
   pieces = ceil_div(out, height);
   height = ceil_div(out, pieces);

@@ -62,7 +62,7 @@ struct ConvStrips {
   std::vector<int64_t> first_strip, low, high;  // of each output row: strips; source rows seen
 
   // whole: outputs of all M planes of a block at a time, not of a panel. shares: blocks of images
-  // there should be a multiple of.
+  // there should be a multiple of, or of rows where images are fewer.
   ConvStrips(ConvAxis r, ConvAxis c, int64_t N, int64_t C, int64_t M, int64_t KH, int64_t KW,
              int64_t L, bool whole, int64_t shares);
   // The rows of x that a piece of the output rows sees.
