@@ -2,6 +2,7 @@
 #include "plan/plan.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "core/threads.h"
@@ -312,7 +313,17 @@ void Plan::launch(PhiloxKey base) {
       }
     } outside(long_);
     FlushDenormals flush;
-    for (; i < calls_.size(); ++i) calls_[i]->op->launch(*calls_[i]);
+    if (nanoseconds_.empty()) {
+      for (; i < calls_.size(); ++i) calls_[i]->op->launch(*calls_[i]);
+    } else {
+      auto at = std::chrono::steady_clock::now();
+      for (; i < calls_.size(); ++i) {
+        calls_[i]->op->launch(*calls_[i]);
+        const auto now = std::chrono::steady_clock::now();
+        nanoseconds_[i] += std::chrono::duration<double, std::nano>(now - at).count();
+        at = now;
+      }
+    }
   } catch (...) {
     uint64_t last = 0;  // after the last draw before call i; backward passes draw the same again
     bool drawn = false;

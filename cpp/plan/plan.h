@@ -29,6 +29,9 @@ class Plan {
   Tensors replay(const Tensors& arguments);
   PlanStats stats() const { return stats_; }
   std::string summary() const;  // one line per call
+  // From now on replays are timed launch by launch; nanoseconds of each, in the order of summary().
+  void time_launches() { nanoseconds_.assign(calls_.size(), 0); }
+  const std::vector<double>& times() const { return nanoseconds_; }
   // Everything outside the plan that it writes, as bytes: for comparing with the eager step.
   Tensors written() const;
   bool writes(size_t argument) const { return slots_[argument].written; }
@@ -95,6 +98,7 @@ class Plan {
   std::mutex turn_;     // one replay at a time
   uint64_t drawn_ = 0;  // blocks of random numbers per step
   PlanStats stats_{};
+  std::vector<double> nanoseconds_;  // per launch, while they are timed
 };
 
 }  // namespace lamina
