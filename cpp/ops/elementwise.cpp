@@ -363,6 +363,12 @@ Tensor elementwise_into(int f, std::initializer_list<Tensor> x, const Tensor& in
   }
   return run_into(call_of(f, x, p0, p1, p2), into);
 }
+ElementwiseUse elementwise_use(const Op& op, const void* args) {
+  if (op.launch != launch && op.launch != grad_launch) return {};
+  ElementwiseArgs a;
+  std::memcpy(&a, args, sizeof a);
+  return {a.function, op.launch == grad_launch ? a.input : -1, {a.p[0], a.p[1], a.p[2]}, a.compute};
+}
 int function_count() { return Table::n; }
 const char* function_name(int f) { return Table::names[f]; }
 int function_inputs(int f) { return Table::info[f].inputs; }

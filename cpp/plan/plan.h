@@ -1,13 +1,14 @@
 // Plan: a recorded step, replayed without Python, without the tape and without allocation.
 //
-// From the recording: calls whose results nobody sees are left out; memory that lives only within
-// the step lies in one arena, at offsets chosen from lifetimes; the rest stays where it is. The
-// arguments' memory is the caller's, exchanged at every replay; results get new memory each time.
-// The replay runs the ops' own `launch`, so its bits are those of the eager step.
+// From the recording: calls whose results nobody sees are left out, others are joined (fuse.h);
+// memory that lives only within the step lies in one arena, at offsets chosen from lifetimes; the
+// rest stays where it is. The arguments' memory is the caller's, exchanged at every replay; results
+// get new memory each time. The replay runs the ops' own `launch`, so its bits are those of the
+// eager step.
 #pragma once
 #include <mutex>
 
-#include "plan/recording.h"
+#include "plan/fuse.h"
 
 namespace lamina {
 
@@ -15,6 +16,8 @@ struct PlanStats {
   int64_t recorded, calls;          // operations of the step; of those, launched
   int64_t made_bytes, arena_bytes;  // all memory the step made; the arena that replaces it
   int64_t kept_bytes;               // made by the step and kept after it (gradients)
+  int64_t folded, epilogues;        // fusion (fuse.h): calls done once, calls taken up by another
+  int64_t saved_bytes;              // reads and writes of memory that a replay does without
 };
 
 class Plan {
@@ -71,7 +74,8 @@ class Plan {
     std::vector<int> grads;  // that lie in it
   };
 
-  void place(const Recording& r, const std::vector<char>& live);
+  void place(const Recording& r, const CallGraph& g, const Fused& fused);
+  CallRef call_of(const RecordedCall& c) const;
   void count_own_refs();
   void renew_gradients();
   void launch(PhiloxKey base);

@@ -63,7 +63,9 @@ void init_plan(PyObject* module) {
         return py::dict(py::arg("recorded") = s.recorded, py::arg("calls") = s.calls,
                         py::arg("made_bytes") = s.made_bytes,
                         py::arg("arena_bytes") = s.arena_bytes,
-                        py::arg("kept_bytes") = s.kept_bytes);
+                        py::arg("kept_bytes") = s.kept_bytes, py::arg("folded") = s.folded,
+                        py::arg("epilogues") = s.epilogues,
+                        py::arg("saved_bytes") = s.saved_bytes);
       });
 }
 
