@@ -219,7 +219,7 @@ BatchNormUse batch_norm_use(const Op& op, const void* args, const Dims& shape) {
   if (!plain || shape.n < 3 || shape.product() == 0 || shape[0] * shape[1] == shape.product())
     return BatchNormUse::none;
   if (&op != &kBatchNormGrad) return BatchNormUse::forward;
-  return a.training ? BatchNormUse::backward : BatchNormUse::none;
+  return a.training && a.gx ? BatchNormUse::backward : BatchNormUse::none;
 }
 void extend_batch_norm(void* args, BatchNormExtra extra) {
   BatchNormOpArgs a;

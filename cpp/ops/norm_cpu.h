@@ -71,7 +71,8 @@ void channel(const BatchNormArgs& a, int64_t c) {
   }
 }
 
-// kPlain: g as it is; kRelu: through relu's derivative; kAdd: summed first, and left in g_sum.
+// kPlain: g as it is; kRelu: through relu's derivative, kept in gx between the passes; kAdd: summed
+// first, and left in g_sum.
 template <class V, Last last>
 void channel_grad(const BatchNormArgs& a, int64_t c) {
   using T = Scalar<V>;
@@ -82,7 +83,7 @@ void channel_grad(const BatchNormArgs& a, int64_t c) {
   const V mean = set1<V>(centre);
   const T* const y = last != kPlain ? in_<T>(a.result) + c * a.S : nullptr;
   const T* const more = last == kAdd && a.summand ? in_<T>(a.summand) + c * a.S : nullptr;
-  T* const sum = last == kAdd ? out_<T>(a.g_sum) + c * a.S : nullptr;
+  T* const kept = last == kPlain ? nullptr : out_<T>(last == kAdd ? a.g_sum : a.gx) + c * a.S;
   auto gradient = [&](int64_t at, int n) {
     V d = load_some<V>(g + at, n);
     if (last == kPlain) return d;
@@ -98,7 +99,7 @@ void channel_grad(const BatchNormArgs& a, int64_t c) {
       const T* const p = x + k * step;
       sums.run(a.S, [&](int64_t i, int n, V* s, V* t) {
         const V d = gradient(k * step + i, n);
-        if (last == kAdd) store_some<V>(sum + k * step + i, d, n);
+        if (last != kPlain) store_some<V>(kept + k * step + i, d, n);
         *s = d;
         *t = d * (load_some<V>(p + i, n, centre) - mean);
       });
@@ -118,7 +119,7 @@ void channel_grad(const BatchNormArgs& a, int64_t c) {
     if (a.training)
       each_vector<V>(a.S, [&](int64_t i, int m) {
         const V d = load_some<V>(p + i, m) - mean;
-        const V e = last == kAdd ? load_some<V>(sum + k * step + i, m) : gradient(k * step + i, m);
+        const V e = load_some<V>((last == kPlain ? q : kept + k * step) + i, m);
         store_some<V>(to + i, fma(d, slope, fma(e, scale, shift)), m);
       });
     else

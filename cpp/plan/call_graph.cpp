@@ -90,14 +90,15 @@ bool CallGraph::conflict(int i, int j) const {
   return false;
 }
 
-int CallGraph::joint(int i, int j) const {
-  bool up = true, down = true;
-  for (int k = i + 1; k < j && (up || down); ++k) {
-    if (!alive(k)) continue;
-    up = up && !conflict(j, k);
-    down = down && !conflict(i, k);
-  }
-  return up ? i : down ? j : -1;
+bool CallGraph::may_sink(int i, int j) const {
+  for (int k = i + 1; k < j; ++k)
+    if (alive(k) && conflict(i, k)) return false;
+  return true;
+}
+bool CallGraph::may_rise(int i, int j) const {
+  for (int k = i + 1; k < j; ++k)
+    if (alive(k) && conflict(j, k)) return false;
+  return true;
 }
 
 }  // namespace lamina

@@ -20,8 +20,11 @@ class CallGraph {
   bool only_writer(int m, int i) const;
   // Made by the step, and seen by nobody after it.
   bool temporary(int m) const { return temporary_[size_t(m)]; }
-  // Where calls i < j may stand as one: at i or at j, as far as those between allow; -1: nowhere.
-  int joint(int i, int j) const;
+  // Whether those between i < j let call i run where j stands (later), or j where i stands.
+  bool may_sink(int i, int j) const;
+  bool may_rise(int i, int j) const;
+  // Where both may stand as one call: at i, at j, or nowhere (-1).
+  int joint(int i, int j) const { return may_rise(i, j) ? i : may_sink(i, j) ? j : -1; }
 
   void drop(int i);
   void put(int i, RecordedCall call);

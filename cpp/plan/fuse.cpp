@@ -1,6 +1,8 @@
 // The passes over a plan's calls.
 #include "plan/fuse.h"
 
+#include <atomic>
+
 #include "ops/matmul.h"
 #include "ops/norm.h"
 #include "ops/ops.h"
@@ -9,6 +11,8 @@ namespace lamina {
 namespace {
 
 constexpr size_t kFoldedBytes = 1 << 20;  // larger constants are rather made in the arena each time
+
+std::atomic<bool> fusion{true};
 
 int64_t bytes(const Operand& o) { return o.shape.product() * item_size(o.dtype); }
 bool dense(const Operand& o) { return o.strides == contiguous_strides(o.shape); }
@@ -191,7 +195,7 @@ bool join_norm_grad(CallGraph& g, int k, Fused& done) {
     sum = g.touching(from.memory).front();
     const RecordedCall& s = g[sum];
     if (sum < j && is_sum(s) && same_place(s.out[0], from) && s.in[0].memory != from.memory &&
-        s.in[1].memory != from.memory && g.joint(sum, j) == j) {
+        s.in[1].memory != from.memory && g.may_sink(sum, j)) {
       from = s.in[0];
       summand = s.in[1];
     } else {
@@ -199,7 +203,7 @@ bool join_norm_grad(CallGraph& g, int k, Fused& done) {
     }
   }
   const bool others = users.size() > 2 || summand.memory >= 0;
-  if (g.joint(j, k) != k) return false;
+  if (!g.may_sink(j, k)) return false;
   if (sum >= 0) {
     const RecordedCall first = g[sum];
     g.drop(sum);  // what the sum read must still be there at k
@@ -207,7 +211,7 @@ bool join_norm_grad(CallGraph& g, int k, Fused& done) {
     both.in[0] = from;
     both.in.push_back(summand);
     g.put(j, both);
-    if (g.joint(j, k) != k) {
+    if (!g.may_sink(j, k)) {
       g.put(j, relu);
       g.put(sum, first);
       return false;
@@ -227,8 +231,11 @@ bool join_norm_grad(CallGraph& g, int k, Fused& done) {
 
 }  // namespace
 
+void set_fusion(bool on) { fusion = on; }
+
 Fused fuse(CallGraph& g) {
   Fused done;
+  if (!fusion) return done;
   fold(g, done);
   for (int i = 0; i < g.size(); ++i)
     if (g.alive(i))

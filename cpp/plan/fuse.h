@@ -14,5 +14,7 @@ struct Fused {
   int64_t saved_bytes = 0;  // memory traffic that replays do without
 };
 Fused fuse(CallGraph& g);
+// Whether plans made from now on are fused; for measuring and testing what it does.
+void set_fusion(bool on);
 
 }  // namespace lamina

@@ -43,6 +43,7 @@ void init_plan(PyObject* module) {
   m.def("end_shadows", [](py::object arguments, py::object list, py::object results) {
     end_shadows(tensors_of(arguments), tensors_of(list), tensors_of(results));
   });
+  m.def("set_fusion", &set_fusion);
   m.def("kept_elsewhere", [](Recording& r) { return kept_elsewhere(r); });
   m.def("stop_recording", [](py::object results) { return stop_recording(tensors_of(results)); });
   py::class_<Plan, std::shared_ptr<Plan>>(m, "Plan")
