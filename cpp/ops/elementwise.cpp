@@ -222,10 +222,13 @@ void loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor
   });
 }
 
+bool divides(std::string_view name) {
+  return name == "floor_divide" || name == "remainder" || name == "fmod";
+}
 // Integers have no infinity to stand for x / 0.
 void check_divisor(const Call& c, int function) {
   const std::string_view name = Table::names[function];
-  if (name != "floor_divide" && name != "remainder" && name != "fmod") return;
+  if (!divides(name)) return;
   const Tensor& d = c.in[1];
   if (d.numel() == 0 || c.out[0].numel() == 0) return;
   const LoadFn load = cpu_kernels().load[int(d.dtype())][kI64];
@@ -265,8 +268,11 @@ void grad_launch(Call& c) {
   loop(cpu_kernels().elementwise_grad[a.function][a.input][via], via, a.p, c.out[0], &c.in[0],
        c.in.size());
 }
-const Op kGrad{
-    .name = "elementwise_grad", .infer = grad_infer, .launch = grad_launch, .elementwise = true};
+const Op kGrad{.name = "elementwise_grad",
+               .infer = grad_infer,
+               .launch = grad_launch,
+               .elementwise = true,
+               .split = Split::elements};
 
 // What the derivatives that are asked for read together.
 Saves saves_for(const Call& c) {
@@ -321,6 +327,7 @@ struct Ops {
                  .differentiable = differentiable,
                  .elementwise = true};
       op[f].saves_for = saves_for;
+      if (!divides(Table::names[f])) op[f].split = Split::elements;  // others look at it all first
     }
   }
 };

@@ -20,6 +20,8 @@ class CallGraph {
   bool only_writer(int m, int i) const;
   // Made by the step, and seen by nobody after it.
   bool temporary(int m) const { return temporary_[size_t(m)]; }
+  // Whether one of them writes what the other touches.
+  bool conflict(int i, int j) const;
   // Whether those between i < j let call i run where j stands (later), or j where i stands.
   bool may_sink(int i, int j) const;
   bool may_rise(int i, int j) const;
@@ -35,7 +37,6 @@ class CallGraph {
     bool written;
   };
   static std::vector<Use> uses(const RecordedCall& c);
-  bool conflict(int i, int j) const;
   void find_live();
   void enter(int i);
 

@@ -6,6 +6,7 @@
 #include "ops/matmul.h"
 #include "ops/norm.h"
 #include "ops/ops.h"
+#include "plan/blocks.h"
 
 namespace lamina {
 namespace {
@@ -241,6 +242,7 @@ Fused fuse(CallGraph& g) {
     if (g.alive(i))
       done.epilogues +=
           join_linear(g, i, done) || join_norm(g, i, done) || join_norm_grad(g, i, done);
+  done.grouped = join_blocks(g, &done.saved_bytes);
   return done;
 }
 

@@ -3,6 +3,7 @@
 //   folded      calls on constants alone are done once, when the plan is made
 //   epilogues   linear takes the relu of its result, batch norm the sum and the relu after it; its
 //               gradient takes relu's gradient and the sum before that
+//   grouped     launches over the same rows are done block by block (blocks.h)
 #pragma once
 #include "plan/call_graph.h"
 
@@ -10,7 +11,7 @@ namespace lamina {
 
 struct Fused {
   std::vector<RecordedCall> once;  // folded: to be launched when the plan is made
-  int64_t epilogues = 0;
+  int64_t epilogues = 0, grouped = 0;
   int64_t saved_bytes = 0;  // memory traffic that replays do without
 };
 Fused fuse(CallGraph& g);

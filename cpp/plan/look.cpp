@@ -31,9 +31,9 @@ std::string Plan::summary() const {
   std::ostringstream s;
   auto size = [](int64_t bytes) { return double(bytes / 1000) / 1000; };  // in MB
   s << "# " << stats_.recorded << " operations, " << stats_.calls << " launches; " << stats_.folded
-    << " done once, " << stats_.epilogues << " epilogues, " << size(stats_.saved_bytes)
-    << " MB of traffic saved; arena " << size(stats_.arena_bytes) << " MB for "
-    << size(stats_.made_bytes) << " MB\n";
+    << " done once, " << stats_.epilogues << " epilogues, " << stats_.grouped << " in groups, "
+    << size(stats_.saved_bytes) << " MB of traffic saved; arena " << size(stats_.arena_bytes)
+    << " MB for " << size(stats_.made_bytes) << " MB\n";
   for (const CallRef& c : calls_) {
     s << c->name() << " ";
     for (const Tensor& t : c->in)

@@ -8,6 +8,7 @@
 #include "core/threads.h"
 #include "ops/anomaly.h"
 #include "ops/ops.h"
+#include "plan/blocks.h"
 
 namespace lamina {
 namespace {
@@ -69,6 +70,7 @@ CallRef Plan::call_of(const RecordedCall& c) const {
   call->arg_size = int(c.args.size());
   for (const Operand& o : c.in) call->in.push_back(tensor(o));
   for (const Operand& o : c.out) call->out.push_back(tensor(o));
+  if (is_group(*c.op)) call->extra = group_state(c);
   return call;
 }
 
@@ -143,6 +145,7 @@ Plan::Plan(const Recording& r) {
   stats_.recorded = int64_t(r.calls.size());
   stats_.folded = int64_t(fused.once.size());
   stats_.epilogues = fused.epilogues;
+  stats_.grouped = fused.grouped;
   stats_.saved_bytes = fused.saved_bytes;
   {
     FlushDenormals flush;

@@ -17,6 +17,7 @@ struct PlanStats {
   int64_t made_bytes, arena_bytes;  // all memory the step made; the arena that replaces it
   int64_t kept_bytes;               // made by the step and kept after it (gradients)
   int64_t folded, epilogues;        // fusion (fuse.h): calls done once, calls taken up by another
+  int64_t grouped;                  // calls in groups
   int64_t saved_bytes;              // reads and writes of memory that a replay does without
 };
 

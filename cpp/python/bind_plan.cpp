@@ -65,7 +65,7 @@ void init_plan(PyObject* module) {
                         py::arg("made_bytes") = s.made_bytes,
                         py::arg("arena_bytes") = s.arena_bytes,
                         py::arg("kept_bytes") = s.kept_bytes, py::arg("folded") = s.folded,
-                        py::arg("epilogues") = s.epilogues,
+                        py::arg("epilogues") = s.epilogues, py::arg("grouped") = s.grouped,
                         py::arg("saved_bytes") = s.saved_bytes);
       });
 }
