@@ -374,7 +374,15 @@ ElementwiseUse elementwise_use(const Op& op, const void* args) {
   if (op.launch != launch && op.launch != grad_launch) return {};
   ElementwiseArgs a;
   std::memcpy(&a, args, sizeof a);
-  return {a.function, op.launch == grad_launch ? a.input : -1, {a.p[0], a.p[1], a.p[2]}, a.compute};
+  const bool grad = op.launch == grad_launch;
+  const Kernels& k = cpu_kernels();
+  const Compute via = compute_type(a.compute);
+  BlockFn kernel = nullptr;
+  if (!grad)
+    kernel = k.elementwise_value[a.function][via];
+  else if (via != kI64)
+    kernel = k.elementwise_grad[a.function][a.input][via];
+  return {a.function, grad ? a.input : -1, {a.p[0], a.p[1], a.p[2]}, a.compute, kernel};
 }
 int function_count() { return Table::n; }
 const char* function_name(int f) { return Table::names[f]; }

@@ -1,5 +1,6 @@
 // Elementwise functions of one to three tensors, with broadcasting and promotion.
 #pragma once
+#include "kernels/kernels.h"
 #include "ops/apply.h"
 #include "ops/creation.h"
 
@@ -24,6 +25,7 @@ struct ElementwiseUse {
   int input = -1;  // of a derivative: with respect to which input; -1: the function itself
   double p[3] = {};
   DType compute = DType::float32;
+  BlockFn kernel = nullptr;  // over dense arrays of the compute type
 };
 ElementwiseUse elementwise_use(const Op& op, const void* args);
 

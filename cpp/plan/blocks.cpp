@@ -38,7 +38,7 @@ struct Draft {
         for (int k : all)
           for (const auto* list : {&g[k].in, &g[k].out})
             for (const Operand& o : *list)
-              if (o.memory == to.memory && !same_rows(o, to, rows)) return false;
+              if (o.memory == to.memory && !same_rows(g[k], o, g[w], to, rows)) return false;
     return true;
   }
   void add(int i) {
@@ -113,7 +113,7 @@ int64_t join_blocks(CallGraph& g, int64_t* saved) {
   int64_t joined = 0;
   for (int i = 0; i < g.size(); ++i) {
     if (!g.alive(i) || g[i].op->split == Split::none || g[i].out.empty()) continue;
-    if (bytes(g[i].out[0]) < kLeastBytes) continue;
+    if (bytes(g[i].out[0]) < kLeastBytes && !direct(g[i])) continue;
     const Dims& shape = g[i].out[0].shape;
     Draft best{g, {}, {}, {}};
     for (const GroupRows rows :
@@ -130,7 +130,9 @@ int64_t join_blocks(CallGraph& g, int64_t* saved) {
     }
     if (best.calls.size() < 2) continue;
     const Traffic t = traffic(best);
-    if (t.touched < kWorthwhile || t.saved == 0) continue;
+    bool cheap = best.rows.flat;
+    for (int k : best.calls) cheap = cheap && direct(g[k]);
+    if ((t.touched < kWorthwhile && !cheap) || t.saved == 0) continue;
     RecordedCall group = group_of(best);
     joined += int64_t(best.calls.size());
     *saved += t.saved;

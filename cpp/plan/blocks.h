@@ -14,5 +14,7 @@ int64_t join_blocks(CallGraph& g, int64_t* saved);
 bool is_group(const Op& op);
 // What the launch of a group needs besides its tensors: the call's `extra`.
 std::any group_state(const RecordedCall& group);
+// "[mul add]"; empty for other calls.
+std::string group_names(const Call& c);
 
 }  // namespace lamina

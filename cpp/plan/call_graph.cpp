@@ -68,6 +68,12 @@ void CallGraph::drop(int i) {
   live_[size_t(i)] = 0;
 }
 
+void CallGraph::settle(int i) {
+  for (const Use& u : uses_[size_t(i)])
+    if (u.written) temporary_[size_t(u.memory)] = 0;
+  drop(i);
+}
+
 void CallGraph::put(int i, RecordedCall call) {
   if (alive(i)) drop(i);
   calls_[size_t(i)] = std::move(call);

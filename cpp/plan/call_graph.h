@@ -28,6 +28,8 @@ class CallGraph {
   // Where both may stand as one call: at i, at j, or nowhere (-1).
   int joint(int i, int j) const { return may_rise(i, j) ? i : may_sink(i, j) ? j : -1; }
 
+  // Call i is done once, outside the plan: what it wrote stays as it is.
+  void settle(int i);
   void drop(int i);
   void put(int i, RecordedCall call);
 

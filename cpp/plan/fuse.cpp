@@ -69,7 +69,7 @@ void fold(CallGraph& g, Fused& done) {
     if (!pure) continue;
     for (const Operand& o : c.out) constant[size_t(o.memory)] = 1;
     done.once.push_back(c);
-    g.drop(i);
+    g.settle(i);
   }
 }
 

@@ -7,15 +7,25 @@
 #include <mutex>
 
 #include "core/threads.h"
+#include "ops/elementwise.h"
+#include "ops/strided.h"
 #include "plan/blocks.h"
 
 namespace lamina {
 namespace {
 
 constexpr int64_t kBlockBytes = 192 * 1024;  // of all tensors: well inside a second-level cache
+constexpr double kNanoseconds = 0.4;         // an element in one launch
+constexpr int64_t kFine = 1024;              // elements where kernels are called directly
 constexpr size_t kAlign = 64;
 
 bool dense(const Operand& o) { return o.strides == contiguous_strides(o.shape); }
+
+// The type whose arrays kernels for `compute` work on.
+DType holder(DType compute) {
+  const Compute via = compute_type(compute);
+  return via == kF32 ? DType::float32 : via == kF64 ? DType::float64 : DType::int64;
+}
 
 struct Cut {
   bool possible, cut;  // not cut: given whole
@@ -36,7 +46,9 @@ Cut cut_of(const Operand& o, const GroupRows& rows, int dims, Split split) {
 struct Place {
   int tensor = -1;  // among the group's inputs, then outputs; -1: its own memory
   Cut cut{};
-  size_t scratch = 0;  // where in its own memory
+  size_t scratch = 0;   // where in its own memory
+  bool loaded = false;  // direct: passes through an array of the type computed in, at `array`
+  size_t array = 0;
   Operand like;
   bool defined = false;
 };
@@ -44,6 +56,7 @@ struct Part {
   const Op* op;
   std::string args;
   std::vector<Place> in, out;
+  ElementwiseUse use;
 };
 
 // The calls of one thread.
@@ -59,8 +72,10 @@ struct Hand {
 
 struct Group {
   GroupRows rows;
-  int64_t block = 1;  // rows
+  int64_t block = 1;         // rows
+  int64_t row_elements = 0;  // of all results
   size_t scratch_bytes = 0;
+  bool direct = false;  // functions on dense arrays of their own type alone
   std::vector<Part> parts;
   std::mutex mutex;
   std::vector<std::unique_ptr<Hand>> idle;
@@ -68,6 +83,7 @@ struct Group {
   std::unique_ptr<Hand> make() const {
     auto hand = std::make_unique<Hand>();
     hand->scratch = allocate(scratch_bytes);
+    if (direct) return hand;
     for (const Part& p : parts) {
       CallRef call(new Call);
       call->op = p.op;
@@ -104,16 +120,50 @@ struct Group {
     std::lock_guard<std::mutex> lock(mutex);
     idle.push_back(std::move(hand));
   }
+  static char* base(const Place& x, Call& c, Hand& hand) {
+    if (x.tensor < 0) return static_cast<char*>(hand.scratch->data) + x.scratch;
+    return x.tensor < c.in.size() ? c.in[x.tensor].data<char>()
+                                  : c.out[x.tensor - c.in.size()].data<char>();
+  }
   void run(Call& c, int64_t begin, int64_t end, Hand& hand) {
+    if (direct) return run_direct(c, begin, end, hand);
     for (Hand::At& at : hand.tensors) {
       const Place& x = *at.place;
-      char* const base = x.tensor < 0 ? static_cast<char*>(hand.scratch->data) + x.scratch
-                         : x.tensor < c.in.size() ? c.in[x.tensor].data<char>()
-                                                  : c.out[x.tensor - c.in.size()].data<char>();
-      at.tensor->storage->data = base + (x.tensor < 0 ? 0 : begin * x.cut.step);
+      at.tensor->storage->data = base(x, c, hand) + (x.tensor < 0 ? 0 : begin * x.cut.step);
       if (x.cut.cut) at.tensor->shape.v[0] = end - begin;
     }
     for (const CallRef& call : hand.calls) call->op->launch(*call);
+  }
+  // The same without tensors, so that blocks may be small enough for the first-level cache.
+  void run_direct(Call& c, int64_t begin, int64_t end, Hand& hand) {
+    const Kernels& k = cpu_kernels();
+    char* const own = static_cast<char*>(hand.scratch->data);
+    for (const Part& p : parts)  // what is one number fills an array
+      for (const Place& x : p.in)
+        if (x.defined && !x.cut.cut)
+          k.load[int(x.like.dtype)][compute_type(p.use.compute)](own + x.array, base(x, c, hand), 0,
+                                                                 std::min(kFine, end - begin));
+    for (int64_t at = begin; at < end; at += kFine) {
+      const int64_t n = std::min(kFine, end - at);
+      auto address = [&](const Place& x) {
+        return base(x, c, hand) + (x.tensor < 0 ? 0 : at * x.cut.step);
+      };
+      for (const Part& p : parts) {
+        const Compute via = compute_type(p.use.compute);
+        const void* args[kMaxOperands] = {};
+        for (size_t i = 0; i < p.in.size(); ++i) {
+          const Place& x = p.in[i];
+          if (!x.defined) continue;
+          args[i] = x.loaded ? own + x.array : address(x);
+          if (x.loaded && x.cut.cut)
+            k.load[int(x.like.dtype)][via](own + x.array, address(x), 1, n);
+        }
+        const Place& y = p.out[0];
+        char* const to = address(y);
+        p.use.kernel(y.loaded ? own + y.array : to, args, n, p.use.p);
+        if (y.loaded) k.store[int(y.like.dtype)][via](to, 1, own + y.array, n);
+      }
+    }
   }
 };
 using GroupRef = std::shared_ptr<Group>;
@@ -133,9 +183,7 @@ void group_launch(Call& c) {
     for (int64_t i = b; i < e; ++i)
       group.run(c, i * group.block, std::min(group.rows.count, (i + 1) * group.block), *hand);
   };
-  parallel_chunks(
-      blocks, 1, [](void* f, int64_t b, int64_t e) { (*static_cast<decltype(work)*>(f))(b, e); },
-      &work);
+  parallel_rows(blocks, kNanoseconds * double(group.block * group.row_elements), work);
 }
 const Op kGroup{.name = "fused", .infer = [](Call&) {}, .launch = group_launch};
 
@@ -157,12 +205,17 @@ bool cuttable(const RecordedCall& c, const GroupRows& rows) {
   return true;
 }
 
-bool same_rows(const Operand& a, const Operand& b, const GroupRows& rows) {
-  const int64_t x = item_size(a.dtype), y = item_size(b.dtype);
-  if (a.offset * x != b.offset * y || !dense(a) || !dense(b)) return false;
-  if (a.shape.product() * x != b.shape.product() * y) return false;
-  if (rows.flat) return a.shape.product() == rows.count && x == y;
-  return a.shape.n && b.shape.n && a.shape[0] == rows.count && b.shape[0] == rows.count;
+bool direct(const RecordedCall& c) {
+  const ElementwiseUse use = elementwise_use(*c.op, c.args.data());
+  return use.kernel && c.out.size() == 1 && c.in.size() <= kMaxOperands;
+}
+
+bool same_rows(const RecordedCall& x, const Operand& a, const RecordedCall& y, const Operand& b,
+               const GroupRows& rows) {
+  const Cut s = cut_of(a, rows, x.out[0].shape.n, x.op->split);
+  const Cut t = cut_of(b, rows, y.out[0].shape.n, y.op->split);
+  return s.cut && t.cut && s.step == t.step && dense(a) && dense(b) &&
+         a.offset * item_size(a.dtype) == b.offset * item_size(b.dtype);
 }
 
 std::any group_state(const RecordedCall& c) {
@@ -191,7 +244,8 @@ std::any group_state(const RecordedCall& c) {
   };
   int in = 0, out = int(c.in.size());
   for (const RecordedCall& part : c.parts) {
-    Part p{part.op, part.args, {}, {}};
+    group->row_elements += part.out[0].shape.product() / group->rows.count;
+    Part p{part.op, part.args, {}, {}, elementwise_use(*part.op, part.args.data())};
     for (const Operand& o : part.in) p.in.push_back(place(o, part, &in));
     for (const Operand& o : part.out) p.out.push_back(place(o, part, &out));
     group->parts.push_back(std::move(p));
@@ -201,19 +255,34 @@ std::any group_state(const RecordedCall& c) {
   group->block = std::max<int64_t>(1, kBlockBytes / std::max<int64_t>(1, all));
   // A flat block begins at a cache line of every tensor.
   if (group->rows.flat) group->block = (group->block + 63) / 64 * 64;
+  group->direct = group->rows.flat;
+  for (const RecordedCall& part : c.parts) group->direct = group->direct && direct(part);
+  const int64_t rows = group->direct ? kFine : group->block;
+  auto reserve = [&](size_t bytes) {
+    const size_t at = group->scratch_bytes;
+    group->scratch_bytes += (bytes + kAlign - 1) / kAlign * kAlign;
+    return at;
+  };
   std::unordered_map<int, size_t> at;  // of memory that stays inside
   for (Part& p : group->parts)
     for (auto* list : {&p.in, &p.out})
       for (Place& x : *list) {
+        x.loaded = x.defined && (!x.cut.cut || x.like.dtype != holder(p.use.compute));
+        if (group->direct && x.loaded) x.array = reserve(kFine * 8);
         if (!x.defined || x.tensor >= 0) continue;
-        if (!at.count(x.like.memory)) {
-          at[x.like.memory] = group->scratch_bytes;
-          const size_t bytes = size_t(row_bytes[x.like.memory] * group->block);
-          group->scratch_bytes += (bytes + kAlign - 1) / kAlign * kAlign;
-        }
+        if (!at.count(x.like.memory))
+          at[x.like.memory] = reserve(size_t(row_bytes[x.like.memory] * rows));
         x.scratch = at[x.like.memory];
       }
   return group;
+}
+
+std::string group_names(const Call& c) {
+  if (!is_group(*c.op)) return {};
+  std::string names;
+  for (const Part& p : (*std::any_cast<GroupRef>(&c.extra))->parts)
+    names += (names.empty() ? "[" : " ") + std::string(p.op->name);
+  return names + "]";
 }
 
 }  // namespace lamina

@@ -17,8 +17,12 @@ constexpr int64_t kLeastRows = 8;  // fewer make no blocks of a useful size
 
 // Whether the call can be done row by row.
 bool cuttable(const RecordedCall& c, const GroupRows& rows);
-// Whether row r of one lies where row r of the other does, and nothing else.
-bool same_rows(const Operand& a, const Operand& b, const GroupRows& rows);
+// Whether flat blocks cost it next to nothing: its kernel takes them without its launch.
+bool direct(const RecordedCall& c);
+// Whether row r of operand a of call x lies where row r of operand b of call y does, no row of
+// theirs reaching into another.
+bool same_rows(const RecordedCall& x, const Operand& a, const RecordedCall& y, const Operand& b,
+               const GroupRows& rows);
 
 const Op& group_op();
 

@@ -1,6 +1,7 @@
 // What a plan consists of, for those who look at it.
 #include <sstream>
 
+#include "plan/blocks.h"
 #include "plan/plan.h"
 
 namespace lamina {
@@ -35,7 +36,7 @@ std::string Plan::summary() const {
     << size(stats_.saved_bytes) << " MB of traffic saved; arena " << size(stats_.arena_bytes)
     << " MB for " << size(stats_.made_bytes) << " MB\n";
   for (const CallRef& c : calls_) {
-    s << c->name() << " ";
+    s << c->name() << group_names(*c) << " ";
     for (const Tensor& t : c->in)
       if (t.defined()) s << t.shape();
     s << " ->";
