@@ -309,6 +309,7 @@ void Plan::launch(PhiloxKey base) {
         nanoseconds_[i] += std::chrono::duration<double, std::nano>(now - at).count();
         at = now;
       }
+      ++timed_;
     }
   } catch (...) {
     uint64_t last = 0;  // after the last draw before call i; backward passes draw the same again

@@ -33,9 +33,9 @@ class Plan {
   Tensors replay(const Tensors& arguments);
   PlanStats stats() const { return stats_; }
   std::string summary() const;  // one line per call
-  // From now on replays are timed launch by launch; nanoseconds of each, in the order of summary().
-  void time_launches() { nanoseconds_.assign(calls_.size(), 0); }
-  const std::vector<double>& times() const { return nanoseconds_; }
+  // Where the time goes: from the first call on replays are timed launch by launch, and the next
+  // ones return the microseconds and the share of each, a line per launch as in the summary.
+  std::string profile();
   // Everything outside the plan that it writes, as bytes: for comparing with the eager step.
   Tensors written() const;
   bool writes(size_t argument) const { return slots_[argument].written; }
@@ -81,6 +81,7 @@ class Plan {
   void renew_gradients();
   void launch(PhiloxKey base);
   Tensor tensor(const Operand& o) const;
+  std::string line(const Call& c) const;
 
   std::vector<CallRef> calls_;
   std::vector<uint64_t> draws_;  // per random call: its offset from the start of the step
@@ -103,7 +104,8 @@ class Plan {
   std::mutex turn_;     // one replay at a time
   uint64_t drawn_ = 0;  // blocks of random numbers per step
   PlanStats stats_{};
-  std::vector<double> nanoseconds_;  // per launch, while they are timed
+  std::vector<double> nanoseconds_;  // per launch, of all replays since they are timed
+  int64_t timed_ = 0;                // replays
 };
 
 }  // namespace lamina

@@ -1,7 +1,6 @@
 // Plans as Python objects. A replay is called once per training step, with a tuple of tensors.
 #include <pybind11/functional.h>
 #include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
 
 #include "python/plan_watch.h"
 #include "python/types.h"
@@ -57,8 +56,7 @@ void init_plan(PyObject* module) {
       .def("leaves", [](const Plan& p) { return tuple_of(p.leaves()); })
       .def("gradients_now", &Plan::gradients_now)
       .def("summary", &Plan::summary)
-      .def("time_launches", &Plan::time_launches)
-      .def("times", &Plan::times)
+      .def("profile", &Plan::profile)
       .def("stats", [](const Plan& p) {
         const PlanStats s = p.stats();
         return py::dict(py::arg("recorded") = s.recorded, py::arg("calls") = s.calls,
