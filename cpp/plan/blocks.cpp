@@ -9,6 +9,7 @@ namespace lamina {
 namespace {
 
 constexpr int64_t kWorthwhile = 1 << 20;  // bytes a group touches; less stays in the cache anyway
+constexpr int64_t kMostRow = 1 << 19;     // bytes of a row, of all tensors
 constexpr int64_t kLeastBytes = 1 << 15;  // of the first one's result
 constexpr int kLook = 6;                  // calls between two of a group that are looked over
 constexpr size_t kMost = 32;              // calls in a group
@@ -119,7 +120,7 @@ int64_t join_blocks(CallGraph& g, int64_t* saved) {
     for (const GroupRows rows :
          {GroupRows{shape.product(), true}, GroupRows{shape.n ? shape[0] : 1, false}}) {
       Draft d{g, rows, {}, {}};
-      if (rows.count < kLeastRows || !d.fits(i)) continue;
+      if (rows.count < (rows.flat ? 1 : kLeastRows) || !d.fits(i)) continue;
       d.add(i);
       d.grow();
       if (d.calls.size() > best.calls.size()) {
@@ -133,6 +134,7 @@ int64_t join_blocks(CallGraph& g, int64_t* saved) {
     bool cheap = best.rows.flat;
     for (int k : best.calls) cheap = cheap && direct(g[k]);
     if ((t.touched < kWorthwhile && !cheap) || t.saved == 0) continue;
+    if (t.touched > kMostRow * best.rows.count) continue;
     RecordedCall group = group_of(best);
     joined += int64_t(best.calls.size());
     *saved += t.saved;

@@ -13,7 +13,7 @@ struct GroupRows {
 struct GroupArgs {
   GroupRows rows;
 };
-constexpr int64_t kLeastRows = 8;  // fewer make no blocks of a useful size
+constexpr int64_t kLeastRows = 16;  // fewer are too little for several threads
 
 // Whether the call can be done row by row.
 bool cuttable(const RecordedCall& c, const GroupRows& rows);

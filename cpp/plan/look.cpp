@@ -51,7 +51,7 @@ std::string Plan::line(const Call& c) const {
 }
 
 std::string Plan::profile() {
-  std::lock_guard<std::mutex> turn(turn_);
+  const std::unique_lock<std::mutex> turn = take_turn();
   nanoseconds_.resize(calls_.size());
   if (timed_ == 0) return "";
   double all = 0;

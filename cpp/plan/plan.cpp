@@ -330,13 +330,18 @@ void Plan::launch(PhiloxKey base) {
   }
 }
 
-Tensors Plan::replay(const Tensors& arguments) {
+std::unique_lock<std::mutex> Plan::take_turn() {
   std::unique_lock<std::mutex> turn(turn_, std::try_to_lock);
   if (!turn) {  // another thread replays this plan: wait, and let it have the interpreter
     void* state = leave_interpreter ? leave_interpreter() : nullptr;
     turn.lock();
     if (state) enter_interpreter(state);
   }
+  return turn;
+}
+
+Tensors Plan::replay(const Tensors& arguments) {
+  const std::unique_lock<std::mutex> turn = take_turn();
   renew_gradients();
   for (size_t i = 0; i < slots_.size(); ++i) {
     const Operand& like = slots_[i].like;

@@ -79,6 +79,7 @@ class Plan {
   void place(const Recording& r, const CallGraph& g, const Fused& fused);
   CallRef call_of(const RecordedCall& c) const;
   void count_own_refs();
+  std::unique_lock<std::mutex> take_turn();
   void renew_gradients();
   void launch(PhiloxKey base);
   Tensor tensor(const Operand& o) const;
