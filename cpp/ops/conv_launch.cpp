@@ -56,7 +56,11 @@ void input_grad(const ConvGeometry& a, const void* dy, const void* w, void* dx) 
 }
 template <class T>
 void weight_grad(const ConvGeometry& a, const void* x, const void* dy, void* dw) {
-  const ConvPath path = path_of(a, a.C / a.groups, a.M / a.groups, 5);
+  ConvPath path = path_of(a, a.C / a.groups, a.M / a.groups, 5);
+  // Of small planes: several images together.
+  if (path == ConvPath::patches && a.pointwise() && a.OH * a.OW <= 64 && a.N >= 4 &&
+      a.M / a.groups >= 16 && forced_path() == ConvPath::choose)
+    path = ConvPath::lanes;
   (path == ConvPath::patches     ? PatchConv<T>::weight_grad
    : path == ConvPath::winograd  ? WinogradConv<T>::weight_grad
    : path == ConvPath::depthwise ? DepthwiseConv<T>::weight_grad
