@@ -14,7 +14,7 @@ struct BatchNormArgs {
   // In the last pass of plans (S > 1). Forward: y = relu(norm(x) + summand). Backward, training:
   // g is relu's gradient of g + summand where `result` > 0, and it is left in g_sum for others.
   const void *summand, *result;  // null: none
-  void* g_sum;
+  void *g_sum;
   bool relu, summand_first;
 };
 // Channels [begin, end).
