@@ -25,6 +25,11 @@ constexpr uint32_t kAll = ~0u;
 constexpr Saves kSavesNothing{0, 0}, kSavesInputs{kAll, 0}, kSavesOutputs{0, kAll},
     kSavesBoth{kAll, kAll};
 
+// What of a call may be launched alone. rows: any range of dimension 0 of all its tensors.
+// elements: the same, inputs that broadcast along it given whole; and any range of the elements
+// where all are dense and of one shape.
+enum class Split : uint8_t { none, rows, elements };
+
 struct Op {
   const char* name;
   // Checks the inputs and appends the outputs' shapes and dtypes (Tensor::meta, or views).
@@ -46,6 +51,7 @@ struct Op {
   int (*written)(const Call& c) = nullptr;
   bool complex = false;  // takes complex inputs; `run` refuses them for every other op
   bool checks = false;   // has no outputs: it runs for the errors it raises
+  Split split = Split::none;
 };
 
 // Where a recorded input came from: a call's output, a leaf, or nothing that needs a gradient.

@@ -55,12 +55,21 @@ struct PoolStats {
 PoolStats pool_stats();
 void empty_cache();
 
-// Scratch for one launch, from the same pool.
+// Scratch for one launch: a piece of the thread's own stack while it is small, which takes no lock,
+// else from the same pool. Not to be handed to another thread for release.
+void* scratch_take(size_t bytes);  // null: too large, or the stack is full
+void scratch_give(void* p, size_t bytes);
 class Scratch {
  public:
-  explicit Scratch(size_t bytes) : bytes_(bytes), p_(bytes ? pool_allocate(bytes) : nullptr) {}
+  explicit Scratch(size_t bytes) : bytes_(bytes) {
+    if (!bytes) return;
+    p_ = scratch_take(bytes);
+    pooled_ = !p_;
+    if (pooled_) p_ = pool_allocate(bytes);
+  }
   ~Scratch() {
-    if (p_) pool_free(p_, bytes_);
+    if (!p_) return;
+    pooled_ ? pool_free(p_, bytes_) : scratch_give(p_, bytes_);
   }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
@@ -71,7 +80,8 @@ class Scratch {
 
  private:
   size_t bytes_;
-  void* p_;
+  void* p_ = nullptr;
+  bool pooled_ = false;
 };
 
 }  // namespace lamina

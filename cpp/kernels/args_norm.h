@@ -11,6 +11,11 @@ struct BatchNormArgs {
   int64_t N, C, S;
   double eps, momentum;
   bool training;
+  // In the last pass of plans (S > 1). Forward: y = relu(norm(x) + summand). Backward, training:
+  // g is relu's gradient of g + summand where `result` > 0, and it is left in g_sum for others.
+  const void *summand, *result;  // null: none
+  void *g_sum;
+  bool relu, summand_first;
 };
 // Channels [begin, end).
 using BatchNormFn = void (*)(const BatchNormArgs &a, int64_t begin, int64_t end);

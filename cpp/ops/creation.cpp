@@ -77,8 +77,12 @@ void copy_launch(Call& c) {
 
 void copy_vjp(Vjp& c) { c.set(0, gradient_as(c.g(), c.dtype(0))); }
 
-const Op kCopy{
-    .name = "copy", .infer = copy_infer, .launch = copy_launch, .vjp = copy_vjp, .complex = true};
+const Op kCopy{.name = "copy",
+               .infer = copy_infer,
+               .launch = copy_launch,
+               .vjp = copy_vjp,
+               .complex = true,
+               .split = Split::rows};
 
 // x overwritten, all of it: its history, the second input, gets a gradient of zeros.
 void overwrite_vjp(Vjp& c) {

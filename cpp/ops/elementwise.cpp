@@ -222,10 +222,13 @@ void loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor
   });
 }
 
+bool divides(std::string_view name) {
+  return name == "floor_divide" || name == "remainder" || name == "fmod";
+}
 // Integers have no infinity to stand for x / 0.
 void check_divisor(const Call& c, int function) {
   const std::string_view name = Table::names[function];
-  if (name != "floor_divide" && name != "remainder" && name != "fmod") return;
+  if (!divides(name)) return;
   const Tensor& d = c.in[1];
   if (d.numel() == 0 || c.out[0].numel() == 0) return;
   const LoadFn load = cpu_kernels().load[int(d.dtype())][kI64];
@@ -265,8 +268,11 @@ void grad_launch(Call& c) {
   loop(cpu_kernels().elementwise_grad[a.function][a.input][via], via, a.p, c.out[0], &c.in[0],
        c.in.size());
 }
-const Op kGrad{
-    .name = "elementwise_grad", .infer = grad_infer, .launch = grad_launch, .elementwise = true};
+const Op kGrad{.name = "elementwise_grad",
+               .infer = grad_infer,
+               .launch = grad_launch,
+               .elementwise = true,
+               .split = Split::elements};
 
 // What the derivatives that are asked for read together.
 Saves saves_for(const Call& c) {
@@ -321,6 +327,7 @@ struct Ops {
                  .differentiable = differentiable,
                  .elementwise = true};
       op[f].saves_for = saves_for;
+      if (!divides(Table::names[f])) op[f].split = Split::elements;  // others look at it all first
     }
   }
 };
@@ -362,6 +369,20 @@ Tensor elementwise_into(int f, std::initializer_list<Tensor> x, const Tensor& in
     return copy_(into, y);
   }
   return run_into(call_of(f, x, p0, p1, p2), into);
+}
+ElementwiseUse elementwise_use(const Op& op, const void* args) {
+  if (op.launch != launch && op.launch != grad_launch) return {};
+  ElementwiseArgs a;
+  std::memcpy(&a, args, sizeof a);
+  const bool grad = op.launch == grad_launch;
+  const Kernels& k = cpu_kernels();
+  const Compute via = compute_type(a.compute);
+  BlockFn kernel = nullptr;
+  if (!grad)
+    kernel = k.elementwise_value[a.function][via];
+  else if (via != kI64)
+    kernel = k.elementwise_grad[a.function][a.input][via];
+  return {a.function, grad ? a.input : -1, {a.p[0], a.p[1], a.p[2]}, a.compute, kernel};
 }
 int function_count() { return Table::n; }
 const char* function_name(int f) { return Table::names[f]; }

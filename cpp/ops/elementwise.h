@@ -1,5 +1,6 @@
 // Elementwise functions of one to three tensors, with broadcasting and promotion.
 #pragma once
+#include "kernels/kernels.h"
 #include "ops/apply.h"
 #include "ops/creation.h"
 
@@ -18,6 +19,15 @@ int function_index(const char* name);  // -1 when there is none
 int function_count();
 const char* function_name(int f);
 int function_inputs(int f);
+// What a recorded call computes, for plans. function -1: it is no elementwise function.
+struct ElementwiseUse {
+  int function = -1;
+  int input = -1;  // of a derivative: with respect to which input; -1: the function itself
+  double p[3] = {};
+  DType compute = DType::float32;
+  BlockFn kernel = nullptr;  // over dense arrays of the compute type
+};
+ElementwiseUse elementwise_use(const Op& op, const void* args);
 
 Tensor add(const Tensor& a, const Tensor& b);
 Tensor sub(const Tensor& a, const Tensor& b);

@@ -364,6 +364,11 @@ Tensor addmv(const Tensor& input, const Tensor& a, const Tensor& x, Scalar beta,
   return scaled_sum("addmv", input, mv(a, x), beta, alpha);
 }
 
+bool extend_linear(const Op& op, void* args) {
+  bool& relu = static_cast<LinearArgs*>(args)->relu;
+  if (&op != &kLinear || relu) return false;
+  return relu = true;
+}
 Tensor linear(const Tensor& x, const Tensor& w, const std::optional<Tensor>& b) {
   return linear_with(x, w, b ? *b : Tensor(), false);
 }

@@ -28,4 +28,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const std::optional<Tensor>& b);
 // max(0, linear(x, w, b)), the maximum taken as the result is stored.
 Tensor linear_relu(const Tensor& x, const Tensor& w, const std::optional<Tensor>& b);
 
+// For plans: makes a recorded call of `linear` take relu too; false: it is another op, or it does.
+bool extend_linear(const Op& op, void* args);
+
 }  // namespace lamina

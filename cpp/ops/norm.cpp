@@ -13,6 +13,7 @@ namespace {
 struct BatchNormOpArgs {
   double eps, momentum;
   bool training, gx, gweight, gbias;  // the last three: which gradients are wanted
+  BatchNormExtra extra;
 };
 
 int64_t spatial(const Tensor& x) {
@@ -40,7 +41,12 @@ BatchNormArgs kernel_args(const Tensor& x, const BatchNormOpArgs& a) {
   k.eps = a.eps;
   k.momentum = a.momentum;
   k.training = a.training;
+  k.relu = a.extra.relu;
+  k.summand_first = a.extra.summand_first;
   return k;
+}
+const void* optional_input(const Call& c, int i) {
+  return i < c.in.size() ? data(c.in[i]) : nullptr;
 }
 
 // ---- forward: x, weight, bias, running_mean, running_var -> y, mean, rstd ----------------------
@@ -60,6 +66,7 @@ void batch_norm_launch(Call& c) {
   k.y = c.out[0].data();
   k.mean = c.out[1].data();
   k.rstd = c.out[2].data();
+  k.summand = optional_input(c, 5);
   if (x.numel() == 0) return;
   const BatchNormFn run = cpu_kernels().norm.batch_norm[compute_type(x.dtype())];
   over_channels(k, 0.15, [&](int64_t b, int64_t e) { run(k, b, e); });
@@ -84,6 +91,9 @@ void grad_launch(Call& c) {
   k.gx = a.gx ? c.out[0].data() : nullptr;
   k.gweight = a.gweight ? c.out[1].data() : nullptr;
   k.gbias = a.gbias ? c.out[2].data() : nullptr;
+  k.result = optional_input(c, 5);
+  k.summand = optional_input(c, 6);
+  k.g_sum = c.out.size() > 3 ? c.out[3].data() : nullptr;
   if (x.numel() == 0) {
     for (Tensor& t : c.out)
       if (t.numel()) std::memset(t.data(), 0, size_t(t.numel() * item_size(t.dtype())));
@@ -162,6 +172,7 @@ void eval_launch(Call& c) {
   k.bias = data(c.in[2]);
   k.y = c.out[0].data();
   k.mean = c.in[3].data();
+  k.summand = optional_input(c, 5);
   Scratch rstd(size_t(k.C) * 8);
   k.rstd = rstd.as<void>();
   if (x.dtype() == DType::float64)
@@ -199,6 +210,24 @@ Tensor channel_input(const char* what, const MaybeTensor& v, const Tensor& x, DT
 
 }  // namespace
 
+BatchNormUse batch_norm_use(const Op& op, const void* args, const Dims& shape) {
+  if (&op != &kBatchNorm && &op != &kBatchNormEval && &op != &kBatchNormGrad)
+    return BatchNormUse::none;
+  BatchNormOpArgs a;
+  std::memcpy(&a, args, sizeof a);
+  const bool plain = !a.extra.relu && !a.extra.summand_first;
+  if (!plain || shape.n < 3 || shape.product() == 0 || shape[0] * shape[1] == shape.product())
+    return BatchNormUse::none;
+  if (&op != &kBatchNormGrad) return BatchNormUse::forward;
+  return a.training && a.gx ? BatchNormUse::backward : BatchNormUse::none;
+}
+void extend_batch_norm(void* args, BatchNormExtra extra) {
+  BatchNormOpArgs a;
+  std::memcpy(&a, args, sizeof a);
+  a.extra = extra;
+  std::memcpy(args, &a, sizeof a);
+}
+
 Tensor batch_norm(const Tensor& x, const MaybeTensor& weight, const MaybeTensor& bias,
                   const MaybeTensor& running_mean, const MaybeTensor& running_var, bool training,
                   double momentum, double eps) {
@@ -215,7 +244,7 @@ Tensor batch_norm(const Tensor& x, const MaybeTensor& weight, const MaybeTensor&
         "batch_norm: running_mean and running_var are needed when training is False");
   check(rm.defined() == rv.defined(), ErrorKind::value,
         "batch_norm: running_mean and running_var must both be given, or neither");
-  const BatchNormOpArgs args{eps, momentum, training, false, false, false};
+  const BatchNormOpArgs args{eps, momentum, training, false, false, false, {}};
   const std::initializer_list<Tensor> inputs{in, w, b, rm, rv};
   const Tensor y = run(make_call(training ? kBatchNorm : kBatchNormEval, inputs, args))[0];
   if (training && rm.defined()) {  // statistics that had to be converted go back

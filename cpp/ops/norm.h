@@ -13,6 +13,16 @@ using MaybeTensor = std::optional<Tensor>;
 Tensor batch_norm(const Tensor& x, const MaybeTensor& weight, const MaybeTensor& bias,
                   const MaybeTensor& running_mean, const MaybeTensor& running_var, bool training,
                   double momentum, double eps);
+// For plans: what of its neighbours a recorded call of batch norm does in its own passes.
+//   forward:  relu(batch_norm(x) + in[5])                       in[5] undefined: no sum
+//   backward: of relu'(g + in[6]; in[5]), also left in out[3]   in[5]: relu's result
+enum class BatchNormUse { none, forward, backward };
+struct BatchNormExtra {
+  bool relu = false, summand_first = false;
+};
+// none where the call cannot do it (a channel is one element, backward with given statistics).
+BatchNormUse batch_norm_use(const Op& op, const void* args, const Dims& shape);
+void extend_batch_norm(void* args, BatchNormExtra extra);
 // Ba, Kiros and Hinton, 2016: over the last `dims` dimensions; weight and bias of their shape.
 Tensor layer_norm(const Tensor& x, int64_t dims, const MaybeTensor& weight, const MaybeTensor& bias,
                   double eps);

@@ -6,8 +6,10 @@
 //   gx = w rstd g                                          with given statistics
 //
 // S > 1: a channel is N runs of S elements; S = 1: channels are the lanes of a vector.
-// Cost: forward reads x twice and writes y; backward reads x and g twice and writes gx. The second
-// reading comes from the cache while a channel (or a block of columns) fits.
+// In plans the pass that writes y also adds a summand and takes relu, and backward takes g through
+// relu's derivative as it reads it (BatchNormArgs): each element meets the same operations as
+// alone. Cost: forward reads x twice and writes y; backward reads x and g twice and writes gx. The
+// second reading comes from the cache while a channel (or a block of columns) fits.
 #pragma once
 #include "kernels/vec_moments.h"
 
@@ -40,7 +42,9 @@ void keep_moments(const BatchNormArgs& a, int64_t c, Moments m) {
 }
 
 // ---- S > 1 -------------------------------------------------------------------------------------
-template <class V>
+// kPlain: y alone; kRelu: and relu; kAdd: and a summand, then relu where asked.
+enum Last { kPlain, kRelu, kAdd };
+template <class V, Last last>
 void channel(const BatchNormArgs& a, int64_t c) {
   using T = Scalar<V>;
   const int64_t step = a.C * a.S;
@@ -54,13 +58,22 @@ void channel(const BatchNormArgs& a, int64_t c) {
   for (int64_t k = 0; k < a.N; ++k) {
     const T* const p = x + k * step;
     T* const q = y + k * step;
+    const T* const r = last == kAdd ? in_<T>(a.summand) + c * a.S + k * step : nullptr;
     each_vector<V>(a.S, [&](int64_t i, int n) {
-      store_some<V>(q + i, fma(load_some<V>(p + i, n) - mean, scale, bias), n);
+      V v = fma(load_some<V>(p + i, n) - mean, scale, bias);
+      if (last == kAdd) {
+        const V s = load_some<V>(r + i, n);
+        v = a.summand_first ? s + v : v + s;
+      }
+      if (last == kRelu || (last == kAdd && a.relu)) v = max(V{}, v);
+      store_some<V>(q + i, v, n);
     });
   }
 }
 
-template <class V>
+// kPlain: g as it is; kRelu: through relu's derivative, kept in gx between the passes; kAdd: summed
+// first, and left in g_sum.
+template <class V, Last last>
 void channel_grad(const BatchNormArgs& a, int64_t c) {
   using T = Scalar<V>;
   const int64_t step = a.C * a.S;
@@ -68,12 +81,25 @@ void channel_grad(const BatchNormArgs& a, int64_t c) {
   const double rstd = double(in_<T>(a.rstd)[c]), w = or_<T>(a.weight, c, 1);
   const T centre = in_<T>(a.mean)[c];
   const V mean = set1<V>(centre);
+  const T* const y = last != kPlain ? in_<T>(a.result) + c * a.S : nullptr;
+  const T* const more = last == kAdd && a.summand ? in_<T>(a.summand) + c * a.S : nullptr;
+  T* const kept = last == kPlain ? nullptr : out_<T>(last == kAdd ? a.g_sum : a.gx) + c * a.S;
+  auto gradient = [&](int64_t at, int n) {
+    V d = load_some<V>(g + at, n);
+    if (last == kPlain) return d;
+    if (last == kAdd && more) {
+      const V s = load_some<V>(more + at, n);
+      d = a.summand_first ? s + d : d + s;
+    }
+    return select(load_some<V>(y + at, n) > V{}, d, V{});
+  };
   TwoSums<V> sums;
   if (a.training || a.gweight || a.gbias) {
     for (int64_t k = 0; k < a.N; ++k) {
-      const T *const p = x + k * step, *const q = g + k * step;
+      const T* const p = x + k * step;
       sums.run(a.S, [&](int64_t i, int n, V* s, V* t) {
-        const V d = load_some<V>(q + i, n);
+        const V d = gradient(k * step + i, n);
+        if (last != kPlain) store_some<V>(kept + k * step + i, d, n);
         *s = d;
         *t = d * (load_some<V>(p + i, n, centre) - mean);
       });
@@ -93,7 +119,8 @@ void channel_grad(const BatchNormArgs& a, int64_t c) {
     if (a.training)
       each_vector<V>(a.S, [&](int64_t i, int m) {
         const V d = load_some<V>(p + i, m) - mean;
-        store_some<V>(to + i, fma(d, slope, fma(load_some<V>(q + i, m), scale, shift)), m);
+        const V e = load_some<V>((last == kPlain ? q : kept + k * step) + i, m);
+        store_some<V>(to + i, fma(d, slope, fma(e, scale, shift)), m);
       });
     else
       each_vector<V>(
@@ -214,7 +241,12 @@ void columns_grad(const BatchNormArgs& a, int64_t c, int64_t m) {
 template <class V, bool grad>
 void batch_norm(const BatchNormArgs& a, int64_t begin, int64_t end) {
   if (a.S > 1) {
-    for (int64_t c = begin; c < end; ++c) grad ? channel_grad<V>(a, c) : channel<V>(a, c);
+    auto run = grad ? channel_grad<V, kPlain> : channel<V, kPlain>;
+    if (grad ? a.g_sum : a.summand)
+      run = grad ? channel_grad<V, kAdd> : channel<V, kAdd>;
+    else if (a.relu)
+      run = grad ? channel_grad<V, kRelu> : channel<V, kRelu>;
+    for (int64_t c = begin; c < end; ++c) run(a, c);
     return;
   }
   for (int64_t c = begin; c < end; c += 4 * kLanes<V>) {

@@ -92,8 +92,12 @@ void max_launch(Call& c) {
               a.index == kPoolNoIndex ? nullptr : &c.out[1], c.in[0], a.quad ? 0.2 : 0.7);
 }
 void max_vjp(Vjp& c) { c.set(0, max_scatter(c.g(), c.out(1), c.args<PoolCall>())); }
-const Op kMaxPool{
-    .name = "max_pool", .infer = max_infer, .launch = max_launch, .vjp = max_vjp, .saves = {0, 2}};
+const Op kMaxPool{.name = "max_pool",
+                  .infer = max_infer,
+                  .launch = max_launch,
+                  .vjp = max_vjp,
+                  .saves = {0, 2},
+                  .split = Split::rows};
 
 void scatter_infer(Call& c) {
   const auto& a = c.args<PoolCall>();
@@ -112,7 +116,8 @@ const Op kMaxScatter{.name = "max_pool_grad",
                      .infer = scatter_infer,
                      .launch = scatter_launch,
                      .vjp = scatter_vjp,
-                     .saves = {2, 0}};
+                     .saves = {2, 0},
+                     .split = Split::rows};
 
 void gather_infer(Call& c) {
   const auto& a = c.args<PoolCall>();
@@ -150,8 +155,11 @@ void mean_launch(Call& c) {
               c.in[0], a.quad ? 0.2 : 0.4);
 }
 void mean_vjp(Vjp& c) { c.set(0, mean_grad(c.g(), c.args<PoolCall>())); }
-const Op kMeanPool{
-    .name = "avg_pool", .infer = gather_infer, .launch = mean_launch, .vjp = mean_vjp};
+const Op kMeanPool{.name = "avg_pool",
+                   .infer = gather_infer,
+                   .launch = mean_launch,
+                   .vjp = mean_vjp,
+                   .split = Split::rows};
 
 void mean_grad_launch(Call& c) {
   const auto& a = c.args<PoolCall>();
@@ -163,7 +171,8 @@ void mean_grad_vjp(Vjp& c) { c.set(0, mean_pool(c.g(), c.args<PoolCall>())); }
 const Op kMeanGrad{.name = "avg_pool_grad",
                    .infer = scatter_infer,
                    .launch = mean_grad_launch,
-                   .vjp = mean_grad_vjp};
+                   .vjp = mean_grad_vjp,
+                   .split = Split::rows};
 
 Tensor mean_pool(const Tensor& x, const PoolCall& a) {
   return apply(kMeanPool, {contiguous(x)}, a);

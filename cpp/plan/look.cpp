@@ -1,6 +1,8 @@
 // What a plan consists of, for those who look at it.
+#include <iomanip>
 #include <sstream>
 
+#include "plan/blocks.h"
 #include "plan/plan.h"
 
 namespace lamina {
@@ -29,14 +31,37 @@ std::string Plan::gradients_now() const {
 
 std::string Plan::summary() const {
   std::ostringstream s;
-  for (const CallRef& c : calls_) {
-    s << c->name() << " ";
-    for (const Tensor& t : c->in)
-      if (t.defined()) s << t.shape();
-    s << " ->";
-    for (const Tensor& t : c->out) s << " " << t.shape();
-    s << "\n";
-  }
+  auto size = [](int64_t bytes) { return double(bytes / 1000) / 1000; };  // in MB
+  s << "# " << stats_.recorded << " operations, " << stats_.calls << " launches; " << stats_.folded
+    << " done once, " << stats_.epilogues << " epilogues, " << stats_.grouped << " in groups, "
+    << size(stats_.saved_bytes) << " MB of traffic saved; arena " << size(stats_.arena_bytes)
+    << " MB for " << size(stats_.made_bytes) << " MB\n";
+  for (const CallRef& c : calls_) s << line(*c) << "\n";
+  return s.str();
+}
+
+std::string Plan::line(const Call& c) const {
+  std::ostringstream s;
+  s << c.name() << group_names(c) << " ";
+  for (const Tensor& t : c.in)
+    if (t.defined()) s << t.shape();
+  s << " ->";
+  for (const Tensor& t : c.out) s << " " << t.shape();
+  return s.str();
+}
+
+std::string Plan::profile() {
+  const std::unique_lock<std::mutex> turn = take_turn();
+  nanoseconds_.resize(calls_.size());
+  if (timed_ == 0) return "";
+  double all = 0;
+  for (double ns : nanoseconds_) all += ns;
+  std::ostringstream s;
+  s << std::fixed;
+  for (size_t i = 0; i < calls_.size(); ++i)
+    s << std::setw(10) << std::setprecision(2) << nanoseconds_[i] / double(timed_) / 1e3 << " us "
+      << std::setw(5) << std::setprecision(1) << 100 * nanoseconds_[i] / all << "%  "
+      << line(*calls_[i]) << "\n";
   return s.str();
 }
 

@@ -2,11 +2,13 @@
 #include "plan/plan.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "core/threads.h"
 #include "ops/anomaly.h"
 #include "ops/ops.h"
+#include "plan/blocks.h"
 
 namespace lamina {
 namespace {
@@ -14,30 +16,6 @@ namespace {
 constexpr size_t kAlign = 64;
 constexpr int64_t kLong = 32768;   // elements written from which other threads get the interpreter
 constexpr uint64_t kNone = ~0ull;  // a random call that draws nothing (dropout with p = 0)
-
-// Which calls somebody sees the results of, going backwards from what outlives the step.
-std::vector<char> live_calls(const Recording& r) {
-  std::vector<char> needed(r.memory.size()), live(r.calls.size());
-  for (size_t i = 0; i < r.memory.size(); ++i)
-    needed[i] = r.memory[i].kind != Memory::kMade || r.memory[i].kept;
-  for (const Operand& o : r.results)
-    if (o.memory >= 0) needed[size_t(o.memory)] = 1;
-  for (size_t i = r.calls.size(); i-- > 0;) {
-    const RecordedCall& c = r.calls[i];
-    Call probe;  // for `written`, which reads the arguments
-    probe.op = c.op;
-    std::memcpy(probe.arg_bytes, c.args.data(), c.args.size());
-    bool seen = c.op->checks;
-    for (const Operand& o : c.out) seen |= needed[size_t(o.memory)] != 0;
-    for (size_t k = 0; k < c.in.size(); ++k)
-      seen |= c.in[k].memory >= 0 && probe.writes(int(k)) && needed[size_t(c.in[k].memory)];
-    live[i] = seen;
-    if (!seen) continue;
-    for (const Operand& o : c.in)
-      if (o.memory >= 0) needed[size_t(o.memory)] = 1;
-  }
-  return live;
-}
 
 struct Lifetime {
   int memory;
@@ -85,18 +63,22 @@ Tensor Plan::tensor(const Operand& o) const {
   return t;
 }
 
-void Plan::place(const Recording& r, const std::vector<char>& live) {
+CallRef Plan::call_of(const RecordedCall& c) const {
+  CallRef call(new Call);
+  call->op = c.op;
+  std::memcpy(call->arg_bytes, c.args.data(), c.args.size());
+  call->arg_size = int(c.args.size());
+  for (const Operand& o : c.in) call->in.push_back(tensor(o));
+  for (const Operand& o : c.out) call->out.push_back(tensor(o));
+  if (is_group(*c.op)) call->extra = group_state(c);
+  return call;
+}
+
+void Plan::place(const Recording& r, const CallGraph& g, const Fused& fused) {
   const size_t n = r.memory.size();
-  std::vector<int64_t> first(n, -1), last(n, -1);
-  for (size_t i = 0; i < r.calls.size(); ++i) {
-    if (!live[i]) continue;
-    for (const auto* list : {&r.calls[i].in, &r.calls[i].out})
-      for (const Operand& o : *list) {
-        if (o.memory < 0) continue;
-        if (first[size_t(o.memory)] < 0) first[size_t(o.memory)] = int64_t(i);
-        last[size_t(o.memory)] = int64_t(i);
-      }
-  }
+  std::vector<char> lasting(n);  // worked out once
+  for (const RecordedCall& c : fused.once)
+    for (const Operand& o : c.out) lasting[size_t(o.memory)] = 1;
   // A result gets new memory at every replay, unless somebody else holds it too.
   std::vector<uint32_t> holders(n);
   for (const Operand& o : r.results) holders[size_t(o.memory)] += 1;
@@ -138,9 +120,11 @@ void Plan::place(const Recording& r, const std::vector<char>& live) {
         } else if (m.kept) {
           memory_[i] = m.storage;
           stats_.kept_bytes += int64_t(m.bytes);
-        } else if (first[i] >= 0) {
+        } else if (lasting[i]) {
+          memory_[i] = allocate(m.bytes);
+        } else if (const std::vector<int>& at = g.touching(int(i)); !at.empty()) {
           blocks.push_back(
-              {int(i), first[i], last[i], (m.bytes + kAlign - 1) / kAlign * kAlign, 0});
+              {int(i), at.front(), at.back(), (m.bytes + kAlign - 1) / kAlign * kAlign, 0});
         }
         break;
     }
@@ -155,21 +139,24 @@ void Plan::place(const Recording& r, const std::vector<char>& live) {
 }
 
 Plan::Plan(const Recording& r) {
-  std::vector<char> live = live_calls(r);
-  place(r, live);
+  CallGraph g(r);
+  const Fused fused = fuse(g);
+  place(r, g, fused);
   stats_.recorded = int64_t(r.calls.size());
-  for (size_t i = 0; i < r.calls.size(); ++i) {
-    if (!live[i]) continue;
-    const RecordedCall& c = r.calls[i];
-    CallRef call(new Call);
-    call->op = c.op;
-    std::memcpy(call->arg_bytes, c.args.data(), c.args.size());
-    call->arg_size = int(c.args.size());
-    for (const Operand& o : c.in) call->in.push_back(tensor(o));
-    for (const Operand& o : c.out) call->out.push_back(tensor(o));
-    if (c.op->random) {
+  stats_.folded = int64_t(fused.once.size());
+  stats_.epilogues = fused.epilogues;
+  stats_.grouped = fused.grouped;
+  stats_.saved_bytes = fused.saved_bytes;
+  {
+    FlushDenormals flush;
+    for (const RecordedCall& c : fused.once) c.op->launch(*call_of(c));
+  }
+  for (int i = 0; i < g.size(); ++i) {
+    if (!g.alive(i)) continue;
+    CallRef call = call_of(g[i]);
+    if (call->op->random) {
       PhiloxKey key;
-      std::memcpy(&key, c.args.data(), sizeof key);
+      std::memcpy(&key, call->arg_bytes, sizeof key);
       const bool none = key.seed == 0 && key.offset == 0 && r.before.offset != 0;
       draws_.push_back(none ? kNone : key.offset - r.before.offset);
     }
@@ -312,7 +299,18 @@ void Plan::launch(PhiloxKey base) {
       }
     } outside(long_);
     FlushDenormals flush;
-    for (; i < calls_.size(); ++i) calls_[i]->op->launch(*calls_[i]);
+    if (nanoseconds_.empty()) {
+      for (; i < calls_.size(); ++i) calls_[i]->op->launch(*calls_[i]);
+    } else {
+      auto at = std::chrono::steady_clock::now();
+      for (; i < calls_.size(); ++i) {
+        calls_[i]->op->launch(*calls_[i]);
+        const auto now = std::chrono::steady_clock::now();
+        nanoseconds_[i] += std::chrono::duration<double, std::nano>(now - at).count();
+        at = now;
+      }
+      ++timed_;
+    }
   } catch (...) {
     uint64_t last = 0;  // after the last draw before call i; backward passes draw the same again
     bool drawn = false;
@@ -332,13 +330,18 @@ void Plan::launch(PhiloxKey base) {
   }
 }
 
-Tensors Plan::replay(const Tensors& arguments) {
+std::unique_lock<std::mutex> Plan::take_turn() {
   std::unique_lock<std::mutex> turn(turn_, std::try_to_lock);
   if (!turn) {  // another thread replays this plan: wait, and let it have the interpreter
     void* state = leave_interpreter ? leave_interpreter() : nullptr;
     turn.lock();
     if (state) enter_interpreter(state);
   }
+  return turn;
+}
+
+Tensors Plan::replay(const Tensors& arguments) {
+  const std::unique_lock<std::mutex> turn = take_turn();
   renew_gradients();
   for (size_t i = 0; i < slots_.size(); ++i) {
     const Operand& like = slots_[i].like;

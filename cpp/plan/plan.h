@@ -1,14 +1,15 @@
 // Plan: a recorded step, replayed without Python, without the tape and without allocation.
 //
-// From the recording: calls whose results nobody sees are left out; memory that lives only within
-// the step lies in one arena, at offsets chosen from lifetimes; the rest stays where it is. The
-// arguments' memory is the caller's, exchanged at every replay; results get new memory each time.
-// The replay runs the ops' own `launch`, so its bits are those of the eager step.
+// From the recording: calls whose results nobody sees are left out, others are joined (fuse.h);
+// memory that lives only within the step lies in one arena, at offsets chosen from lifetimes; the
+// rest stays where it is. The arguments' memory is the caller's, exchanged at every replay; results
+// get new memory each time. The replay runs the ops' own `launch`, so its bits are those of the
+// eager step.
 #pragma once
 #include <mutex>
 
 #include "ops/conv.h"
-#include "plan/recording.h"
+#include "plan/fuse.h"
 
 namespace lamina {
 
@@ -16,6 +17,9 @@ struct PlanStats {
   int64_t recorded, calls;          // operations of the step; of those, launched
   int64_t made_bytes, arena_bytes;  // all memory the step made; the arena that replaces it
   int64_t kept_bytes;               // made by the step and kept after it (gradients)
+  int64_t folded, epilogues;        // fusion (fuse.h): calls done once, calls taken up by another
+  int64_t grouped;                  // calls in groups
+  int64_t saved_bytes;              // reads and writes of memory that a replay does without
 };
 
 class Plan {
@@ -30,6 +34,9 @@ class Plan {
   Tensors replay(const Tensors& arguments);
   PlanStats stats() const { return stats_; }
   std::string summary() const;  // one line per call
+  // Where the time goes: from the first call on replays are timed launch by launch, and the next
+  // ones return the microseconds and the share of each, a line per launch as in the summary.
+  std::string profile();
   // Everything outside the plan that it writes, as bytes: for comparing with the eager step.
   Tensors written() const;
   bool writes(size_t argument) const { return slots_[argument].written; }
@@ -69,11 +76,14 @@ class Plan {
     std::vector<int> grads;  // that lie in it
   };
 
-  void place(const Recording& r, const std::vector<char>& live);
+  void place(const Recording& r, const CallGraph& g, const Fused& fused);
+  CallRef call_of(const RecordedCall& c) const;
   void count_own_refs();
+  std::unique_lock<std::mutex> take_turn();
   void renew_gradients();
   void launch(PhiloxKey base);
   Tensor tensor(const Operand& o) const;
+  std::string line(const Call& c) const;
 
   std::vector<CallRef> calls_;
   std::vector<uint64_t> draws_;  // per random call: its offset from the start of the step
@@ -97,6 +107,8 @@ class Plan {
   std::mutex turn_;     // one replay at a time
   uint64_t drawn_ = 0;  // blocks of random numbers per step
   PlanStats stats_{};
+  std::vector<double> nanoseconds_;  // per launch, of all replays since they are timed
+  int64_t timed_ = 0;                // replays
 };
 
 }  // namespace lamina

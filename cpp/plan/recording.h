@@ -41,6 +41,7 @@ struct RecordedCall {
   const Op* op;
   std::vector<Operand> in, out;
   std::string args;
+  std::vector<RecordedCall> parts;  // of a group (blocks.h)
 };
 
 // A parameter whose gradient the step may set.

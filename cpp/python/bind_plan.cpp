@@ -42,6 +42,7 @@ void init_plan(PyObject* module) {
   m.def("end_shadows", [](py::object arguments, py::object list, py::object results) {
     end_shadows(tensors_of(arguments), tensors_of(list), tensors_of(results));
   });
+  m.def("set_fusion", &set_fusion);
   m.def("kept_elsewhere", [](Recording& r) { return kept_elsewhere(r); });
   m.def("stop_recording", [](py::object results) { return stop_recording(tensors_of(results)); });
   py::class_<Plan, std::shared_ptr<Plan>>(m, "Plan")
@@ -55,12 +56,15 @@ void init_plan(PyObject* module) {
       .def("leaves", [](const Plan& p) { return tuple_of(p.leaves()); })
       .def("gradients_now", &Plan::gradients_now)
       .def("summary", &Plan::summary)
+      .def("profile", &Plan::profile)
       .def("stats", [](const Plan& p) {
         const PlanStats s = p.stats();
         return py::dict(py::arg("recorded") = s.recorded, py::arg("calls") = s.calls,
                         py::arg("made_bytes") = s.made_bytes,
                         py::arg("arena_bytes") = s.arena_bytes,
-                        py::arg("kept_bytes") = s.kept_bytes);
+                        py::arg("kept_bytes") = s.kept_bytes, py::arg("folded") = s.folded,
+                        py::arg("epilogues") = s.epilogues, py::arg("grouped") = s.grouped,
+                        py::arg("saved_bytes") = s.saved_bytes);
       });
 }
 
