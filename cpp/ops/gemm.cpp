@@ -86,7 +86,9 @@ void gemm_batched(int compute, const GemmArgs& args, int64_t batches, GemmOffset
   if (args.M <= 0 || args.N <= 0 || batches <= 0) return;
   // Multiply-adds per nanosecond of one thread, about: float32, float64, int64.
   constexpr double rate[3] = {50, 25, 1};
-  const double ns = double(args.M) * double(args.N) * double(args.K) / rate[compute];
+  double ns = double(args.M) * double(args.N) * double(args.K) / rate[compute];
+  // One row (or column): reading the matrix takes longer.
+  if (args.M == 1 || args.N == 1) ns *= 2;
   const int threads = num_threads();
   // 6 microseconds: below it a second thread costs more than it brings (measured).
   const bool serial = threads == 1 || ns * double(batches) < 6000;

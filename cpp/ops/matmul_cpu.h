@@ -113,33 +113,45 @@ static void tile(const Tile<V>& t) {
   store_tile<V, R, C>(t, acc);
 }
 
-// R rows of A times rows of B that are transposed in registers on the way: b[j * b_col + k].
-template <class V, int R>
+// R rows of A times C vectors of columns of B that are transposed in registers on the way:
+// b[j * b_col + k]. The chains of several columns' vectors run side by side.
+template <class V, int R, int C>
 static void tile_transposing(const Tile<V>& t, int64_t b_col) {
   using T = Scalar<V>;
   constexpr int L = kLanes<V>;
-  V acc[R][1] = {};
+  V acc[R][C] = {};
   for (int64_t k = 0; k < t.depth; k += L) {
     const int kn = t.depth - k < L ? int(t.depth - k) : L;
-    const T *a = t.a + k * t.a_k, *b = t.b + k;
-    V r[L];
-    if (t.columns == L && kn == L) {
-#pragma GCC unroll 16
-      for (int j = 0; j < L; ++j) r[j] = load<V>(b + j * b_col);
-    } else {
-#pragma GCC unroll 16
-      for (int j = 0; j < L; ++j) r[j] = j < t.columns ? load<V>(b + j * b_col, kn) : V{};
-    }
-    transpose_step<1>(r);
-#pragma GCC unroll 16
-    for (int l = 0; l < L; ++l) {
-      if (l == kn) break;
 #pragma GCC unroll 4
-      for (int i = 0; i < R; ++i)
-        acc[i][0] = fma(set1<V>(a[i * t.a_row + l * t.a_k]), r[l], acc[i][0]);
+    for (int v = 0; v < C; ++v) {
+      const T *a = t.a + k * t.a_k, *b = t.b + k + v * L * b_col;
+      const int columns = t.columns - v * L;
+      V r[L];
+      if (columns >= L && kn == L) {
+#pragma GCC unroll 16
+        for (int j = 0; j < L; ++j) r[j] = load<V>(b + j * b_col);
+      } else {
+#pragma GCC unroll 16
+        for (int j = 0; j < L; ++j) r[j] = j < columns ? load<V>(b + j * b_col, kn) : V{};
+      }
+      transpose_step<1>(r);
+#pragma GCC unroll 16
+      for (int l = 0; l < L; ++l) {
+        if (l == kn) break;
+#pragma GCC unroll 4
+        for (int i = 0; i < R; ++i)
+          acc[i][v] = fma(set1<V>(a[i * t.a_row + l * t.a_k]), r[l], acc[i][v]);
+      }
     }
   }
-  store_tile<V, R, 1>(t, acc);
+  store_tile<V, R, C>(t, acc);
+}
+// Two vectors keep the shuffles busy; with four, more rows of B are read at once than L1 has ways.
+template <class V, int R>
+static void tile_transposing(const Tile<V>& t, int64_t b_col) {
+  constexpr int L = kLanes<V>;
+  if (t.columns > L) return tile_transposing<V, R, kNV>(t, b_col);
+  tile_transposing<V, R, 1>(t, b_col);
 }
 
 template <class V>
@@ -227,7 +239,6 @@ constexpr int kThinRows = 3;
 template <class V>
 static void gemm_thin(const GemmArgs& g) {
   using T = Scalar<V>;
-  constexpr int L = kLanes<V>;
   for (int64_t k = 0; k == 0 || k < g.K; k += kGemmDepth) {
     Tile<V> t{};
     t.a = static_cast<const T*>(g.a) + k * g.a_k;
@@ -239,10 +250,10 @@ static void gemm_thin(const GemmArgs& g) {
     const bool end = k + t.depth == g.K;
     t.relu = end && g.epilogue.relu;
     if (end) t.row_bias = static_cast<const T*>(g.epilogue.row_bias);
-    for (int64_t j = 0; j < g.N; j += L) {
+    for (int64_t j = 0; j < g.N; j += kNR<V>) {
       t.b = static_cast<const T*>(g.b) + k + j * g.b_col;
       t.c = static_cast<T*>(g.c) + j;
-      t.columns = g.N - j < L ? int(g.N - j) : L;
+      t.columns = g.N - j < kNR<V> ? int(g.N - j) : kNR<V>;
       if (end && g.epilogue.column_bias)
         t.column_bias = static_cast<const T*>(g.epilogue.column_bias) + j;
       switch (g.M) {
