@@ -20,7 +20,9 @@
 namespace lamina::LAMINA_ISA {
 namespace {
 
-#if defined(LAMINA_ISA_AVX512) || defined(LAMINA_ISA_NEON)
+#if defined(LAMINA_ISA_AVX512)
+constexpr int kRows = 14;
+#elif defined(LAMINA_ISA_NEON)
 constexpr int kRows = 12;
 #else
 constexpr int kRows = 4;
