@@ -6,7 +6,7 @@
 //   float32: exp exp2 log log10 1; log2 expm1 log1p rsqrt erf 1.5; sin cos 1.6; tanh sigmoid
 //            softplus 2.5; pow and what goes through libm (tan, asin, atan, cosh, ...) 0.51
 //   float64: vec_double.h, and libm's (1)
-//   gelu, silu, mish: 1e-7 absolute where they decay to 0, a few units elsewhere
+//   silu, mish: 1e-7 absolute where they decay to 0, a few units elsewhere
 #pragma once
 #include "kernels/vec_double.h"
 
@@ -250,44 +250,6 @@ inline F32 erf(F32 x) {  // |x| < 1: x p(x^2); above: 1 - e^(-x^2) p(t), t = 1 /
   return select(x != x, x, select(a < set1<F32>(1.0f), small, large));
 }
 
-// The upper tail of the normal distribution, Q(a) = 1 - Phi(a), and Q(a) - a phi(a), on [0, 5.6]:
-// (1 - t) p(t), t = 2 a / 5.6 - 1, least squares reweighted until the errors were level (7e-8 and
-// 4e-7); 0 at 5.6 and beyond, where they are below 1.1e-8 and 3.4e-7.
-constexpr float kNormalEnd = 5.6f;
-alignas(64) constexpr float kNormalTail[] = {
-    2.555125160e-03f,  -1.960839704e-02f, 6.727270037e-02f,  -1.307998896e-01f, 1.438895762e-01f,
-    -5.414329097e-02f, -8.238132298e-02f, 1.358264387e-01f,  -5.530743301e-02f, -6.154902652e-02f,
-    8.025087416e-02f,  -3.364780685e-03f, -4.052500054e-02f, 1.172184758e-02f,  1.035820693e-02f,
-    -3.081832780e-03f, -1.111625694e-03f};
-alignas(64) constexpr float kNormalSlope[] = {
-    -1.960842311e-02f, 1.098272949e-01f,  -2.237443030e-01f, 8.269210160e-02f,  4.659285545e-01f,
-    -8.911892176e-01f, 4.388361871e-01f,  6.517053843e-01f,  -1.124992847e+00f, 2.450026870e-01f,
-    8.842439651e-01f,  -5.965154767e-01f, -3.975618780e-01f, 3.535792828e-01f,  1.285234541e-01f,
-    -8.015491068e-02f, -2.667766251e-02f};
-// a: at most kNormalEnd.
-inline F32 normal_series(F32 a, const float (&c)[17]) {
-  const F32 one = set1<F32>(1.0f), t = fma(a, set1<F32>(2 / kNormalEnd), -one), z = t * t;
-  F32 even = set1<F32>(c[16]), odd = set1<F32>(c[15]);  // side by side: half the latency
-#pragma GCC unroll 8
-  for (int k = 14; k >= 0; k -= 2) even = fma(even, z, set1<F32>(c[k]));
-#pragma GCC unroll 8
-  for (int k = 13; k >= 1; k -= 2) odd = fma(odd, z, set1<F32>(c[k]));
-  return fma(odd, t, even) * (one - t);
-}
-inline F32 gelu(F32 x) {  // x Phi(x) = max(x, 0) - |x| Q(|x|)
-  const F32 a = min(set1<F32>(kNormalEnd), abs(x));
-  return fnma(a, normal_series(a, kNormalTail), max(F32{}, x));
-}
-inline F32 gelu_slope(F32 x) {  // Phi(x) + x phi(x)
-  const F32 s = normal_series(min(set1<F32>(kNormalEnd), abs(x)), kNormalSlope);
-  return select(x > F32{}, set1<F32>(1.0f) - s, s);
-}
-inline F64 gelu(F64 x) { return x * (f64(0.5) * (f64(1) + erf(x * f64(0.70710678118654752440)))); }
-inline F64 gelu_slope(F64 x) {
-  return f64(0.5) * (f64(1) + erf(x * f64(0.70710678118654752440))) +
-         x * (f64(0.39894228040143267794) * exp(x * x * f64(-0.5)));
-}
-
 // sin and cos: x = k pi/2 + r in double, pi/2 in three pieces (k times the first two is exact for
 // |x| < 2^26), then a series of r and the quadrant k + shift.
 inline F64 quarter_turns(F64 x, F64* r) {
@@ -327,15 +289,36 @@ inline F32 cos(F32 x) {
   return __builtin_expect(any(far), 0) ? select(far, lanes(x, libm_cos), y) : y;
 }
 
-// a^b = e^(b log |a|) in double; the sign, and where there is no power, from a and b.
+// a^b = e^(b log |a|) in double, for |a| a normal float and e^x as a float: the reductions of
+// vec_double.h without the ends of double's range. What the series leave out is below 2e-10.
+inline F64 log_of_float(F64 a) {
+  const int64_t least = 0x3fe6a09e667f3bcdll;  // sqrt(1/2)
+  const U64 i = U64(bits(a)) + uint64_t(0x3ff0000000000000ll - least);
+  const F64 f = from_bits(I64(i & 0xfffffffffffffull) + least) - f64(1);
+  const F64 n = from_bits(I64((i >> 52) | 0x4330000000000000ull)) - f64(0x1p52 + 1023);
+  const F64 s = f / (f64(2) + f), z = s * s;
+  const F64 series6 = series<6>(z, kLogSeries) * z;
+  return fma(n, f64(0.69314718055994530942), fma(s, series6, s + s));
+}
+inline F64 exp_to_float(F64 x) {
+  const F64 n = round(x * f64(1.44269504088896340736));
+  const F64 r = fnma(n, f64(0.69314718055994530942), x);
+  return from_bits(bits(expm1_core<7>(r) + f64(1)) + (to_int(n) << 52));
+}
+// The sign, and where there is no power, from a and b.
 inline F32 pow(F32 a, F32 b) {
   const F32 m = abs(a), one = set1<F32>(1.0f), inf = set1<F32>(__builtin_inff());
   const Wide wa = widen(m), wb = widen(b);
-  const F32 y = narrow({exp<8>(wb.low * log<7>(wa.low)), exp<8>(wb.high * log<7>(wa.high))});
+  const auto power = [](F64 x, F64 y) {
+    return exp_to_float(min(f64(90), max(f64(-110), y * log_of_float(x))));
+  };
+  const F32 y = narrow({power(wa.low, wb.low), power(wa.high, wb.high)});
+  const F32 end = select(b > F32{}, m, select(m == F32{}, inf, F32{}));  // m = 0 or infinity
+  const F32 size = select((m == F32{}) | (m == inf), end, y);
   const F32 half = b * set1<F32>(0.5f);
   const I32 whole = trunc(b) == b, odd = whole & (trunc(half) != half);
-  const F32 result = from_bits(bits(y) | (bits(a) & odd & int32_t(0x80000000u)));
-  const I32 none = (a < F32{}) & (m < inf) & (abs(b) < inf) & !whole;
+  const F32 result = from_bits(bits(size) | (bits(a) & odd & int32_t(0x80000000u)));
+  const I32 none = ((a < F32{}) & (m < inf) & (abs(b) < inf) & !whole) | (a != a) | (b != b);
   const I32 is_one = (b == F32{}) | (a == one) | ((m == one) & (abs(b) == inf));
   return select(is_one, one, select(none, set1<F32>(__builtin_nanf("")), result));
 }
