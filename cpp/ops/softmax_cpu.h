@@ -38,18 +38,6 @@ inline Scalar<V> log_of(Scalar<V> s) {
   return log(set1<V>(s))[0];
 }
 
-// e^x for x <= 0 (or NaN): no overflow to think of, so 2^n goes straight into the exponent. Below
-// -86.5, where that would leave the normal numbers, 0.
-inline F32 exp_below(F32 x) {
-  const F32 least = set1<F32>(-86.5f), c = max(least, x);
-  const F32 n = round(c * set1<F32>(1.44269504089f));
-  F32 r = fnma(n, set1<F32>(0.693145751953125f), c);
-  r = fnma(n, set1<F32>(1.42860682030941723212e-6f), r);
-  const F32 y = expm1_core(r) + set1<F32>(1.0f);
-  return select(x < least, F32{}, from_bits(bits(y) + (to_int(n) << 23)));
-}
-inline F64 exp_below(F64 x) { return exp(x); }
-
 // ---- one dense row -----------------------------------------------------------------------------
 template <class V>
 inline Scalar<V> row_max(const Scalar<V>* x, int64_t n) {
