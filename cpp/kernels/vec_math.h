@@ -3,7 +3,7 @@
 // whole domain on every instruction set by tests/test_math.py; NaN, infinities and -0 as in C.
 // Denormals count as 0, on the way in and out (core/threads.h).
 //
-//   float32: exp exp2 log log10 1; log2 expm1 log1p rsqrt erf 1.5; sin cos 1.6; tanh sigmoid
+//   float32: exp exp2 log log10 1; log2 expm1 log1p rsqrt erf 1.5; sin cos 1.6; tanh sigmoid 2;
 //            softplus 2.5; pow and what goes through libm (tan, asin, atan, cosh, ...) 0.51
 //   float64: vec_double.h, and libm's (1)
 //   silu, mish: 1e-7 absolute where they decay to 0, a few units elsewhere
@@ -221,7 +221,16 @@ inline F32 log1p(F32 x) {  // log u + (x - (u - 1)) / u with u = 1 + x rounded
   return select((u == inf) | (u <= F32{}), log(u), select(u == set1<F32>(1.0f), x, y));
 }
 
-inline F32 tanh(F32 x) {  // |x| < 1: x + x^3 p(x^2); above: 1 - 2 e / (1 + e), e = e^(-2|x|)
+// 1 + e^x = (1 + 2^n) + 2^n (e^r - 1), rounded once, for x in [-87, 88].
+inline F32 one_plus_exp(F32 x) {
+  const F32 n = round(x * set1<F32>(1.44269504089f));
+  F32 r = fnma(n, set1<F32>(0.693145751953125f), x);
+  r = fnma(n, set1<F32>(1.42860682030941723212e-6f), r);
+  const F32 scale = power_of_two(to_int(n));
+  return fma(expm1_core(r), scale, scale + set1<F32>(1.0f));
+}
+
+inline F32 tanh(F32 x) {  // |x| < 1: x + x^3 p(x^2); above: 1 - 2 / (1 + e^(2|x|))
   const F32 a = abs(x), z = x * x;
   F32 p = set1<F32>(-3.58451682e-4f);
   p = fma(p, z, set1<F32>(2.30136351e-3f));
@@ -230,8 +239,8 @@ inline F32 tanh(F32 x) {  // |x| < 1: x + x^3 p(x^2); above: 1 - 2 e / (1 + e), 
   p = fma(p, z, set1<F32>(-5.38798012e-2f));
   p = fma(p, z, set1<F32>(1.33323446e-1f));
   p = fma(p, z, set1<F32>(-3.33332956e-1f));
-  const F32 one = set1<F32>(1.0f), e = exp_below(a * set1<F32>(-2.0f));
-  const F32 large = one - (e + e) / (one + e);
+  const F32 one = set1<F32>(1.0f);
+  const F32 large = one - set1<F32>(2.0f) / one_plus_exp(min(set1<F32>(40.0f), a + a));
   return select(x != x, x, copysign(select(a < one, fma(p * z, a, a), large), x));
 }
 
@@ -239,17 +248,8 @@ template <class V>
 inline V sigmoid(V x) {
   return set1<V>(1) / (set1<V>(1) + exp(-x));
 }
-// What e = e^-x lost when it was rounded goes into the result: dy = (y^2 - y) de / e.
 inline F32 sigmoid(F32 x) {
-  const F32 one = set1<F32>(1.0f);
-  const F32 c = max(set1<F32>(-87.0f), min(set1<F32>(88.0f), -x));
-  const F32 n = round(c * set1<F32>(1.44269504089f));
-  F32 r = fnma(n, set1<F32>(0.693145751953125f), c);
-  r = fnma(n, set1<F32>(1.42860682030941723212e-6f), r);
-  const F32 core = expm1_core(r), top = core + one;
-  const F32 y = one / (one + from_bits(bits(top) + (to_int(n) << 23)));
-  const F32 low = core - (top - one);
-  return fma(fma(y, y, -y), low, y);
+  return set1<F32>(1.0f) / one_plus_exp(max(set1<F32>(-87.0f), min(set1<F32>(88.0f), -x)));
 }
 
 inline F32 erf(F32 x) {  // |x| < 1: x p(x^2); above: 1 - e^(-x^2) p(t), t = 1 / (1 + x / 2)
