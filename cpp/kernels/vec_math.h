@@ -221,13 +221,15 @@ inline F32 log1p(F32 x) {  // log u + (x - (u - 1)) / u with u = 1 + x rounded
   return select((u == inf) | (u <= F32{}), log(u), select(u == set1<F32>(1.0f), x, y));
 }
 
-// 1 + e^x = (1 + 2^n) + 2^n (e^r - 1), rounded once, for x in [-87, 88].
+// 1 + e^x = (1 + 2^n) + 2^n (e^r - 1), rounded once, for x in [-87, 88]; from n = 24 on, where 1
+// would be lost beside 2^n, it goes to the other term.
 inline F32 one_plus_exp(F32 x) {
-  const F32 n = round(x * set1<F32>(1.44269504089f));
+  const F32 one = set1<F32>(1.0f), n = round(x * set1<F32>(1.44269504089f));
   F32 r = fnma(n, set1<F32>(0.693145751953125f), x);
   r = fnma(n, set1<F32>(1.42860682030941723212e-6f), r);
-  const F32 scale = power_of_two(to_int(n));
-  return fma(expm1_core(r), scale, scale + set1<F32>(1.0f));
+  const F32 scale = power_of_two(to_int(n)), core = expm1_core(r);
+  const F32 near = fma(core, scale, scale + one), far = fma(core, scale, one) + scale;
+  return select(n < set1<F32>(24.0f), near, far);
 }
 
 inline F32 tanh(F32 x) {  // |x| < 1: x + x^3 p(x^2); above: 1 - 2 / (1 + e^(2|x|))
