@@ -5,7 +5,7 @@
     LAMINA_ISA=avx2 python bench/ops.py
 
 Modes: lamina; torch (eager, as installed); torch-malloc (with glibc told to keep its memory);
-torch-fused (rows that have an optimizer: its fused form); openblas (lamina with
+torch-fused (the optimizer's fused form); torch-cl (images channels-last); openblas (lamina with
 LAMINA_BLAS=openblas); mkl (lamina with LAMINA_BLAS at the library --mkl names, one thread per
 piece of the product). Every round runs each mode in a process of its own, which does every row.
 Printed per row: lamina's median time, its share of the machine's limit (multiply-adds or memory as
@@ -30,19 +30,30 @@ import time
 
 from train import KEEP
 
-MODES = ("lamina", "torch", "torch-malloc", "torch-fused", "openblas", "mkl")
+MODES = ("lamina", "torch", "torch-malloc", "torch-fused", "torch-cl", "openblas", "mkl")
 FLOPS, BYTES = "GFLOP/s", "GB/s"
 M = 1 << 20
 
 
 @dataclasses.dataclass
 class Row:
-    """`make(t)` returns the call to time, `work` is what one call must do, in `unit`."""
+    """`make(t)` returns the call to time, `work` is what one call must do, in `unit`; for a mode
+    with one of `variants` it is make(t, variant)."""
 
     name: str
     make: object
     work: float = 0.0
     unit: str = ""
+    variants: tuple = ()
+
+
+IMAGES = ("cl",)
+
+
+def normal(t, shape, variant=""):
+    """A tensor of normal numbers; variant cl: channels last."""
+    x = t.randn(*shape)
+    return x.to(memory_format=t.channels_last) if variant == "cl" else x
 
 
 def quiet(t, call):
@@ -78,20 +89,20 @@ def bf16(form, m, n, k):
 def forward(name, shape, f, passes=2.0):
     """f(t, x) of a normal tensor, nothing recorded; `passes` times its bytes move."""
 
-    def make(t):
-        x = t.randn(*shape)
+    def make(t, variant=""):
+        x = normal(t, shape, variant)
         return quiet(t, lambda: f(t, x))
 
-    return Row(name, make, 4.0 * passes * _count(shape), BYTES)
+    return Row(name, make, 4.0 * passes * _count(shape), BYTES, IMAGES if len(shape) == 4 else ())
 
 
 def both(name, shape, f, passes):
     """Forward and backward of f(t, x, more...), the gradient of the result given."""
 
-    def make(t):
-        x = t.randn(*shape, requires_grad=True)
+    def make(t, variant=""):
+        x = normal(t, shape, variant).requires_grad_()
         call = f(t)
-        g = t.randn(*call(x).shape)
+        g = normal(t, call(x).shape, variant)
 
         def run():
             x.grad = None
@@ -99,7 +110,8 @@ def both(name, shape, f, passes):
 
         return run
 
-    return Row(name + ", both", make, 4.0 * passes * _count(shape), BYTES)
+    name += ", both"
+    return Row(name, make, 4.0 * passes * _count(shape), BYTES, IMAGES if len(shape) == 4 else ())
 
 
 def _count(shape):
@@ -126,12 +138,12 @@ def cross_entropy(n, classes):
 def adam(n):
     """p, m and v read and written, g read."""
 
-    def make(t, fused=None):
+    def make(t, variant=""):
         p = t.randn(n, requires_grad=True)
         p.grad = t.randn(n)
-        return t.optim.Adam([p], **({"fused": True} if fused else {})).step
+        return t.optim.Adam([p], **({"fused": True} if variant else {})).step
 
-    return Row(f"adam {n // 1_000_000}M", make, 28.0 * n, BYTES)
+    return Row(f"adam {n // 1_000_000}M", make, 28.0 * n, BYTES, ("fused",))
 
 
 def embedding(rows, width, count):
@@ -153,11 +165,11 @@ def embedding(rows, width, count):
 def batch_norm_add_relu(shape, train):
     """relu(batch_norm(x) + y), as a user writes it; train: with gradients of x and y."""
 
-    def make(t):
+    def make(t, variant=""):
         F, c = t.nn.functional, shape[1]
-        x, y = (t.randn(*shape, requires_grad=train) for _ in range(2))
+        x, y = (normal(t, shape, variant).requires_grad_(train) for _ in range(2))
         w, b = (t.ones(c, requires_grad=train), t.zeros(c, requires_grad=train))
-        mean, var, g = t.zeros(c), t.ones(c), t.randn(*shape)
+        mean, var, g = t.zeros(c), t.ones(c), normal(t, shape, variant)
 
         def run():
             return F.relu(F.batch_norm(x, mean, var, w, b, True) + y)
@@ -171,7 +183,7 @@ def batch_norm_add_relu(shape, train):
     name = f"batch norm + add + relu {'x'.join(map(str, shape))}"
     # x and y read, the result written; backward the gradient, x and the result read, 2 written
     return Row(name + (", both" if train else ""), make,
-               4.0 * _count(shape) * (8 if train else 3), BYTES)  # fmt: skip
+               4.0 * _count(shape) * (8 if train else 3), BYTES, IMAGES)  # fmt: skip
 
 
 def layer_norm(width):
@@ -285,8 +297,8 @@ def work(mode: str, threads: int, seconds: float, chosen: list) -> dict:
     times: dict = {}
     for row in chosen:
         t.manual_seed(0)
-        if variant == "fused":
-            call = row.make(t, True) if row.name.startswith("adam") else None
+        if variant in ("fused", "cl"):
+            call = row.make(t, variant) if variant in row.variants else None
         else:
             call = row.make(t)
         if call is None:

@@ -1,6 +1,6 @@
 """Writes docs/ulp.md: the largest error of every vector function, per instruction set.
 
-    python docs/make_ulp.py            # every instruction set of the build; PyTorch's where installed
+    python docs/make_ulp.py            # PyTorch's too, where installed
     python docs/make_ulp.py --check    # fails where an error passes its bound
 
 Errors are in units in the last place of the float32 result, against NumPy in double: every
