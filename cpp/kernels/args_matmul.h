@@ -36,8 +36,17 @@ inline int64_t gemm_scratch_elements(int64_t m, int64_t n, int64_t k) {
   return (rows + columns) * (k < kGemmDepth ? k : kGemmDepth) + 128;
 }
 
+// What a product is of: a Compute, or bfloat16 (A, B, C and the biases) with sums of float32.
+constexpr int kProductBF16 = 3, kProducts = 4;
+constexpr int64_t kBrainDepth = 768;  // its kGemmDepth: as many bytes
+
+// Bytes of GemmArgs::scratch for a product of bfloat16: panels, and C in float32 between blocks.
+inline int64_t brain_scratch_bytes(int64_t m, int64_t n, int64_t k) {
+  return gemm_scratch_elements(m, n, k) * 4 + (k > kBrainDepth / 2 ? m * n * 4 : 0) + 64;
+}
+
 struct MatmulKernels {
-  // The whole product on the calling thread, by Compute (int64 wraps around).
-  void (*gemm[3])(const GemmArgs&) = {};
-  int tile_rows[3] = {}, tile_columns[3] = {};  // what one pass of the inner loop makes
+  // The whole product on the calling thread (int64 wraps around).
+  void (*gemm[kProducts])(const GemmArgs&) = {};
+  int tile_rows[kProducts] = {}, tile_columns[kProducts] = {};  // made by a pass of the inner loop
 };

@@ -28,6 +28,7 @@ struct LayerNormArgs {
   void *gx, *partial, *gweight, *gbias;  // null where not wanted
   int64_t rows, size;
   double eps;
+  bool past;  // y (backward: gx) goes past the caches (past_caches)
 };
 // Rows [begin, end); backward: blocks of kLayerNormBlock rows, whose sums over rows go to row b of
 // `partial`: 2 size values, gweight first.

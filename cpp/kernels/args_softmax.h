@@ -19,6 +19,7 @@ struct SoftmaxArgs {
   const void* g;  // (P, N, S), of a gradient
   void* y;        // (P, N, S); of log-sum-exp (P, S)
   int64_t N, S;
+  bool past = false;  // S = 1: y goes past the caches (past_caches)
 };
 using SoftmaxFn = void (*)(const SoftmaxArgs& a, int64_t begin, int64_t end);  // units
 
@@ -36,6 +37,7 @@ struct CrossEntropyArgs {
   int64_t N, S, R;
   int64_t ignore;
   double smoothing, weights;  // weights: sum of weight, or N
+  bool past;                  // S = 1: gx goes past the caches
 };
 // Units; returns -1 or the smallest row whose target is out of range.
 using CrossEntropyFn = int64_t (*)(const CrossEntropyArgs& a, int64_t begin, int64_t end);

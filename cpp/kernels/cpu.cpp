@@ -1,5 +1,7 @@
 // Picks the instruction set at start-up. LAMINA_ISA=generic|avx2|avx512|neon overrides, and says
 // why when it cannot.
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -91,6 +93,15 @@ bool select_isa(const char* name, const char** why) {
   *why =
       "this build does not hold it (known: generic, avx2, avx512 on x86-64; generic, neon on ARM)";
   return false;
+}
+
+bool past_caches(int64_t bytes) {
+#if defined(_SC_LEVEL3_CACHE_SIZE)
+  static const long found = sysconf(_SC_LEVEL3_CACHE_SIZE);
+#else
+  constexpr long found = 0;
+#endif
+  return bytes > (found > 0 ? int64_t(found) : int64_t(32) << 20) / 2;
 }
 
 const Kernels& cpu_kernels() {

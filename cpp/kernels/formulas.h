@@ -296,13 +296,10 @@ struct Selu {
                   g * (exp(x) * c_<T>(kSeluAlpha * kSeluScale)));
   }
 };
-struct Gelu {  // x Phi(x), Phi(x) = erfc(-x / sqrt 2) / 2; y' = Phi(x) + x phi(x)
+struct Gelu {  // x Phi(x), Phi(x) = erfc(-x / sqrt 2) / 2; slope Phi(x) + x phi(x)
   F_HEAD("gelu", 1, floating, false, formula);
-  F_VALUE1 { return x * (c_<T>(0.5) * (c_<T>(1) + erf(x * c_<T>(kSqrtHalf)))); }
-  F_GRAD1 {
-    return g * (c_<T>(0.5) * (c_<T>(1) + erf(x * c_<T>(kSqrtHalf))) +
-                x * (c_<T>(kInvSqrt2Pi) * exp(x * x * c_<T>(-0.5))));
-  }
+  F_VALUE1 { return gelu(x); }
+  F_GRAD1 { return g * gelu_slope(x); }
 };
 struct GeluTanh {  // x (1 + tanh u) / 2, u = sqrt(2/pi) (x + 0.044715 x^3)
   F_HEAD("gelu_tanh", 1, floating, false, formula);

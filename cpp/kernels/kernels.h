@@ -101,6 +101,9 @@ struct Kernels {
   FftKernels fft;
 };
 
+// Whether an array of so many bytes is too large to be found in the last cache again.
+bool past_caches(int64_t bytes);
+
 // The kernels of the best instruction set this CPU has, or of the one LAMINA_ISA names.
 const Kernels& cpu_kernels();
 // Every instruction set this build holds and this CPU can run, best first (for tests).

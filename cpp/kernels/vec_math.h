@@ -3,19 +3,16 @@
 // whole domain on every instruction set by tests/test_math.py; NaN, infinities and -0 as in C.
 // Denormals count as 0, on the way in and out (core/threads.h).
 //
-//   float32: exp exp2 log log10 1; log2 expm1 log1p rsqrt erf 1.5; sin cos 1.6; tanh sigmoid
+//   float32: exp exp2 log log10 1; log2 expm1 log1p rsqrt erf 1.5; sin cos 1.6; tanh sigmoid 2;
 //            softplus 2.5; pow and what goes through libm (tan, asin, atan, cosh, ...) 0.51
 //   float64: vec_double.h, and libm's (1)
-//   gelu, silu, mish: 1e-7 absolute where they decay to 0, a few units elsewhere
+//   silu, mish: 1e-7 absolute where they decay to 0, a few units elsewhere
 #pragma once
 #include "kernels/vec_double.h"
+#include "kernels/vec_special.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
-
-inline double erfinv_double(double x);
-inline double digamma_double(double x);
-inline double polygamma_double(double n, double x);
 
 // One libm call per lane, in double: exact enough to be correctly rounded nearly always.
 template <class V, class F>
@@ -134,6 +131,18 @@ inline F32 exp(F32 x) {
   return select(x != x, x, scaled);
 }
 
+// e^x for x <= 0 (or NaN): no overflow to think of, so 2^n goes straight into the exponent. Below
+// -86.5, where that would leave the normal numbers, 0.
+inline F32 exp_below(F32 x) {
+  const F32 least = set1<F32>(-86.5f), c = max(least, x);
+  const F32 n = round(c * set1<F32>(1.44269504089f));
+  F32 r = fnma(n, set1<F32>(0.693145751953125f), c);
+  r = fnma(n, set1<F32>(1.42860682030941723212e-6f), r);
+  const F32 y = expm1_core(r) + set1<F32>(1.0f);
+  return select(x < least, F32{}, from_bits(bits(y) + (to_int(n) << 23)));
+}
+inline F64 exp_below(F64 x) { return exp(x); }
+
 inline F32 exp2(F32 x) {  // 2^n e^((x - n) ln 2)
   const F32 clamped = min(set1<F32>(129.0f), max(set1<F32>(-150.0f), x));
   const F32 n = round(clamped), y = expm1_core((clamped - n) * constant_f32(0.693147180559945309));
@@ -212,16 +221,37 @@ inline F32 log1p(F32 x) {  // log u + (x - (u - 1)) / u with u = 1 + x rounded
   return select((u == inf) | (u <= F32{}), log(u), select(u == set1<F32>(1.0f), x, y));
 }
 
-inline F32 tanh(F32 x) {  // t / (t + 2), t = e^(2|x|) - 1; exact sign, 1 beyond 9.1
-  const F32 a = abs(x);
-  const F32 t = expm1(a + a);
-  const F32 y = select(a > set1<F32>(9.1f), set1<F32>(1.0f), t / (t + set1<F32>(2.0f)));
-  return select(x != x, x, copysign(y, x));
+// 1 + e^x = (1 + 2^n) + 2^n (e^r - 1), rounded once, for x in [-87, 88]; from n = 24 on, where 1
+// would be lost beside 2^n, it goes to the other term.
+inline F32 one_plus_exp(F32 x) {
+  const F32 one = set1<F32>(1.0f), n = round(x * set1<F32>(1.44269504089f));
+  F32 r = fnma(n, set1<F32>(0.693145751953125f), x);
+  r = fnma(n, set1<F32>(1.42860682030941723212e-6f), r);
+  const F32 scale = power_of_two(to_int(n)), core = expm1_core(r);
+  const F32 near = fma(core, scale, scale + one), far = fma(core, scale, one) + scale;
+  return select(n < set1<F32>(24.0f), near, far);
+}
+
+inline F32 tanh(F32 x) {  // |x| < 1: x + x^3 p(x^2); above: 1 - 2 / (1 + e^(2|x|))
+  const F32 a = abs(x), z = x * x;
+  F32 p = set1<F32>(-3.58451682e-4f);
+  p = fma(p, z, set1<F32>(2.30136351e-3f));
+  p = fma(p, z, set1<F32>(-7.94610474e-3f));
+  p = fma(p, z, set1<F32>(2.14866567e-2f));
+  p = fma(p, z, set1<F32>(-5.38798012e-2f));
+  p = fma(p, z, set1<F32>(1.33323446e-1f));
+  p = fma(p, z, set1<F32>(-3.33332956e-1f));
+  const F32 one = set1<F32>(1.0f);
+  const F32 large = one - set1<F32>(2.0f) / one_plus_exp(min(set1<F32>(40.0f), a + a));
+  return select(x != x, x, copysign(select(a < one, fma(p * z, a, a), large), x));
 }
 
 template <class V>
 inline V sigmoid(V x) {
   return set1<V>(1) / (set1<V>(1) + exp(-x));
+}
+inline F32 sigmoid(F32 x) {
+  return set1<F32>(1.0f) / one_plus_exp(max(set1<F32>(-87.0f), min(set1<F32>(88.0f), -x)));
 }
 
 inline F32 erf(F32 x) {  // |x| < 1: x p(x^2); above: 1 - e^(-x^2) p(t), t = 1 / (1 + x / 2)
@@ -289,81 +319,38 @@ inline F32 cos(F32 x) {
   return __builtin_expect(any(far), 0) ? select(far, lanes(x, libm_cos), y) : y;
 }
 
-// a^b = e^(b log |a|) in double; the sign, and where there is no power, from a and b.
+// a^b = e^(b log |a|) in double, for |a| a normal float and e^x as a float: the reductions of
+// vec_double.h without the ends of double's range. What the series leave out is below 2e-10.
+inline F64 log_of_float(F64 a) {
+  const int64_t least = 0x3fe6a09e667f3bcdll;  // sqrt(1/2)
+  const U64 i = U64(bits(a)) + uint64_t(0x3ff0000000000000ll - least);
+  const F64 f = from_bits(I64(i & 0xfffffffffffffull) + least) - f64(1);
+  const F64 n = from_bits(I64((i >> 52) | 0x4330000000000000ull)) - f64(0x1p52 + 1023);
+  const F64 s = f / (f64(2) + f), z = s * s;
+  const F64 series6 = series<6>(z, kLogSeries) * z;
+  return fma(n, f64(0.69314718055994530942), fma(s, series6, s + s));
+}
+inline F64 exp_to_float(F64 x) {
+  const F64 n = round(x * f64(1.44269504088896340736));
+  const F64 r = fnma(n, f64(0.69314718055994530942), x);
+  return from_bits(bits(expm1_core<7>(r) + f64(1)) + (to_int(n) << 52));
+}
+// The sign, and where there is no power, from a and b.
 inline F32 pow(F32 a, F32 b) {
   const F32 m = abs(a), one = set1<F32>(1.0f), inf = set1<F32>(__builtin_inff());
   const Wide wa = widen(m), wb = widen(b);
-  const F32 y = narrow({exp<8>(wb.low * log<7>(wa.low)), exp<8>(wb.high * log<7>(wa.high))});
+  const auto power = [](F64 x, F64 y) {
+    return exp_to_float(min(f64(90), max(f64(-110), y * log_of_float(x))));
+  };
+  const F32 y = narrow({power(wa.low, wb.low), power(wa.high, wb.high)});
+  const F32 end = select(b > F32{}, m, select(m == F32{}, inf, F32{}));  // m = 0 or infinity
+  const F32 size = select((m == F32{}) | (m == inf), end, y);
   const F32 half = b * set1<F32>(0.5f);
   const I32 whole = trunc(b) == b, odd = whole & (trunc(half) != half);
-  const F32 result = from_bits(bits(y) | (bits(a) & odd & int32_t(0x80000000u)));
-  const I32 none = (a < F32{}) & (m < inf) & (abs(b) < inf) & !whole;
+  const F32 result = from_bits(bits(size) | (bits(a) & odd & int32_t(0x80000000u)));
+  const I32 none = ((a < F32{}) & (m < inf) & (abs(b) < inf) & !whole) | (a != a) | (b != b);
   const I32 is_one = (b == F32{}) | (a == one) | ((m == one) & (abs(b) == inf));
   return select(is_one, one, select(none, set1<F32>(__builtin_nanf("")), result));
-}
-
-// Inverse of erf: a starting value from its logarithm (Winitzki 2008), then two Halley steps.
-inline double erfinv_double(double x) {
-  if (!(x > -1.0 && x < 1.0)) {
-    if (x == 1.0) return __builtin_inf();
-    if (x == -1.0) return -__builtin_inf();
-    return __builtin_nan("");
-  }
-  if (x == 0) return x;
-  const double l = __builtin_log1p(-x * x), c = 4.3307467508 + l / 2;
-  double y = __builtin_copysign(__builtin_sqrt(__builtin_sqrt(c * c - l / 0.147) - c), x);
-  for (int i = 0; i < 3; ++i) {
-    const double error = x > 0.5    ? (1 - x) - __builtin_erfc(y)  // erf(y) - x, without cancelling
-                         : x < -0.5 ? __builtin_erfc(-y) - (1 + x)
-                                    : __builtin_erf(y) - x;
-    const double step = error / (1.12837916709551257390 * __builtin_exp(-y * y));
-    y -= step / (1 + y * step);
-  }
-  return y;
-}
-
-// d/dx log Gamma(x): reflection for x < 0, recurrence up to 10, then the asymptotic series.
-inline double digamma_double(double x) {
-  double result = 0;
-  if (x == 0) return -__builtin_copysign(__builtin_inf(), x);
-  if (x < 0) {
-    if (x == __builtin_floor(x)) return __builtin_nan("");
-    const double pi = 3.14159265358979323846, fraction = x - __builtin_round(x);
-    result = -pi / __builtin_tan(pi * fraction);
-    x = 1 - x;
-  }
-  while (x < 10) {
-    result -= 1 / x;
-    x += 1;
-  }
-  const double z = 1 / (x * x);
-  const double series =
-      z * (1.0 / 12 - z * (1.0 / 120 -
-                           z * (1.0 / 252 -
-                                z * (1.0 / 240 - z * (1.0 / 132 - z * (691.0 / 32760 - z / 12))))));
-  return result + __builtin_log(x) - 0.5 / x - series;
-}
-
-// The nth derivative of digamma, n >= 1: (-1)^(n+1) n! sum_{k >= 0} (x + k)^-(n+1), its terms below
-// 12 + n as they are and the rest by Euler and Maclaurin. NaN at the poles, as digamma.
-inline double polygamma_double(double n, double x) {
-  if (x <= 0 && x == __builtin_floor(x)) return __builtin_nan("");
-  const double s = n + 1;
-  double sum = 0;
-  for (; x < 12 + n; x += 1) sum += __builtin_pow(x, -s);
-  // Bernoulli numbers B2j / (2j)!
-  constexpr double b[] = {1.0 / 12,           -1.0 / 720,     1.0 / 30240,
-                          -1.0 / 1209600,     1.0 / 47900160, -691.0 / 1307674368000.0,
-                          1.0 / 74724249600.0};
-  double power = __builtin_pow(x, -s), rising = s;
-  sum += power * (x / n + 0.5);
-  power /= x;
-  for (int j = 0; j < 7; ++j) {
-    sum += b[j] * rising * power;
-    rising *= (s + 2 * j + 1) * (s + 2 * j + 2);
-    power /= x * x;
-  }
-  return (int64_t(n) & 1 ? sum : -sum) * __builtin_tgamma(s);
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ static void pack_rows(const Scalar<V>* src, int64_t row, int rows, int64_t depth
 #pragma GCC unroll 16
         for (int t = 0; t < L; ++t) r[t] = t < n ? load<V>(p + t * row, kn) : V{};
       }
-      transpose_step<1>(r);
+      transpose_square(r);
       Scalar<V>* q = dst + k * width + i;
       if (kn == L && !spill) {
 #pragma GCC unroll 16

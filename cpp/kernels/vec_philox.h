@@ -61,6 +61,24 @@ inline BlockWords philox(const RoundKeys& keys, U64 block, U64 c2 = U64{}) {
   return {(c1 << 32) | (c0 & 0xffffffffu), (c3 << 32) | (c2 & 0xffffffffu)};
 }
 
+// n vectors of blocks in step: a single one waits for its own products.
+template <int n>
+inline void philox(const RoundKeys& keys, const U64 (&block)[n], BlockWords (&words)[n]) {
+  U64 c0[n], c1[n], c2[n] = {}, c3[n] = {};
+  for (int v = 0; v < n; ++v) c0[v] = block[v], c1[v] = block[v] >> 32;
+  for (int i = 0; i < 10; ++i)
+#pragma GCC unroll 8
+    for (int v = 0; v < n; ++v) {
+      const U64 p0 = multiply_low(c0[v], 0xD2511F53u), p1 = multiply_low(c2[v], 0xCD9E8D57u);
+      c0[v] = (p1 >> 32) ^ c1[v] ^ keys.k0[i];
+      c1[v] = p1;
+      c2[v] = (p0 >> 32) ^ c3[v] ^ keys.k1[i];
+      c3[v] = p0;
+    }
+  for (int v = 0; v < n; ++v)
+    words[v] = {(c1[v] << 32) | (c0[v] & 0xffffffffu), (c3[v] << 32) | (c2[v] & 0xffffffffu)};
+}
+
 inline U64 lane_numbers() {
   U64 v{};
   for (int i = 0; i < kBlockLanes; ++i) v[i] = uint64_t(i);

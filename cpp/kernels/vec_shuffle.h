@@ -121,6 +121,40 @@ inline void transpose_step(V* r) {
     transpose_step<2 * s>(r);
   }
 }
+template <class V>
+inline void transpose_square(V* r) {
+  transpose_step<1>(r);
+}
+#if defined(LAMINA_ISA_AVX512)
+// In 64 shuffles that overwrite nothing (the compiler's own choice for the steps above copies).
+// Within quarters of four lanes first, then whole quarters.
+inline void transpose_square(F32* r) {
+  __m512 a[16], b[16];
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    const __m512 l0 = _mm512_unpacklo_ps(__m512(r[i]), __m512(r[i + 1]));
+    const __m512 h0 = _mm512_unpackhi_ps(__m512(r[i]), __m512(r[i + 1]));
+    const __m512 l1 = _mm512_unpacklo_ps(__m512(r[i + 2]), __m512(r[i + 3]));
+    const __m512 h1 = _mm512_unpackhi_ps(__m512(r[i + 2]), __m512(r[i + 3]));
+    a[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(l0), _mm512_castps_pd(l1)));
+    a[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(l0), _mm512_castps_pd(l1)));
+    a[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(h0), _mm512_castps_pd(h1)));
+    a[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(h0), _mm512_castps_pd(h1)));
+  }
+  // a[4 g + c]: column 4 q + c of rows 4 g to 4 g + 3 in quarter q.
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) {
+    b[c] = _mm512_shuffle_f32x4(a[c], a[c + 4], 0x88);  // quarters 0 and 2
+    b[c + 4] = _mm512_shuffle_f32x4(a[c], a[c + 4], 0xdd);
+    b[c + 8] = _mm512_shuffle_f32x4(a[c + 8], a[c + 12], 0x88);
+    b[c + 12] = _mm512_shuffle_f32x4(a[c + 8], a[c + 12], 0xdd);
+    r[c] = F32(_mm512_shuffle_f32x4(b[c], b[c + 8], 0x88));
+    r[c + 8] = F32(_mm512_shuffle_f32x4(b[c], b[c + 8], 0xdd));
+    r[c + 4] = F32(_mm512_shuffle_f32x4(b[c + 4], b[c + 12], 0x88));
+    r[c + 12] = F32(_mm512_shuffle_f32x4(b[c + 4], b[c + 12], 0xdd));
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace lamina::LAMINA_ISA

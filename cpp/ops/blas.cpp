@@ -1,6 +1,7 @@
 // OpenBLAS at run time: the library of the scipy-openblas32 package, opened when LAMINA_BLAS asks
-// for its products, or linear algebra for its LAPACK. Its calls are single-threaded and come from
-// our pool's threads, a rectangle of C each.
+// for its products, or linear algebra for its LAPACK. LAMINA_BLAS may also be the path of another
+// library with CBLAS functions (MKL's libmkl_rt.so), for its products alone. Calls are
+// single-threaded and come from our pool's threads, a rectangle of C each.
 //
 // "own" is the default for every shape: on the machine it was measured on (2 cores, AVX-512) it is
 // as fast or faster from 32^3 to 2048^3 and on the layers of small networks, and only it keeps a
@@ -41,8 +42,8 @@ std::string& library_path() {
 bool asked_for() {
   const char* want = std::getenv("LAMINA_BLAS");
   if (!want || !*want || !std::strcmp(want, "own")) return false;
-  check(!std::strcmp(want, "openblas"), ErrorKind::value, "matmul: LAMINA_BLAS=", want,
-        " is unknown; use own or openblas");
+  check(!std::strcmp(want, "openblas") || want[0] == '/', ErrorKind::value,
+        "matmul: LAMINA_BLAS=", want, " is unknown; use own, openblas or the path of a library");
   return true;
 }
 
@@ -64,8 +65,26 @@ void* open_library(const char* who) {
   return opened = library;
 }
 
+// A function of the library at `path`, null when it has none.
+void* symbol_at(const char* path, const char* name) {
+  void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  check(library != nullptr, ErrorKind::runtime, "matmul: cannot open LAMINA_BLAS=", path, ": ",
+        library ? "" : dlerror(), "; use own, openblas or the path of a library");
+  return dlsym(library, name);
+}
+
 Blas open_blas() {
   Blas blas;
+  if (const char* path = std::getenv("LAMINA_BLAS"); path[0] == '/') {
+    blas.sgemm = reinterpret_cast<SgemmFn>(symbol_at(path, "cblas_sgemm"));
+    blas.dgemm = reinterpret_cast<DgemmFn>(symbol_at(path, "cblas_dgemm"));
+    check(blas.sgemm && blas.dgemm, ErrorKind::runtime, "matmul: LAMINA_BLAS=", path,
+          " has no cblas_sgemm and cblas_dgemm; use own, openblas or another library");
+    for (const char* name :
+         {"MKL_Set_Num_Threads", "openblas_set_num_threads", "bli_thread_set_num_threads"})
+      if (void* set = symbol_at(path, name)) reinterpret_cast<void (*)(int)>(set)(1);
+    return blas;
+  }
   blas.sgemm = reinterpret_cast<SgemmFn>(openblas_symbol("matmul", "cblas_sgemm"));
   blas.dgemm = reinterpret_cast<DgemmFn>(openblas_symbol("matmul", "cblas_dgemm"));
   return blas;

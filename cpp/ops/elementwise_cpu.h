@@ -5,7 +5,7 @@
 #include "kernels/formula_reads.h"
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
-#include "kernels/vec_math.h"
+#include "kernels/vec_gelu.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {

@@ -40,6 +40,7 @@ LAMINA_UNARY(erf)
 LAMINA_UNARY(erfc)
 LAMINA_UNARY(erfinv)
 LAMINA_UNARY(sigmoid)
+LAMINA_UNARY(gelu)
 LAMINA_UNARY(abs)
 LAMINA_UNARY(sign)
 LAMINA_UNARY(floor)
@@ -50,6 +51,11 @@ LAMINA_UNARY(digamma)
 #undef LAMINA_UNARY
 inline Tensor polygamma(const Tensor& x, double n) {
   return elementwise(function_index("polygamma"), {x}, n);
+}
+inline Tensor gelu_slope(const Tensor& x) {
+  const Tensor phi = exp(x * x * scalar_tensor(-0.5)) * scalar_tensor(0.39894228040143267794);
+  return (erf(x * scalar_tensor(0.70710678118654752440)) + scalar_tensor(1)) * scalar_tensor(0.5) +
+         x * phi;
 }
 inline Tensor pow(const Tensor& x, const Tensor& y) { return call("pow", x, y); }
 inline Tensor min(const Tensor& x, const Tensor& y) { return call("minimum", x, y); }

@@ -16,7 +16,7 @@ template <>
 constexpr int kComputeOf<int64_t> = kI64;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-constexpr int kElement[3] = {4, 8, 8};
+constexpr int kElement[kProducts] = {4, 8, 8, 2};
 
 template <class T>
 T* at(T* p, int64_t elements, int compute) {
@@ -70,12 +70,14 @@ Cut best_cut(const GemmArgs& g, int compute, int64_t pieces) {
 
 void run_own(const GemmArgs& args, int compute) {
   GemmArgs g = args;
-  const Scratch scratch(size_t(gemm_scratch_elements(g.M, g.N, g.K) * kElement[compute]));
+  const Scratch scratch(size_t(compute == kProductBF16
+                                   ? brain_scratch_bytes(g.M, g.N, g.K)
+                                   : gemm_scratch_elements(g.M, g.N, g.K) * kElement[compute]));
   g.scratch = scratch.as<void>();
   cpu_kernels().matmul.gemm[compute](g);
 }
 void run_piece(const GemmArgs& g, int compute) {
-  if (compute != kI64 && blas_gemm(compute, g)) return;
+  if ((compute == kF32 || compute == kF64) && blas_gemm(compute, g)) return;
   run_own(g, compute);
 }
 
@@ -84,9 +86,11 @@ void run_piece(const GemmArgs& g, int compute) {
 void gemm_batched(int compute, const GemmArgs& args, int64_t batches, GemmOffsetsFn offsets,
                   const void* context) {
   if (args.M <= 0 || args.N <= 0 || batches <= 0) return;
-  // Multiply-adds per nanosecond of one thread, about: float32, float64, int64.
-  constexpr double rate[3] = {50, 25, 1};
-  const double ns = double(args.M) * double(args.N) * double(args.K) / rate[compute];
+  // Multiply-adds per nanosecond of one thread, about: float32, float64, int64, bfloat16.
+  constexpr double rate[kProducts] = {50, 25, 1, 50};
+  double ns = double(args.M) * double(args.N) * double(args.K) / rate[compute];
+  // One row (or column): reading the matrix takes longer.
+  if (args.M == 1 || args.N == 1) ns *= 2;
   const int threads = num_threads();
   // 6 microseconds: below it a second thread costs more than it brings (measured).
   const bool serial = threads == 1 || ns * double(batches) < 6000;

@@ -23,7 +23,8 @@ void gemm_serial(bool ta, bool tb, int64_t M, int64_t N, int64_t K, const T* A, 
                  const Epilogue* epilogue = nullptr);
 
 // `batches` products of one size with any strides, split over the pool's threads: the operands of
-// product p lie at offsets(p, ...) elements from args.a, .b and .c. compute: a Compute.
+// product p lie at offsets(p, ...) elements from args.a, .b and .c. compute: a Compute or
+// kProductBF16.
 struct GemmOffsets {
   int64_t a, b, c;
 };

@@ -37,6 +37,7 @@ LayerNormArgs kernel_args(const Tensor& x, const LayerNormOpArgs& a) {
   k.size = tail(x.shape(), a.dims).product();
   k.rows = x.numel() / k.size;
   k.eps = a.eps;
+  k.past = past_caches(x.numel() * item_size(x.dtype()));
   return k;
 }
 void norm_launch(Call& c) {

@@ -8,6 +8,7 @@
 // Cost: one pass over memory; a row is read three times from the first-level cache.
 #pragma once
 #include "kernels/vec_moments.h"
+#include "kernels/vec_stream.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
@@ -34,20 +35,22 @@ void layer_norm(const LayerNormArgs& a, int64_t begin, int64_t end) {
     const T inverse = T(1 / __builtin_sqrt(squares * per + a.eps));
     static_cast<T*>(a.rstd)[r] = inverse;
     const V rstd = set1<V>(inverse);
+    const auto write = [&](auto f) {
+      a.past ? write_row<true, V>(y, a.size, f) : write_row<false, V>(y, a.size, f);
+    };
+    const auto h = [&](int64_t i, int64_t m) {
+      return (load_some<V>(x + i, int(m)) - mean) * rstd;
+    };
     if (w && b)
-      each_vector<V>(a.size, [&](int64_t i, int m) {
-        const V h = (load_some<V>(x + i, m) - mean) * rstd;
-        store_some<V>(y + i, fma(h, load_some<V>(w + i, m), load_some<V>(b + i, m)), m);
+      write([&](int64_t i, int64_t m) {
+        return fma(h(i, m), load_some<V>(w + i, int(m)), load_some<V>(b + i, int(m)));
       });
     else if (w)
-      each_vector<V>(a.size, [&](int64_t i, int m) {
-        store_some<V>(y + i, (load_some<V>(x + i, m) - mean) * rstd * load_some<V>(w + i, m), m);
-      });
+      write([&](int64_t i, int64_t m) { return h(i, m) * load_some<V>(w + i, int(m)); });
     else
-      each_vector<V>(a.size, [&](int64_t i, int m) {
-        store_some<V>(y + i, (load_some<V>(x + i, m) - mean) * rstd, m);
-      });
+      write(h);
   }
+  if (a.past) streamed();
 }
 
 template <class V>
@@ -84,13 +87,16 @@ void layer_norm_grad(const LayerNormArgs& a, int64_t begin, int64_t end) {
       if (!a.gx) continue;
       T* const gx = static_cast<T*>(a.gx) + r * a.size;
       const V s = set1<V>(a.mean ? T(-sums.first * per) : T(0)), t = set1<V>(T(-sums.second * per));
-      each_vector<V>(a.size, [&](int64_t i, int m) {
+      const auto value = [&](int64_t i, int64_t n) {
+        const int m = int(n);
         const V h = (load_some<V>(x + i, m) - mean) * rstd;
         const V d = w ? load_some<V>(g + i, m) * load_some<V>(w + i, m) : load_some<V>(g + i, m);
-        store_some<V>(gx + i, rstd * fma(h, t, d + s), m);
-      });
+        return rstd * fma(h, t, d + s);
+      };
+      a.past ? write_row<true, V>(gx, a.size, value) : write_row<false, V>(gx, a.size, value);
     }
   }
+  if (a.past) streamed();
 }
 
 template <class T>

@@ -41,10 +41,13 @@ bool expands(const Dims& from, const Dims& to) {
   return true;
 }
 
-// The type a product of `d` is computed in.
+// The type whose kernel makes a product of `d`.
 DType computed_in(DType d) {
-  return d == DType::float64 ? d : is_floating(d) ? DType::float32 : DType::int64;
+  if (d == DType::float64 || d == DType::bfloat16) return d;
+  return is_floating(d) ? DType::float32 : DType::int64;
 }
+// What gemm_batched calls it.
+int product_of(DType d) { return d == DType::bfloat16 ? kProductBF16 : int(compute_type(d)); }
 
 // f applied to operands of a computable dtype, its result converted back.
 template <class F>
@@ -132,7 +135,7 @@ void matmul_launch(Call& c) {
   g.b_col = b.stride(-1);
   g.c = y.data();
   g.c_row = g.N;
-  const int compute = compute_type(y.dtype());
+  const int compute = product_of(y.dtype());
   int64_t step;
   if (y.dim() == 2) return gemm_batched(compute, g, 1, nullptr, nullptr);
   if (b.dim() == 2 && rows_collapse(a, &step)) {  // one product with all rows of a
@@ -211,7 +214,7 @@ void linear_launch(Call& c) {
   g.c_row = g.N;
   if (c.in.size() > 2) g.epilogue.column_bias = c.in[2].data();
   g.epilogue.relu = c.args<LinearArgs>().relu;
-  gemm_batched(compute_type(y.dtype()), g, 1, nullptr, nullptr);
+  gemm_batched(product_of(y.dtype()), g, 1, nullptr, nullptr);
 }
 
 void linear_vjp(Vjp& c) {
@@ -336,6 +339,8 @@ Tensor dot(const Tensor& a, const Tensor& b) {
   check(a.dim() == 1 && b.dim() == 1 && a.size(0) == b.size(0), ErrorKind::shape,
         "dot: expected two 1-D tensors of one length, got shapes ", a.shape(), " and ", b.shape());
   check_dtypes("dot", a, b);
+  if (a.dtype() == DType::bfloat16)  // products unrounded
+    return to_dtype(dot(to_dtype(a, DType::float32), to_dtype(b, DType::float32)), a.dtype());
   return in_compute_type(a, b,
                          [](const Tensor& x, const Tensor& y) { return sum(x * y, {}, false); });
 }

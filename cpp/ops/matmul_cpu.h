@@ -113,33 +113,48 @@ static void tile(const Tile<V>& t) {
   store_tile<V, R, C>(t, acc);
 }
 
-// R rows of A times rows of B that are transposed in registers on the way: b[j * b_col + k].
-template <class V, int R>
-static void tile_transposing(const Tile<V>& t, int64_t b_col) {
+// acc += kn <= L steps of k of R rows of A times C vectors of columns of B, which are transposed in
+// registers on the way: b[j * b_col + k]; a_k is 1. whole: kn is L and all columns exist.
+template <class V, int R, int C, bool whole>
+[[gnu::always_inline]] inline void step_transposing(const Tile<V>& t, int64_t b_col, int64_t k,
+                                                    int kn, V (&acc)[R][C]) {
   using T = Scalar<V>;
   constexpr int L = kLanes<V>;
-  V acc[R][1] = {};
-  for (int64_t k = 0; k < t.depth; k += L) {
-    const int kn = t.depth - k < L ? int(t.depth - k) : L;
-    const T *a = t.a + k * t.a_k, *b = t.b + k;
+#pragma GCC unroll 4
+  for (int v = 0; v < C; ++v) {  // the chains of several vectors run side by side
+    const T *a = t.a + k, *b = t.b + k + v * L * b_col;
     V r[L];
-    if (t.columns == L && kn == L) {
 #pragma GCC unroll 16
-      for (int j = 0; j < L; ++j) r[j] = load<V>(b + j * b_col);
-    } else {
-#pragma GCC unroll 16
-      for (int j = 0; j < L; ++j) r[j] = j < t.columns ? load<V>(b + j * b_col, kn) : V{};
-    }
-    transpose_step<1>(r);
+    for (int j = 0; j < L; ++j)
+      r[j] = whole                   ? load<V>(b + j * b_col)
+             : v * L + j < t.columns ? load<V>(b + j * b_col, kn)
+                                     : V{};
+    transpose_square(r);
 #pragma GCC unroll 16
     for (int l = 0; l < L; ++l) {
-      if (l == kn) break;
+      if (!whole && l == kn) break;
 #pragma GCC unroll 4
-      for (int i = 0; i < R; ++i)
-        acc[i][0] = fma(set1<V>(a[i * t.a_row + l * t.a_k]), r[l], acc[i][0]);
+      for (int i = 0; i < R; ++i) acc[i][v] = fma(set1<V>(a[i * t.a_row + l]), r[l], acc[i][v]);
     }
   }
-  store_tile<V, R, 1>(t, acc);
+}
+template <class V, int R, int C>
+[[gnu::noinline]] static void tile_transposing(const Tile<V>& t, int64_t b_col) {
+  constexpr int L = kLanes<V>;
+  V acc[R][C] = {};
+  int64_t k = 0;
+  if (t.columns == C * L)
+    for (; k + L <= t.depth; k += L) step_transposing<V, R, C, true>(t, b_col, k, L, acc);
+  for (; k < t.depth; k += L)
+    step_transposing<V, R, C, false>(t, b_col, k, t.depth - k < L ? int(t.depth - k) : L, acc);
+  store_tile<V, R, C>(t, acc);
+}
+// Two vectors keep the shuffles busy; with four, more rows of B are read at once than L1 has ways.
+template <class V, int R>
+static void tile_transposing(const Tile<V>& t, int64_t b_col) {
+  constexpr int L = kLanes<V>;
+  if (t.columns > L) return tile_transposing<V, R, kNV>(t, b_col);
+  tile_transposing<V, R, 1>(t, b_col);
 }
 
 template <class V>
@@ -227,22 +242,27 @@ constexpr int kThinRows = 3;
 template <class V>
 static void gemm_thin(const GemmArgs& g) {
   using T = Scalar<V>;
-  constexpr int L = kLanes<V>;
   for (int64_t k = 0; k == 0 || k < g.K; k += kGemmDepth) {
     Tile<V> t{};
     t.a = static_cast<const T*>(g.a) + k * g.a_k;
     t.a_row = g.a_row;
-    t.a_k = g.a_k;
     t.depth = g.K - k < kGemmDepth ? g.K - k : kGemmDepth;
+    if (g.a_k != 1) {
+      T* const dense = static_cast<T*>(g.scratch);
+      for (int64_t i = 0; i < g.M; ++i)
+        for (int64_t l = 0; l < t.depth; ++l) dense[i * t.depth + l] = t.a[i * g.a_row + l * g.a_k];
+      t.a = dense;
+      t.a_row = t.depth;
+    }
     t.c_row = g.c_row;
     t.add = g.accumulate || k > 0;
     const bool end = k + t.depth == g.K;
     t.relu = end && g.epilogue.relu;
     if (end) t.row_bias = static_cast<const T*>(g.epilogue.row_bias);
-    for (int64_t j = 0; j < g.N; j += L) {
+    for (int64_t j = 0; j < g.N; j += kNR<V>) {
       t.b = static_cast<const T*>(g.b) + k + j * g.b_col;
       t.c = static_cast<T*>(g.c) + j;
-      t.columns = g.N - j < L ? int(g.N - j) : L;
+      t.columns = g.N - j < kNR<V> ? int(g.N - j) : kNR<V>;
       if (end && g.epilogue.column_bias)
         t.column_bias = static_cast<const T*>(g.epilogue.column_bias) + j;
       switch (g.M) {

@@ -94,18 +94,43 @@ template <class V, template <class> class D>
 void fill(const RandomArgs& a, int64_t begin, int64_t end) {
   using T = Scalar<V>;
   constexpr int kWords64 = int(sizeof(int64_t) / sizeof(T));  // values per 64-bit word
-  constexpr int64_t group = kGroupWords * 4 / int64_t(sizeof(T)), half = group / 2;
+  constexpr int64_t group = kGroupWords * 4 / int64_t(sizeof(T)), half_group = group / 2;
   const RoundKeys keys(a.seed);
   const D<V> distribution(a);
   T* const y = static_cast<T*>(a.y);
-  for (int64_t g = begin; g < end; ++g) {
+  constexpr int vectors = int(kGroupBlocks) / kBlockLanes;  // of a group
+  // Whole groups, as many at a time as the registers hold.
+  constexpr int together = LAMINA_VEC_BYTES == 64 ? 4 : 2,
+                made = together > vectors ? together : vectors;
+  constexpr int64_t groups = made / vectors;
+  int64_t g = begin;
+  for (; g + groups <= end && (g + groups) * group <= a.n; g += groups) {
+    for (int half = 0; half < made; half += together) {
+      U64 block[together];
+      BlockWords w[together];
+      for (int v = 0; v < together; ++v)
+        block[v] =
+            lane_numbers() + (a.offset + uint64_t(g * kGroupBlocks + (half + v) * kBlockLanes));
+      philox(keys, block, w);
+#pragma GCC unroll 8
+      for (int v = 0; v < together; ++v) {
+        V first, second;
+        distribution.make(w[v].w01, w[v].w23, &first, &second);
+        const int at = half + v;
+        T* const to = y + (g + at / vectors) * group + at % vectors * kBlockLanes * kWords64;
+        store(to, first);
+        store(to + half_group, second);
+      }
+    }
+  }
+  for (; g < end; ++g) {
     T last[group];
     T* const to = (g + 1) * group <= a.n ? y + g * group : last;
     philox_group(keys, a.offset + uint64_t(g * kGroupBlocks), [&](int at, BlockWords w) {
       V first, second;
       distribution.make(w.w01, w.w23, &first, &second);
       store(to + at * kWords64, first);
-      store(to + half + at * kWords64, second);
+      store(to + half_group + at * kWords64, second);
     });
     if (to == last)
       for (int64_t i = g * group; i < a.n; ++i) y[i] = last[i - g * group];

@@ -35,6 +35,7 @@ void launch(Call& c) {
   a.S = count(shape, dim + 1, shape.n);
   if (c.out[0].numel() == 0) return;
   const Compute via = compute_type(c.out[0].dtype());
+  a.past = past_caches(c.out[0].numel() * item_size(c.out[0].dtype()));
   const SoftmaxFn f = cpu_kernels().softmax.f[kind][via];
   const int64_t P = count(shape, 0, dim), tiles = (a.S + kSoftmaxTile - 1) / kSoftmaxTile;
   const int64_t width = a.S == 1 ? 1 : a.S < kSoftmaxTile ? a.S : kSoftmaxTile;

@@ -13,6 +13,7 @@
 #pragma once
 #include "kernels/kernels.h"
 #include "kernels/vec_math.h"
+#include "kernels/vec_stream.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
@@ -36,18 +37,6 @@ template <class V>
 inline Scalar<V> log_of(Scalar<V> s) {
   return log(set1<V>(s))[0];
 }
-
-// e^x for x <= 0 (or NaN): no overflow to think of, so 2^n goes straight into the exponent. Below
-// -86.5, where that would leave the normal numbers, 0.
-inline F32 exp_below(F32 x) {
-  const F32 least = set1<F32>(-86.5f), c = max(least, x);
-  const F32 n = round(c * set1<F32>(1.44269504089f));
-  F32 r = fnma(n, set1<F32>(0.693145751953125f), c);
-  r = fnma(n, set1<F32>(1.42860682030941723212e-6f), r);
-  const F32 y = expm1_core(r) + set1<F32>(1.0f);
-  return select(x < least, F32{}, from_bits(bits(y) + (to_int(n) << 23)));
-}
-inline F64 exp_below(F64 x) { return exp(x); }
 
 // ---- one dense row -----------------------------------------------------------------------------
 template <class V>
@@ -89,7 +78,9 @@ inline double row_exp_sum(const Scalar<V>* x, int64_t n, Scalar<V> m) {
   });
 }
 
-template <class V, int kind>
+constexpr int64_t kRowBuffer = 4096;  // elements of a row that wait on the stack
+
+template <class V, int kind, bool past>
 void row(const Scalar<V>* x, const Scalar<V>* g, Scalar<V>* y, int64_t n) {
   using T = Scalar<V>;
   constexpr int64_t L = kLanes<V>;
@@ -99,30 +90,37 @@ void row(const Scalar<V>* x, const Scalar<V>* g, Scalar<V>* y, int64_t n) {
       put(y, e * set1<V>(1 / hsum(e)), n);
       return;
     }
+    alignas(64) T buffer[past ? kRowBuffer : 1];
+    T* const es = past && n <= kRowBuffer ? buffer : y;
     const T m = row_max<V>(x, n);
     const double s = row_sum<V>(n, [&](int64_t i, int64_t w) {
       const V e = exp_below(part<V>(x + i, w, kLowest<V>) - set1<V>(m));
-      put(y + i, e, w);
+      put(es + i, e, w);
       return e;
     });
     const V scale = set1<V>(T(1 / s));
-    int64_t i = 0;
-    for (; i + L <= n; i += L) store(y + i, load<V>(y + i) * scale);
-    if (i < n) put(y + i, part<V>(y + i, n - i, 0) * scale, n - i);
+    const auto scaled = [&](int64_t i, int64_t w) { return part<V>(es + i, w, 0) * scale; };
+    if (es == y)
+      write_row<false, V>(y, n, scaled);
+    else
+      write_row<past, V>(y, n, scaled);
   } else if constexpr (kind == kLogSoftmaxValue) {
     const T m = row_max<V>(x, n), l = log_of<V>(T(row_exp_sum<V>(x, n, m)));
-    for (int64_t i = 0; i < n; i += L)
-      put(y + i, (part<V>(x + i, n - i, 0) - set1<V>(m)) - set1<V>(l), n - i);
+    write_row<past, V>(y, n, [&](int64_t i, int64_t w) {
+      return (part<V>(x + i, w, 0) - set1<V>(m)) - set1<V>(l);
+    });
   } else if constexpr (kind == kSoftmaxGrad) {
     const V d = set1<V>(T(row_sum<V>(
         n, [&](int64_t i, int64_t w) { return part<V>(x + i, w, 0) * part<V>(g + i, w, 0); })));
-    for (int64_t i = 0; i < n; i += L)
-      put(y + i, part<V>(x + i, n - i, 0) * (part<V>(g + i, n - i, 0) - d), n - i);
+    write_row<past, V>(y, n, [&](int64_t i, int64_t w) {
+      return part<V>(x + i, w, 0) * (part<V>(g + i, w, 0) - d);
+    });
   } else {
     const V d =
         set1<V>(T(row_sum<V>(n, [&](int64_t i, int64_t w) { return part<V>(g + i, w, 0); })));
-    for (int64_t i = 0; i < n; i += L)
-      put(y + i, fnma(exp_below(part<V>(x + i, n - i, 0)), d, part<V>(g + i, n - i, 0)), n - i);
+    write_row<past, V>(y, n, [&](int64_t i, int64_t w) {
+      return fnma(exp_below(part<V>(x + i, w, 0)), d, part<V>(g + i, w, 0));
+    });
   }
 }
 
@@ -191,7 +189,13 @@ void softmax(const SoftmaxArgs& a, int64_t begin, int64_t end) {
   const T *const x = static_cast<const T*>(a.x), *const g = static_cast<const T*>(a.g);
   T* const y = static_cast<T*>(a.y);
   if (a.S == 1) {
-    for (int64_t r = begin; r < end; ++r) row<V, kind>(x + r * a.N, g + r * a.N, y + r * a.N, a.N);
+    const int64_t n = a.N;
+    if (!a.past) {
+      for (int64_t r = begin; r < end; ++r) row<V, kind, false>(x + r * n, g + r * n, y + r * n, n);
+      return;
+    }
+    for (int64_t r = begin; r < end; ++r) row<V, kind, true>(x + r * n, g + r * n, y + r * n, n);
+    streamed();
     return;
   }
   tiles<V>(a.N, a.S, begin, end, [&](int64_t at, int64_t, int64_t w) {
@@ -323,29 +327,41 @@ struct Entropy {
     const double inverse = static_cast<const T*>(a.stats)[a.R + r];
     return {T((hit + each * a.weights) * inverse), T(each), T(hit)};
   }
+  template <bool past>
   void grad_rows(int64_t begin, int64_t end) {
     const int64_t n = a.N;
+    using Lane = Scalar<Mask<V>>;
+    Mask<V> lane;
+    for (int i = 0; i < L; ++i) lane[i] = i;
+    const auto set1_lane = [](int64_t i) {
+      return Mask<V>{} + (i < 0 || i >= L ? Lane(-1) : Lane(i));
+    };
     for (int64_t r = begin; r < end; ++r) {
       const int64_t t = a.target[r];
       const T* const from = x + r * n;
       T* const to = static_cast<T*>(a.gx) + r * n;
       const Factors f = factors(r, t);
       const V p = set1<V>(f.p), m = set1<V>(static_cast<const T*>(a.stats)[r]);
+      // v less `hit` where it holds the target: what went past the caches is not read again.
+      const auto less_hit = [&](int64_t i, V v) {
+        return past ? v - select(lane == set1_lane(t - i), set1<V>(f.hit), V{}) : v;
+      };
       if (t == a.ignore) {
         for (int64_t i = 0; i < n; ++i) to[i] = 0;
         continue;
       }
       if (f.each == 0) {
-        for (int64_t i = 0; i < n; i += L)
-          put(to + i, p * exp_below(part<V>(from + i, n - i, 0) - m), n - i);
+        write_row<past, V>(to, n, [&](int64_t i, int64_t w) {
+          return less_hit(i, p * exp_below(part<V>(from + i, w, 0) - m));
+        });
       } else {
         const V each = set1<V>(f.each);
-        for (int64_t i = 0; i < n; i += L) {
-          const V w = weight ? part<V>(weight + i, n - i, 0) : set1<V>(1);
-          put(to + i, p * exp_below(part<V>(from + i, n - i, 0) - m) - each * w, n - i);
-        }
+        write_row<past, V>(to, n, [&](int64_t i, int64_t w) {
+          const V share = weight ? part<V>(weight + i, w, 0) : set1<V>(1);
+          return less_hit(i, p * exp_below(part<V>(from + i, w, 0) - m) - each * share);
+        });
       }
-      to[t] -= f.hit;
+      if (!past) to[t] -= f.hit;
     }
   }
   void grad_columns(int64_t begin, int64_t end) {
@@ -383,10 +399,14 @@ int64_t cross_entropy(const CrossEntropyArgs& a, int64_t begin, int64_t end) {
 template <class V>
 int64_t cross_entropy_grad(const CrossEntropyArgs& a, int64_t begin, int64_t end) {
   Entropy<V> work{a};
-  if (a.S == 1)
-    work.grad_rows(begin, end);
-  else
+  if (a.S > 1) {
     work.grad_columns(begin, end);
+  } else if (a.past) {
+    work.template grad_rows<true>(begin, end);
+    streamed();
+  } else {
+    work.template grad_rows<false>(begin, end);
+  }
   return -1;
 }
 

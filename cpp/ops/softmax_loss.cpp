@@ -127,6 +127,7 @@ void grad_launch(Call& c) {  // g, x, target, weight, stats, total
   if (o.reduction == kMeanLoss)
     a.gscale = 1 / (via == kF64 ? *c.in[5].data<double>() : double(*c.in[5].data<float>()));
   a.gx = c.out[0].data();
+  a.past = past_caches(x.numel() * item_size(x.dtype()));
   const CrossEntropyFn f = cpu_kernels().softmax.cross_entropy_grad[via];
   parallel_rows(units(a), unit_cost(a, via), [&](int64_t b, int64_t e) { f(a, b, e); });
 }
