@@ -155,7 +155,7 @@ static void attention(const AttentionArgs& a, int64_t begin, int64_t end, void* 
       r.kept[kAttentionKeys + i] = 0;
     }
     const int64_t head = r.h / a.group;
-    const int64_t limit = a.causal ? least(a.S, r.i0 + r.rows) : a.S;
+    const int64_t limit = a.causal ? least(a.S, a.past + r.i0 + r.rows) : a.S;
     const Matrix<T> q{rows_at<T>(a.q, r.b, r.h, r.i0), a.q.row, 1};
     bool more = false;  // than the first tile
     for (int64_t j0 = 0; j0 < limit; j0 += kAttentionKeys) {
