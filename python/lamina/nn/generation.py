@@ -132,7 +132,13 @@ class _Decoder:
             logits = self.chooser(_LOGITS, None, inputs)
             return lambda parts: _choose(logits(parts), *options, generator)
         eager, replayed = self._step(options)
-        return lambda parts: (replayed if parts[-1].shape[1] == 1 else eager)(parts[-1], **inputs)
+        made = self.cache._layers  # by the first step, which is no step to record
+
+        def follow(parts):
+            step = replayed if made and parts[-1].shape[1] == 1 else eager
+            return step(parts[-1], **inputs)
+
+        return follow
 
     def _step(self, options: tuple) -> tuple:
         """f(tokens (N, T)) -> the tokens that follow, (N, 1), chosen by `_choose`; compiled too."""
