@@ -133,7 +133,11 @@ void note_outputs(const CallRef& call, const Outputs& outputs) {
     c.out_shapes.push_back(t.shape());
     c.out_dtypes.push_back(t.dtype());
     c.out_versions.push_back(t->storage ? t->version() : 0);
-    c.out[i] = keep >> i & 1 ? alias(t) : Tensor();
+    Tensor kept = keep >> i & 1 ? alias(t) : Tensor();
+    if (i < c.out.size())
+      c.out[i] = std::move(kept);
+    else
+      c.out.push_back(std::move(kept));
   }
 }
 
@@ -163,7 +167,7 @@ Outputs run(const CallRef& call) {
   if (c.op->writes || c.op->written)
     for (int i = 0; i < c.in.size(); ++i)
       if (c.in[i].defined() && c.writes(i)) ++c.in[i]->version();
-  Outputs outputs = c.out;
+  Outputs outputs = std::move(c.out);
   if (!c.op->launch)
     for (const Tensor& t : outputs)  // views: remember the base, for in-place writes
       if (grad_enabled() && c.in.size() && t->storage == c.in[0]->storage) {
