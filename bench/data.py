@@ -102,7 +102,7 @@ def work(library: str, part: str, threads: int) -> dict:
     if library == "lamina":
         step = t.compile(step, fullgraph=True)
     loading, epoch, size = [], [], 0
-    for i in range(3 if library == "lamina" else 1):
+    for _ in range(3 if library == "lamina" else 1):
         start = time.perf_counter()
         size = sum(x.numel() * 4 for x, _ in loader)
         loading.append(time.perf_counter() - start)
@@ -134,15 +134,16 @@ def main() -> None:
                     done = subprocess.run(command, capture_output=True, text=True, check=True)
                     runs[name].append(json.loads(done.stdout.splitlines()[-1]))
             for name, of in runs.items():
-                loading, epoch = (
-                    statistics.median(r[k] for r in of) for k in ("loading", "epoch")
+                loading, epoch = (statistics.median(r[k] for r in of) for k in ("loading", "epoch"))
+                line = (
+                    f"{part:10} {threads} thread(s)  {name:7} epoch {epoch:7.3f} s, loading alone "
                 )
-                line = f"{part:10} {threads} thread(s)  {name:7} epoch {epoch:7.3f} s, loading alone "
                 line += f"{loading:7.4f} s ({100 * loading / epoch:5.1f} %, "
                 line += f"{of[0]['bytes'] / loading / 1e9:6.2f} GB/s)"
                 if name != "lamina":
                     ratios = [b["epoch"] / a["epoch"] for a, b in zip(runs["lamina"], of)]
-                    line += f"  {statistics.median(ratios):.1f}x ({min(ratios):.1f} - {max(ratios):.1f})"
+                    line += f"  {statistics.median(ratios):.1f}x "
+                    line += f"({min(ratios):.1f} - {max(ratios):.1f})"
                 print(line, flush=True)
 
 

@@ -1,5 +1,5 @@
-"""A small GPT that writes: lamina by `nn.generate`; PyTorch by hand, eager, in inference mode, with a
-cache whose memory is made once and attention to its filled part. The tokens are the same."""
+"""A small GPT that writes: lamina by `nn.generate`; PyTorch by hand, eager, in inference mode, with
+a cache whose memory is made once and attention to its filled part. The tokens are the same."""
 
 from __future__ import annotations
 

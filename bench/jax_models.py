@@ -1,8 +1,8 @@
 """The workloads of bench/workloads.py in JAX and optax: jitted steps, images channels-last, donated
 state. `make(name)` returns (step, state, batches): state, loss = step(state, *batch).
 
-Run by bench/train.py in a Python that has jax, jaxlib and optax (``--jax-python``). Parameter counts
-are PyTorch's, up to the second bias of recurrent layers.
+Run by bench/train.py in a Python that has jax, jaxlib and optax (``--jax-python``). Parameter
+counts are PyTorch's.
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ def tiny():
 
     rng = np.random.default_rng(0)
     data = [rng.standard_normal((1, 17), dtype=np.float32) for _ in range(8)]
-    return *step_of(params, optax.sgd(0.01), loss), [(d[:, :16].copy(), d[:, 16:].copy()) for d in data]
+    return *step_of(params, optax.sgd(0.01), loss), [
+        (d[:, :16].copy(), d[:, 16:].copy()) for d in data
+    ]
 
 
 def convnet():

@@ -3,8 +3,8 @@
     python bench/overhead.py
 
 What is left when there is nothing to compute: argument conversion, allocation, recording. Each
-figure is the best of many short blocks, taken in turn, so that both see the same machine; a block is
-a loop over the statement itself, whose own cost is counted in.
+figure is the best of many short blocks, taken in turn, so that both see the same machine; a block
+is a loop over the statement itself, whose own cost is counted in.
 """
 
 from __future__ import annotations

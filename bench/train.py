@@ -8,12 +8,13 @@
     python bench/train.py --json results.json --markdown
 
 Modes: lamina (the step compiled by lamina.compile), lamina-eager, lamina-avx2 (compiled, with
-LAMINA_ISA=avx2), lamina-high (compiled, set_float32_matmul_precision("high")); torch (eager, as installed), torch-malloc (with glibc told to keep its memory),
-torch-fused (fused optimizer), torch-cl (channels-last), torch-fused-cl (both), torch-compile; jax
-(bench/jax_models.py, in the Python named by --jax-python). Every round runs each mode in a process
-of its own; printed are the median milliseconds per step, the ratio to lamina's, medians over rounds
-with the smallest and the largest, and the peak memory of a process. "Best PyTorch" is the fastest of
-all torch modes but torch-malloc. Modes that are not installed are left out; one that fails says why.
+LAMINA_ISA=avx2), lamina-high (compiled, set_float32_matmul_precision("high")); torch (eager, as
+installed), torch-malloc (with glibc told to keep its memory), torch-fused (fused optimizer),
+torch-cl (channels-last), torch-fused-cl (both), torch-compile; jax (bench/jax_models.py, in the
+Python named by --jax-python). Every round runs each mode in a process of its own; printed are the
+median milliseconds per step, the ratio to lamina's, medians over rounds with the smallest and the
+largest, and the peak memory of a process. "Best PyTorch" is the fastest of all torch modes but
+torch-malloc. Modes that are not installed are left out; one that fails says why.
 """
 
 from __future__ import annotations
@@ -188,7 +189,7 @@ def markdown(results) -> None:
         print(f"\n{threads} thread{'s' * (threads > 1)}:\n")
         print(
             "| workload | lamina, ms | eager | PyTorch, ms | vs PyTorch | vs best PyTorch | which "
-            "| vs PyTorch, malloc kept | vs JAX | AVX2, ms | high, ms | peak MB, lamina / PyTorch |\n"
+            "| vs PyTorch, malloc kept | vs JAX | AVX2, ms | high, ms | MB, lamina / PyTorch |\n"
             "| --- | --: | --: | --: | --: | --: | --- | --: | --: | --: | --: | --: |"
         )
         for name in WORKLOADS:
@@ -202,8 +203,9 @@ def markdown(results) -> None:
                 f"| {name} | {ms['lamina']} | {ms['lamina-eager']} | {ms['torch']} | "
                 f"{cell(ratio(lamina, of['torch']))} | "
                 f"{cell(ratio(lamina, of[best])) if best else ''} | {best.removeprefix('torch-')} "
-                f"| {cell(ratio(lamina, of['torch-malloc']))} | {cell(ratio(lamina, of['jax']))} | "
-                f"{ms['lamina-avx2']} | {ms['lamina-high']} | {peak(lamina)} / {peak(of['torch'])} |"
+                f"| {cell(ratio(lamina, of['torch-malloc']))} | {cell(ratio(lamina, of['jax']))} "
+                f"| {ms['lamina-avx2']} | {ms['lamina-high']} "
+                f"| {peak(lamina)} / {peak(of['torch'])} |"
             )
     failed = {(r["workload"], r["mode"], r["error"]) for r in results if "error" in r}
     for name, mode, error in sorted(failed):

@@ -12,7 +12,6 @@ import contextlib
 import enum
 import math
 
-from .. import _core
 from .._core import Tensor
 from . import functional as F
 from . import init
@@ -182,7 +181,9 @@ class CausalSelfAttention(Module):
             t.view(N, T, -1, self.head_dim).transpose(1, 2) for t in self.qkv(x).split(widths, -1)
         )
         if self.rotary is not None:
-            places, most = (0, None) if cache is None else (cache.positions(T, self), cache.capacity)
+            places, most = (
+                (0, None) if cache is None else (cache.positions(T, self), cache.capacity)
+            )
             q, k = self.rotary(q, places, most), self.rotary(k, places, most)
         dropout = self.dropout if self.training else 0.0
         if cache is not None:

@@ -51,6 +51,13 @@ def filter_logits(logits: Tensor, temperature=1.0, top_k=None, top_p=None) -> Te
     return logits
 
 
+TYPE_CHECKING = False  # typing itself is slow to import
+if TYPE_CHECKING:
+    from typing import Any
+
+    _Options = tuple[Any, Any, Any, Any]  # do_sample, temperature, top_k, top_p
+
+
 def _takes_cache(model) -> bool:
     """Whether a model has an argument `cache`."""
     try:
@@ -105,8 +112,12 @@ class _Decoder:
     def of(model, sequences: int, length: int, compiled: bool) -> _Decoder:
         """One with room for so many sequences of this length, its cache empty."""
         found = model.__dict__.get("_decoder") if isinstance(model, Module) else None
-        fits = found is not None and (found.sequences, found.compiled) == (sequences, compiled)
-        if fits and found.cache.capacity >= length and found.suits():
+        if (
+            found is not None
+            and (found.sequences, found.compiled) == (sequences, compiled)
+            and found.cache.capacity >= length
+            and found.suits()
+        ):
             found.cache.reset()
             return found
         made = _Decoder(model, sequences, max(64, 1 << (length - 1).bit_length()), compiled)
@@ -126,7 +137,7 @@ class _Decoder:
     def __reduce__(self):
         return type(None), ()
 
-    def chooser(self, options: tuple, generator, inputs: dict):
+    def chooser(self, options: _Options, generator, inputs: dict):
         """f(parts), the tokens so far as a list of (N, T): those that follow, (N, 1)."""
         if generator is not None:  # whose draws a plan does not make
             logits = self.chooser(_LOGITS, None, inputs)
@@ -140,7 +151,7 @@ class _Decoder:
 
         return follow
 
-    def _step(self, options: tuple) -> tuple:
+    def _step(self, options: _Options) -> tuple:
         """f(tokens (N, T)) -> the tokens that follow, (N, 1), chosen by `_choose`; compiled too."""
         if options not in self.steps:
             model, cache = self.model, self.cache

@@ -1,5 +1,5 @@
 """The cache of keys and values that makes generation fast: attention of each new token to what was
-kept of the earlier ones (Pope et al., "Efficiently scaling transformer inference", 2022, section 2).
+kept of the earlier ones (Pope et al., "Efficiently scaling transformer inference", 2022).
 """
 
 from __future__ import annotations
