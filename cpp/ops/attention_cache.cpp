@@ -56,17 +56,17 @@ void append(const Tensor& x, const Tensor& buffer, int64_t n) {
   for (int64_t b = 0; b < N; ++b)
     for (int64_t h = 0; h < H; ++h)
       for (int64_t t = 0; t < T; ++t)
-        std::memcpy(to + (b * buffer.stride(0) + h * buffer.stride(1) +
-                          (n + t) * buffer.stride(2)) * size,
-                    from + (b * x.stride(0) + h * x.stride(1) + t * x.stride(2)) * size, row);
+        std::memcpy(
+            to + (b * buffer.stride(0) + h * buffer.stride(1) + (n + t) * buffer.stride(2)) * size,
+            from + (b * x.stride(0) + h * x.stride(1) + t * x.stride(2)) * size, row);
 }
 
 void launch(Call& c) {
   const Tensor &q = c.in[0], &keys = c.in[3], &values = c.in[4], &y = c.out[0];
   int64_t& filled = *c.in[5].data<int64_t>();
   const int64_t T = q.size(2), n = filled;
-  check(n >= 0 && n + T <= keys.size(2), ErrorKind::value, kCacheName, ": ", n, " positions and ", T,
-        " more do not fit a cache of capacity ", keys.size(2),
+  check(n >= 0 && n + T <= keys.size(2), ErrorKind::value, kCacheName, ": ", n, " positions and ",
+        T, " more do not fit a cache of capacity ", keys.size(2),
         "; make it larger, or crop() or reset() it");
   append(c.in[1], keys, n);
   append(c.in[2], values, n);
