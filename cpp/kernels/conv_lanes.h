@@ -211,8 +211,26 @@ void lanes_outer_rows(const LanesOuter<T>& t, int rows) {
   constexpr int most = R < L ? R : L;
   int i = 0;
   for (; i + most <= rows; i += most) lanes_outer<T, most, N>(t, i);
-  for (; i + 2 <= rows; i += 2) lanes_outer<T, 2, N>(t, i);
-  for (; i < rows; ++i) lanes_outer<T, 1, N>(t, i);
+  if constexpr (most == 16)
+    if (i + 8 <= rows) lanes_outer<T, 8, N>(t, i), i += 8;
+  switch (rows - i) {
+    case 1:
+      return lanes_outer<T, 1, N>(t, i);
+    case 2:
+      return lanes_outer<T, 2, N>(t, i);
+    case 3:
+      return lanes_outer<T, 3, N>(t, i);
+#if defined(LAMINA_ISA_AVX512) || defined(LAMINA_ISA_NEON)
+    case 4:
+      return lanes_outer<T, 4, N>(t, i);
+    case 5:
+      return lanes_outer<T, 5, N>(t, i);
+    case 6:
+      return lanes_outer<T, 6, N>(t, i);
+    case 7:
+      return lanes_outer<T, 7, N>(t, i);
+#endif
+  }
 }
 template <class T>
 void lanes_outer_block(const LanesOuter<T>& t, int rows, int vecs) {

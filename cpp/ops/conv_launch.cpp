@@ -19,8 +19,8 @@ ConvPath forced_path() {
   }();
   return path;
 }
-// For a map from planes of C to planes of M channels of a group: y from x, dx from dy (from M to C),
-// dw. The limits are measured.
+// For a map from planes of C to planes of M channels of a group: y from x, dx from dy (from M to
+// C), dw. The limits are measured.
 ConvPath path_of(const ConvGeometry& a, int64_t C, int64_t M, int64_t fewest) {
   const ConvPath forced = forced_path();
   if (forced == ConvPath::winograd) return a.winograd() ? forced : ConvPath::direct;
@@ -56,7 +56,7 @@ void input_grad(const ConvGeometry& a, const void* dy, const void* w, void* dx) 
 }
 template <class T>
 void weight_grad(const ConvGeometry& a, const void* x, const void* dy, void* dw) {
-  const ConvPath path = path_of(a, a.C / a.groups, a.M / a.groups, 16);
+  const ConvPath path = path_of(a, a.C / a.groups, a.M / a.groups, 5);
   (path == ConvPath::patches     ? PatchConv<T>::weight_grad
    : path == ConvPath::winograd  ? WinogradConv<T>::weight_grad
    : path == ConvPath::depthwise ? DepthwiseConv<T>::weight_grad

@@ -14,7 +14,8 @@ namespace lamina {
 
 struct ConvGeometry {
   int64_t N, C, H, W, M, KH, KW, OH, OW, sh, sw, ph, pw, dh, dw, groups;
-  int64_t nd;  // 1: tensors have no H dimension (H = KH = OH = 1)
+  int64_t nd;    // 1: tensors have no H dimension (H = KH = OH = 1)
+  int64_t high;  // float32 may be computed less exactly: Winograd with tiles of 4 x 4
 
   // A matrix product over x itself.
   bool pointwise() const {
@@ -27,7 +28,6 @@ struct ConvGeometry {
   }
   // Too few tiles to repay transforming the weights.
   bool few_tiles() const { return N * ((OH + 1) / 2) * ((OW + 1) / 2) < 48; }
-  int64_t winograd_tile() const { return 2; }
   bool winograd() const {
     return KH == 3 && KW == 3 && sh == 1 && sw == 1 && dh == 1 && dw == 1 && ph <= 2 && pw <= 2;
   }

@@ -18,6 +18,12 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // Matrices an odd number of cache lines apart, so that a tile's elements do not share sets.
 int64_t plane_of(int64_t vectors, int64_t lanes) { return (vectors | 1) * lanes; }
 
+// Outputs of a tile, across and down. Tiles of 4 x 4 pay where planes hold several (measured).
+template <class T>
+int64_t tile_of(const ConvGeometry& a) {
+  return a.high && sizeof(T) == 4 && a.OH * a.OW > 16 ? 4 : 2;
+}
+
 // One map from C planes (H, W) to M planes (OH, OW), per group. A block is `rows` tile rows of
 // `images` images.
 struct Plan {
@@ -122,7 +128,7 @@ void run_forward(const Plan& p, int64_t groups, double ns, const T* x, const T* 
 template <class T>
 void WinogradConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y) {
   const int64_t C = a.C / a.groups, M = a.M / a.groups;
-  const Plan p(a.winograd_tile(), a.N, C, a.H, a.W, M, a.OH, a.OW, a.ph, a.pw,
+  const Plan p(tile_of<T>(a), a.N, C, a.H, a.W, M, a.OH, a.OW, a.ph, a.pw,
                cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles);
   run_forward(p, a.groups, a.nanoseconds(kConvType<T>) / 2, x, w, M * C * 9, C * 9, 9, false, bias,
               y);
@@ -131,7 +137,7 @@ void WinogradConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, con
 template <class T>
 void WinogradConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx) {
   const int64_t C = a.C / a.groups, M = a.M / a.groups;
-  const Plan p(a.winograd_tile(), a.N, M, a.OH, a.OW, C, a.H, a.W, 2 - a.ph, 2 - a.pw,
+  const Plan p(tile_of<T>(a), a.N, M, a.OH, a.OW, C, a.H, a.W, 2 - a.ph, 2 - a.pw,
                cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles);
   run_forward<T>(p, a.groups, a.nanoseconds(kConvType<T>) / 2, dy, w, M * C * 9, 9, C * 9, true,
                  nullptr, dx);
@@ -144,9 +150,9 @@ void WinogradConv<T>::weight_grad(const ConvGeometry& a, const T* x, const T* dy
   const int64_t C = a.C / a.groups, M = a.M / a.groups;
   // Small sums: a sum for each of some chunks of the blocks. Large: one sum, a block of all threads
   // at a time.
-  const int64_t e = a.winograd_tile() + 2;
+  const int64_t e = tile_of<T>(a) + 2;
   const bool shared = e * e * C * M > kTransformed * 8;
-  const Plan p(a.winograd_tile(), a.N, C, a.H, a.W, M, a.OH, a.OW, a.ph, a.pw,
+  const Plan p(tile_of<T>(a), a.N, C, a.H, a.W, M, a.OH, a.OW, a.ph, a.pw,
                cpu_kernels().conv.lanes[t], shared ? 1 : 2,
                std::max(kFewTiles, 2 * C * M / (C + M)));
   const int F = p.m == 4;
