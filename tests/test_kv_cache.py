@@ -1,6 +1,7 @@
 """The cache of keys and values with a capacity, and generation by replayed steps: against the whole
 sequence, against eager steps bit for bit, and what happens when it is full."""
 
+import concurrent.futures
 import copy
 import pickle
 
@@ -139,6 +140,15 @@ def test_the_next_call_goes_on_with_the_plan():
     assert nn.generate(m, prompt(), 20).shape == (3, 24)
     ended = nn.generate(m, prompt(), 20, eos_token=int(single[0, 8]))
     assert ended.shape[1] <= 24
+
+
+def test_calls_at_the_same_time_have_caches_of_their_own():
+    m = model()
+    wanted = [nn.generate(m, prompt(3, t), 25) for t in (2, 3, 4)]
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        for _ in range(5):
+            found = list(pool.map(lambda t: nn.generate(m, prompt(3, t), 25), (2, 3, 4)))
+            assert all((a == b).all() for a, b in zip(wanted, found))
 
 
 def test_copies_and_pickles_begin_anew():

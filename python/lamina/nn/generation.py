@@ -111,7 +111,7 @@ class _Decoder:
     @staticmethod
     def of(model, sequences: int, length: int, compiled: bool) -> _Decoder:
         """One with room for so many sequences of this length, its cache empty."""
-        found = model.__dict__.get("_decoder") if isinstance(model, Module) else None
+        found = model.__dict__.pop("_decoder", None) if isinstance(model, Module) else None
         if (
             found is not None
             and (found.sequences, found.compiled) == (sequences, compiled)
@@ -120,10 +120,12 @@ class _Decoder:
         ):
             found.cache.reset()
             return found
-        made = _Decoder(model, sequences, max(64, 1 << (length - 1).bit_length()), compiled)
-        if isinstance(model, Module):
-            object.__setattr__(model, "_decoder", made)
-        return made
+        return _Decoder(model, sequences, max(64, 1 << (length - 1).bit_length()), compiled)
+
+    def put_back(self) -> None:
+        """For the next call; while one runs, others, in other threads, make their own."""
+        if isinstance(self.model, Module):
+            object.__setattr__(self.model, "_decoder", self)
 
     def suits(self) -> bool:
         """Whether the model still computes in the cache's dtype."""
@@ -235,6 +237,7 @@ def generate(model, tokens: Tensor, max_new_tokens: int, *, do_sample=False, tem
     tensor([[0, 1, 2, 0, 1]])
     """
     options = (do_sample, temperature, top_k, top_p) if do_sample else _GREEDY
+    decoder = None
     if _takes_cache(model) if use_cache is None else use_cache:
         room = tokens.shape[1] + max_new_tokens
         decoder = _Decoder.of(model, tokens.shape[0], room, compile)
@@ -256,6 +259,8 @@ def generate(model, tokens: Tensor, max_new_tokens: int, *, do_sample=False, tem
         parts.append(chosen)
         if eos_token is not None and bool(ended.all()):
             break
+    if decoder is not None:
+        decoder.put_back()
     return _core.cat(parts, 1)
 
 
