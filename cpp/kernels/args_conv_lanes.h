@@ -18,11 +18,11 @@ struct ConvStrip {
   int64_t n_taps;
 };
 
-// Rows [row, row + rows) of planes (C, H, W) of some images as pixels of L channels: block b, row
-// h, column w of image i lies at b * block + (h - row) * pixel_row + column[w] + i * image.
+// Rows [row, row + rows) of W of C planes of some images as pixels of L channels: block b, row h,
+// column w of image i lies at b * block + (h - row) * pixel_row + column[w] + i * image.
 struct ConvPixels {
   const void* x;
-  int64_t images, x_image, C, H, W, row, rows;
+  int64_t images, x_image, C, plane, W, row, rows;  // planes and images so many elements apart
   void* pixels;
   int64_t block, pixel_row, image;
   const int64_t* column;
@@ -56,6 +56,31 @@ struct ConvUnpackArgs {
   const void* sum;
   int64_t sums, sum_step, M, C, taps, block;
   void* dw;
+};
+
+// Depthwise: one block of L channels, each with taps of its own.
+struct DepthwiseArgs {
+  ConvPixels u, v;
+  int64_t u_shift, v_shift;
+  const ConvStrip* strips;
+  int64_t n_strips, taps;
+  const void* w;  // taps weights each, w_channel apart
+  int64_t w_channel;
+  const void* bias;  // one each, bias_channel apart, or null
+  int64_t bias_channel;
+  const ConvRun* runs;  // as in ConvLanesArgs
+  const int64_t* begin;
+  void* sum;  // (taps, L) +=
+};
+struct DepthwiseSumArgs {  // dw from `sums` of them
+  const void* sum;
+  int64_t sums, sum_step, taps, C, w_channel;
+  void* dw;
+};
+struct DepthwiseKernels {                         // [kF32 or kF64]
+  void (*forward[2])(const DepthwiseArgs&) = {};  // y from x and w
+  void (*outer[2])(const DepthwiseArgs&) = {};    // sum from x and dy
+  void (*finish[2])(const DepthwiseSumArgs&) = {};
 };
 
 struct ConvLanesKernels {  // [kF32 or kF64]

@@ -93,6 +93,29 @@ void deinterleave(Walk<const T> pixel, T* y, int64_t plane, int n, int64_t count
   }
 }
 
+template <class T>
+void gather_pixels(const ConvPixels& a) {
+  constexpr int L = kLanes<typename VecOf<T>::V>;
+  for (int64_t c = 0; c < a.C; c += L)
+    for (int64_t i = 0; i < a.images; ++i)
+      interleave(static_cast<const T*>(a.x) + i * a.x_image + c * a.plane + a.row * a.W, a.plane,
+                 a.C - c < L ? int(a.C - c) : L, a.rows * a.W,
+                 Walk<T>{static_cast<T*>(a.pixels) + c / L * a.block + i * a.image, a.column, a.W,
+                         a.pixel_row});
+}
+// Blocks [first, last), whose first lies at a.pixels, back into planes.
+template <class T>
+void scatter_pixels(const ConvPixels& a, int64_t first, int64_t last, const T* bias) {
+  constexpr int L = kLanes<typename VecOf<T>::V>;
+  for (int64_t c = first * L; c < a.C && c < last * L; c += L)
+    for (int64_t i = 0; i < a.images; ++i)
+      deinterleave(
+          Walk<const T>{static_cast<const T*>(a.pixels) + (c / L - first) * a.block + i * a.image,
+                        a.column, a.W, a.pixel_row},
+          static_cast<T*>(const_cast<void*>(a.x)) + i * a.x_image + c * a.plane + a.row * a.W,
+          a.plane, a.C - c < L ? int(a.C - c) : L, a.rows * a.W, bias ? bias + c : nullptr);
+}
+
 // c[n * c_n + i * c_row] = sum over taps t and channels k < C of
 //   a[t.a + k / L * a_block + k % L + i * L] b[(t.b + k) * N * L + n * L]
 // for i < R positions and n < N blocks of outputs: one chain of FMAs per output, taps outermost.

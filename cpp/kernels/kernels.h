@@ -52,7 +52,6 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 // ---- convolution and pooling -------------------------------------------------------------------
 #include "kernels/args_conv.h"
 #include "kernels/args_conv_lanes.h"
-#include "kernels/args_depthwise.h"
 #include "kernels/args_peak.h"
 #include "kernels/args_pool.h"
 #include "kernels/args_winograd.h"

@@ -54,17 +54,6 @@ void conv_unpack(const ConvUnpackArgs& a) {
 }
 
 template <class T>
-void conv_gather(const ConvPixels& a) {
-  constexpr int L = kLanes<typename VecOf<T>::V>;
-  for (int64_t c = 0; c < a.C; c += L)
-    for (int64_t i = 0; i < a.images; ++i)
-      interleave(static_cast<const T*>(a.x) + i * a.x_image + (c * a.H + a.row) * a.W, a.H * a.W,
-                 a.C - c < L ? int(a.C - c) : L, a.rows * a.W,
-                 Walk<T>{static_cast<T*>(a.pixels) + c / L * a.block + i * a.image, a.column, a.W,
-                         a.pixel_row});
-}
-
-template <class T>
 void conv_forward_lanes(const ConvLanesArgs& a) {
   constexpr int L = kLanes<typename VecOf<T>::V>;
   const ConvPixels& v = a.v;
@@ -79,14 +68,7 @@ void conv_forward_lanes(const ConvLanesArgs& a) {
       lanes_tiles<T>({u, a.u.block, a.u.C, s.taps, s.n_taps, w, out + s.c, v.block, s.c_row},
                      s.rows, N);
     }
-    for (int64_t m = block * L; m < M && m < (block + N) * L; m += L)
-      for (int64_t i = 0; i < v.images; ++i)
-        deinterleave(
-            Walk<const T>{static_cast<const T*>(v.pixels) + (m / L - block) * v.block + i * v.image,
-                          v.column, v.W, v.pixel_row},
-            static_cast<T*>(const_cast<void*>(v.x)) + i * v.x_image + (m * v.H + v.row) * v.W,
-            v.H * v.W, M - m < L ? int(M - m) : L, v.rows * v.W,
-            a.bias ? static_cast<const T*>(a.bias) + m : nullptr);
+    scatter_pixels(v, block, block + N, static_cast<const T*>(a.bias));
   }
 }
 
@@ -110,7 +92,7 @@ void conv_outer_lanes(const ConvLanesArgs& a) {
 template <class T>
 void fill(ConvLanesKernels& k, int t) {
   k.pack[t] = conv_pack<T>;
-  k.gather[t] = conv_gather<T>;
+  k.gather[t] = gather_pixels<T>;
   k.forward[t] = conv_forward_lanes<T>;
   k.outer[t] = conv_outer_lanes<T>;
   k.unpack[t] = conv_unpack<T>;

@@ -30,6 +30,8 @@ ConvPath path_of(const ConvGeometry& a, int64_t C, int64_t M, int64_t fewest) {
   const bool many = C >= 16 && M >= 16;
   if (a.winograd() && many && a.OH >= 4 && a.OW >= 4 && !a.few_tiles()) return ConvPath::winograd;
   if (many && a.N < 4 && (a.few_tiles() || a.OH * a.OW <= 16)) return ConvPath::patches;
+  // Long signals, which only the direct loops cut along a row.
+  if (a.OH < 4 && a.OW > 64 && (a.N < 8 || C * a.OW > (1 << 19))) return ConvPath::direct;
   return C >= fewest && M >= 16 ? ConvPath::lanes : ConvPath::direct;
 }
 
@@ -56,7 +58,11 @@ void input_grad(const ConvGeometry& a, const void* dy, const void* w, void* dx) 
 }
 template <class T>
 void weight_grad(const ConvGeometry& a, const void* x, const void* dy, void* dw) {
-  const ConvPath path = path_of(a, a.C / a.groups, a.M / a.groups, 5);
+  ConvPath path = path_of(a, a.C / a.groups, a.M / a.groups, 5);
+  // Of small planes: several images together.
+  if (path == ConvPath::patches && a.pointwise() && a.OH * a.OW <= 64 && a.N >= 4 &&
+      a.M / a.groups >= 16 && forced_path() == ConvPath::choose)
+    path = ConvPath::lanes;
   (path == ConvPath::patches     ? PatchConv<T>::weight_grad
    : path == ConvPath::winograd  ? WinogradConv<T>::weight_grad
    : path == ConvPath::depthwise ? DepthwiseConv<T>::weight_grad
