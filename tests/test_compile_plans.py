@@ -107,7 +107,7 @@ def test_plans_long_unused_make_room():
     for _ in range(100):
         call(lamina.ones(20)), call(lamina.ones(21))
     assert len(call._entries) == 8
-    assert {e.key[2][1][1][1][0] for e in call._entries if e.plan} >= {20, 21}
+    assert {e.key[-1][1][1][1][0] for e in call._entries if e.plan} >= {20, 21}
 
 
 def test_interrupts_leave_nothing_behind():

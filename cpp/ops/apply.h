@@ -8,7 +8,8 @@ using Outputs = SmallVec<Tensor, 1>;
 
 struct NoArgs {};
 
-// A tensor in a list of arguments: not counted, as whoever calls holds it. Copied once, by the call.
+// A tensor in a list of arguments: not counted, as whoever calls holds it. Copied once, by the
+// call.
 struct Input {
   const Tensor* tensor;
   Input(const Tensor& t) : tensor(&t) {}

@@ -22,8 +22,8 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
 
 // Attention to a cache (a decoder's step): the new keys k (N, H', T, D) and values v (N, H', T, E)
 // are put at positions n ... n + T of `keys` (N, H', C, D) and `values` (N, H', C, E), n being what
-// `filled` (int64, one element) holds; query i of q (N, H, T, D) sees positions 0 ... n + i; n grows
-// by T. Returns (N, H, T, E). Nothing is recorded for backward. An error when n + T > C.
+// `filled` (int64, one element) holds; query i of q (N, H, T, D) sees positions 0 ... n + i; n
+// grows by T. Returns (N, H, T, E). Nothing is recorded for backward. An error when n + T > C.
 Tensor attend_cached(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& keys,
                      const Tensor& values, const Tensor& filled, std::optional<double> scale);
 

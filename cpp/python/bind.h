@@ -20,8 +20,8 @@ struct PythonError {};  // thrown when a Python exception is already set
 
 // ---- tensors (tensor_type.cpp) -----------------------------------------------------------------
 bool is_tensor(PyObject* o);
-Tensor& unwrap(PyObject* o);      // o must be a tensor
-PyObject* wrap(Tensor t);  // new reference; None when undefined
+Tensor& unwrap(PyObject* o);  // o must be a tensor
+PyObject* wrap(Tensor t);     // new reference; None when undefined
 // Numbers, nested sequences, arrays with the buffer protocol, tensors: copied, dtype inferred.
 Tensor tensor_from_python(PyObject* o, std::optional<DType> dtype);
 // A Python, NumPy or 0-dim number as Scalar; false when o is none of these.
