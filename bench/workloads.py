@@ -8,6 +8,7 @@ are set by `fill` from a seed, the same in both libraries.
 from __future__ import annotations
 
 import numpy as np
+from generation import generation
 
 BATCHES = 8
 
@@ -322,6 +323,16 @@ def gpt_medium(t, fused=False):
     return _gpt_training(t, fused, 4, 6, 384, 6, 256)
 
 
+def gpt_small_generate(t, fused=False):
+    """GPT 4 layers, 128 wide, 4 heads: 4 tokens continued by 60, greedily, through a cache."""
+    return generation(t, fill, 4, 128, 4, 64)
+
+
+def gpt_medium_generate(t, fused=False):
+    """GPT 6 layers, 384 wide, 6 heads: 4 tokens continued by 252, greedily, through a cache."""
+    return generation(t, fill, 6, 384, 6, 256)
+
+
 def vae(t, fused=False):
     """Variational autoencoder 784-400-20; Adam; batch 64."""
     nn, F = t.nn, t.nn.functional
@@ -381,6 +392,7 @@ WORKLOADS = {
     f.__name__: f
     for f in (
         mlp, tiny, dqn_act, dqn_learn, convnet, lenet, resnet18, resnet20, mobilenet, vgg11_b1,
-        vgg11_b32, lstm, gru, rnn, gpt_small, gpt_medium, vae, dcgan,
+        vgg11_b32, lstm, gru, rnn, gpt_small, gpt_medium, gpt_small_generate,
+        gpt_medium_generate, vae, dcgan,
     )
 }  # fmt: skip

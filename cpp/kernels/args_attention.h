@@ -22,7 +22,8 @@ struct AttentionArgs {
   int64_t B, H, group, L, S, D, E;
   int64_t queries;  // of a tile
   double scale;
-  bool causal;  // query i sees keys 0 ... i
+  bool causal;   // query i sees keys 0 ... past + i
+  int64_t past;  // keys before those of the first query; backward takes none
   AttentionRows q, k, v, y;
   AttentionMask mask_kind;  // bool: true takes part; float: added to the scores
   AttentionRows mask;       // a stride is 0 where the mask is broadcast

@@ -83,7 +83,7 @@ inline int64_t whole(int64_t n, int64_t step) { return (n + step - 1) / step * s
 // Keys query i sees of the n that begin at j0.
 inline int64_t seen(const AttentionArgs& a, int64_t i, int64_t j0, int64_t n) {
   if (!a.causal) return n;
-  const int64_t m = i - j0 + 1;
+  const int64_t m = a.past + i - j0 + 1;
   return m < 0 ? 0 : least(m, n);
 }
 

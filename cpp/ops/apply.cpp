@@ -30,14 +30,6 @@ void check_rule(const Call& call) {
         "x.detach()");
 }
 
-Edge edge_of(const Tensor& t) {
-  if (!t.defined()) return {};
-  refresh(*t);
-  if (t->call) return {t->call, {}, t->index};
-  if (t->requires_grad) return {{}, t, 0};
-  return {};
-}
-
 // Complex tensors meet only the ops that know them.
 void check_complex(const Call& call) {
   if (call.op->complex) return;
@@ -57,22 +49,29 @@ void check_results(const Call& call) {
 
 // Notes where the inputs came from and lets go of those backward does not read.
 void note_sources(Call& call, const Tensor* into) {
-  for (const Tensor& t : call.in) {
+  for (Tensor& t : call.in) {
     Source s;
     if (t.defined()) {
-      s.edge = edge_of(t);
       s.shape = t.shape();
       s.dtype = t.dtype();
       s.version = t->storage ? t->version() : 0;
+      refresh(*t);
+      if (t->call)
+        s.edge = {t->call, {}, t->index};
+      else if (t->requires_grad)
+        s.edge.leaf = std::move(t);  // most are not read again: no reference to count
     }
     call.source.push_back(std::move(s));
   }
   const uint32_t keep = call.saves().inputs;
   for (int i = 0; i < call.in.size(); ++i) {
     Tensor& t = call.in[i];
-    if (!(keep >> (i < 31 ? i : 31) & 1))
+    if (!(keep >> (i < 31 ? i : 31) & 1)) {
       t = Tensor();
-    else if (into && t.defined() && t.same(*into)) {
+      continue;
+    }
+    if (!t.defined()) t = call.source[i].edge.leaf;
+    if (into && t.defined() && t.same(*into)) {
       GradMode off(false);  // backward reads the values from before the write: keep a copy
       t = clone(t);
       call.source[i].version = t->version();
@@ -133,7 +132,11 @@ void note_outputs(const CallRef& call, const Outputs& outputs) {
     c.out_shapes.push_back(t.shape());
     c.out_dtypes.push_back(t.dtype());
     c.out_versions.push_back(t->storage ? t->version() : 0);
-    c.out[i] = keep >> i & 1 ? alias(t) : Tensor();
+    Tensor kept = keep >> i & 1 ? alias(t) : Tensor();
+    if (i < c.out.size())
+      c.out[i] = std::move(kept);
+    else
+      c.out.push_back(std::move(kept));
   }
 }
 
@@ -163,7 +166,7 @@ Outputs run(const CallRef& call) {
   if (c.op->writes || c.op->written)
     for (int i = 0; i < c.in.size(); ++i)
       if (c.in[i].defined() && c.writes(i)) ++c.in[i]->version();
-  Outputs outputs = c.out;
+  Outputs outputs = std::move(c.out);
   if (!c.op->launch)
     for (const Tensor& t : outputs)  // views: remember the base, for in-place writes
       if (grad_enabled() && c.in.size() && t->storage == c.in[0]->storage) {

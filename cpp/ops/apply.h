@@ -8,6 +8,14 @@ using Outputs = SmallVec<Tensor, 1>;
 
 struct NoArgs {};
 
+// A tensor in a list of arguments: not counted, as whoever calls holds it. Copied once, by the
+// call.
+struct Input {
+  const Tensor* tensor;
+  Input(const Tensor& t) : tensor(&t) {}
+  operator const Tensor&() const { return *tensor; }
+};
+
 // While a plan is being recorded: called with every call that is about to be launched, outputs in
 // place, with new tensors of Python's values, and with what reads values out of tensors ("item").
 // Null otherwise.
@@ -44,7 +52,7 @@ Outputs run(const CallRef& call);
 Tensor run_into(const CallRef& call, const Tensor& into);
 
 template <class Args = NoArgs>
-Tensor apply(const Op& op, std::initializer_list<Tensor> in, const Args& args = {}) {
+Tensor apply(const Op& op, std::initializer_list<Input> in, const Args& args = {}) {
   return std::move(run(make_call(op, in, args))[0]);
 }
 

@@ -20,6 +20,13 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
                                     bool causal, std::optional<double> scale, bool gqa,
                                     GeneratorRef g);
 
+// Attention to a cache (a decoder's step): the new keys k (N, H', T, D) and values v (N, H', T, E)
+// are put at positions n ... n + T of `keys` (N, H', C, D) and `values` (N, H', C, E), n being what
+// `filled` (int64, one element) holds; query i of q (N, H, T, D) sees positions 0 ... n + i; n
+// grows by T. Returns (N, H, T, E). Nothing is recorded for backward. An error when n + T > C.
+Tensor attend_cached(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& keys,
+                     const Tensor& values, const Tensor& filled, std::optional<double> scale);
+
 // (B, H, L, S): 1 / (1 - p) where dropout of the probabilities keeps, else 0, for a generator that
 // stands at `key`: what backward makes again.
 Tensor attention_keep(const Dims& shape, DType dtype, double p, PhiloxKey key);

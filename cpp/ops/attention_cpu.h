@@ -10,7 +10,7 @@
 //
 // Cost: 2 L S (D + E) operations and L S exponentials per head, half of it when causal; scratch:
 // one tile and the keys, transposed once per range of tasks. With up to three queries keys are
-// read where they lie.
+// read where they lie; one query without mask (a decoder's step) has a loop of its own.
 #pragma once
 #include "kernels/vec_attention.h"
 
@@ -123,6 +123,83 @@ static void finish(const AttentionArgs& a, const Rows<V>& r) {
   }
 }
 
+// One query that sees every key, S at most kOneQueryKeys: all scores at once, each read of a key
+// and of a value at the speed of memory. s: room for S scores and a vector.
+constexpr int64_t kOneQueryKeys = kAttentionQueries * kAttentionKeys - 64;
+template <class V, int vectors>
+static void weighted_values(const AttentionArgs& a, const Scalar<V>* p, const Scalar<V>* v,
+                            Scalar<V> factor, Scalar<V>* y, int last) {
+  constexpr int L = kLanes<V>;
+  V o[vectors] = {};
+  for (int64_t j = 0; j < a.S; ++j, v += a.v.row) {
+    const V w = set1<V>(p[j]);
+#pragma GCC unroll 4
+    for (int t = 0; t < vectors; ++t)
+      o[t] = fma(w, t + 1 < vectors || last == L ? load<V>(v + t * L) : load<V>(v + t * L, last),
+                 o[t]);
+  }
+#pragma GCC unroll 4
+  for (int t = 0; t < vectors; ++t) {
+    const V x = factor == 0 ? V{} : o[t] * set1<V>(factor);
+    store(y + t * L, x, t + 1 < vectors ? L : last);
+  }
+}
+template <class V>
+static void attend_one(const AttentionArgs& a, int64_t b, int64_t h, Scalar<V>* s) {
+  using T = Scalar<V>;
+  constexpr int L = kLanes<V>;
+  constexpr int kKeys = 4;
+  const int64_t head = h / a.group;
+  const T *q = rows_at<T>(a.q, b, h, 0), *k = rows_at<T>(a.k, b, head, 0);
+  const T unit = T(a.scale * kScoreUnit<V>);
+  V top = set1<V>(kMinusInfinity<V>);
+  for (int64_t j = 0; j < a.S; j += kKeys) {
+    const int64_t most = least(kKeys, a.S - j) - 1;
+    const T* row[kKeys];
+    for (int t = 0; t < kKeys; ++t) row[t] = k + (j + least(t, most)) * a.k.row;
+    V dot[kKeys] = {};
+    int64_t c = 0;
+    for (; c + L <= a.D; c += L) {
+      const V x = load<V>(q + c);
+#pragma GCC unroll 4
+      for (int t = 0; t < kKeys; ++t) dot[t] = fma(x, load<V>(row[t] + c), dot[t]);
+    }
+    if (const int rest = int(a.D - c)) {
+      const V x = load<V>(q + c, rest);
+      for (int t = 0; t < kKeys; ++t) dot[t] = fma(x, load<V>(row[t] + c, rest), dot[t]);
+    }
+    for (int64_t t = 0; t <= most; ++t) {
+      const V score = sum_across(dot[t]) * set1<V>(unit);
+      s[j + t] = score[0];
+      top = max(top, score);
+    }
+  }
+  const T m = top[0], base = m == kMinusInfinity<V> ? 0 : m;
+  store(s + a.S, set1<V>(kMinusInfinity<V>));
+  V sum{};
+  for (int64_t j = 0; j < a.S; j += L) {
+    const V p = exp_unit(load<V>(s + j) - set1<V>(base));
+    sum = sum + p;
+    store(s + j, p);
+  }
+  const T l = sum_across(sum)[0];
+  // Nothing seen: y = 0, and exp(s - lse) is to be 0 in backward.
+  static_cast<T*>(a.lse)[b * a.H + h] =
+      l == 0 ? -kMinusInfinity<V> : (set1<V>(m) + log_unit(set1<V>(l)))[0];
+  const T factor = l == 0 ? 0 : 1 / l;
+  const T* v = rows_at<T>(a.v, b, head, 0);
+  T* y = rows_at<T>(a.y, b, h, 0);
+  for (int64_t c = 0; c < a.E; c += 4 * L) {
+    const int64_t n = least(4 * L, a.E - c), vectors = whole(n, L) / L;
+    const int last = int(n - (vectors - 1) * L);
+    const auto run = vectors == 4   ? weighted_values<V, 4>
+                     : vectors == 3 ? weighted_values<V, 3>
+                     : vectors == 2 ? weighted_values<V, 2>
+                                    : weighted_values<V, 1>;
+    run(a, s, v + c, factor, y + c, last);
+  }
+}
+
 template <class V>
 static void attention(const AttentionArgs& a, int64_t begin, int64_t end, void* scratch) {
   using T = Scalar<V>;
@@ -143,6 +220,10 @@ static void attention(const AttentionArgs& a, int64_t begin, int64_t end, void* 
   r.alpha = take(kAttentionQueries);
   r.bias = take(kAttentionKeys);
   r.kept = take(kAttentionKeys + kAttentionQueries);  // a row's factors; the rows' sums
+  if (a.L == 1 && !a.causal && a.mask_kind == kNoMask && !a.threshold && a.S <= kOneQueryKeys) {
+    for (int64_t task = begin; task < end; ++task) attend_one<V>(a, task / a.H, task % a.H, tile);
+    return;
+  }
   const bool few = a.L <= 3;
   for (int64_t task = begin; task < end; ++task) {
     r.b = task / blocks / a.H;
@@ -155,7 +236,7 @@ static void attention(const AttentionArgs& a, int64_t begin, int64_t end, void* 
       r.kept[kAttentionKeys + i] = 0;
     }
     const int64_t head = r.h / a.group;
-    const int64_t limit = a.causal ? least(a.S, r.i0 + r.rows) : a.S;
+    const int64_t limit = a.causal ? least(a.S, a.past + r.i0 + r.rows) : a.S;
     const Matrix<T> q{rows_at<T>(a.q, r.b, r.h, r.i0), a.q.row, 1};
     bool more = false;  // than the first tile
     for (int64_t j0 = 0; j0 < limit; j0 += kAttentionKeys) {

@@ -44,7 +44,7 @@ void launch(Call& c) {
   const BatchFn run = x.dtype() == DType::float32   ? k.float_to_float
                       : y.dtype() == DType::float32 ? k.bytes_to_float
                                                     : k.bytes;
-  parallel_rows(B * a.C, 0.12 * double(a.h * a.w) + (a.windows ? 3.0 * a.h : 0) + 15,
+  parallel_rows(B * a.C, 0.2 * double(a.h * a.w) + (a.windows ? 3.0 * a.h : 0) + 50,
                 [&](int64_t b, int64_t e) { run(args, b, e); });
 }
 const Op kGatherBatch{

@@ -99,13 +99,29 @@ void plane(To* y, const From* x, const int64_t* at, const BatchArgs& a, const Co
   }
 }
 
+template <class From>
+inline const From* image_plane(const BatchArgs& a, int64_t b, int64_t c) {
+  const int64_t row = a.rows[b] < 0 ? a.rows[b] + a.N : a.rows[b];
+  return static_cast<const From*>(a.x) + (row * a.C + c) * a.H * a.W;
+}
+
 template <class To, class From>
 void make_batch(const BatchArgs& a, int64_t begin, int64_t end) {
   const bool divide = a.divisor != 1, normalise = a.stats != nullptr;
+  // Rows come from anywhere in memory: planes to come are fetched meanwhile.
+  const int64_t bytes = a.H * a.W * int64_t(sizeof(From)), near = bytes < 8192 ? bytes : 8192;
+  const int64_t ahead = near > 2048 ? 3 : 8;
+  const auto fetch = [&](int64_t p) {
+    if (p >= end) return;
+    const char* const to_come =
+        reinterpret_cast<const char*>(image_plane<From>(a, p / a.C, p % a.C));
+    for (int64_t i = 0; i < near; i += 64) __builtin_prefetch(to_come + i);
+  };
+  for (int64_t p = begin; p < begin + ahead; ++p) fetch(p);
   for (int64_t p = begin; p < end; ++p) {
     const int64_t b = p / a.C, c = p % a.C;
-    const int64_t row = a.rows[b] < 0 ? a.rows[b] + a.N : a.rows[b];
-    const From* const x = static_cast<const From*>(a.x) + (row * a.C + c) * a.H * a.W;
+    fetch(p + ahead);
+    const From* const x = image_plane<From>(a, b, c);
     To* const y = static_cast<To*>(a.y) + p * a.h * a.w;
     const int64_t* const at = a.windows ? a.windows + 4 * b : nullptr;
     const Convert k{a.divisor, normalise ? a.stats[2 * c] : 0, normalise ? a.stats[2 * c + 1] : 1};

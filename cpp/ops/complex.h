@@ -30,7 +30,7 @@ Tensor part_of(const Tensor& z, int part);
 // A gradient for an input of type `dtype`: its real part where that is real.
 Tensor gradient_as(const Tensor& g, DType dtype);
 
-inline bool any_complex(std::initializer_list<Tensor> list) {
+inline bool any_complex(std::initializer_list<Input> list) {
   for (const Tensor& t : list)
     if (t.defined() && is_complex(t.dtype())) return true;
   return false;

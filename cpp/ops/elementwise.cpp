@@ -336,23 +336,26 @@ const Ops& ops() {
   return table;
 }
 
-CallRef call_of(int f, std::initializer_list<Tensor> inputs, double p0, double p1, double p2) {
+CallRef call_of(int f, std::initializer_list<Input> inputs, double p0, double p1, double p2) {
   // bool is computed as 0 and 1, whose flipped bits are -1 and -2: both true
-  if (f == kBitwiseNot && inputs.begin()->dtype() == DType::boolean) f = kLogicalNot;
+  if (f == kBitwiseNot && inputs.begin()->tensor->dtype() == DType::boolean) f = kLogicalNot;
   return make_call(ops().op[f], inputs,
                    ElementwiseArgs{{p0, p1, p2}, DType::float32, int16_t(f), 0});
 }
 
 }  // namespace
 
-Tensor elementwise(int f, std::initializer_list<Tensor> x, double p0, double p1, double p2) {
+Tensor elementwise(int f, std::initializer_list<Input> x, double p0, double p1, double p2) {
   if (any_complex(x)) {
     const double p[3] = {p0, p1, p2};
-    return complex_elementwise(Table::names[f], x.begin(), int(x.size()), p);
+    Tensor in[3];
+    int n = 0;
+    for (const Tensor& t : x) in[n++] = t;
+    return complex_elementwise(Table::names[f], in, n, p);
   }
   return std::move(run(call_of(f, x, p0, p1, p2))[0]);
 }
-Tensor elementwise_into(int f, std::initializer_list<Tensor> x, const Tensor& into, double p0,
+Tensor elementwise_into(int f, std::initializer_list<Input> x, const Tensor& into, double p0,
                         double p1, double p2) {
   if (any_complex(x) || is_complex(into.dtype())) {
     Tensor before[3];  // backward reads the values from before the write

@@ -7,10 +7,10 @@
 namespace lamina {
 
 // f is an index in formulas.h's list (see function_index). Inputs broadcast together.
-Tensor elementwise(int f, std::initializer_list<Tensor> inputs, double p0 = 0, double p1 = 0,
+Tensor elementwise(int f, std::initializer_list<Input> inputs, double p0 = 0, double p1 = 0,
                    double p2 = 0);
 // The result written into `into` (in-place methods, out=).
-Tensor elementwise_into(int f, std::initializer_list<Tensor> inputs, const Tensor& into,
+Tensor elementwise_into(int f, std::initializer_list<Input> inputs, const Tensor& into,
                         double p0 = 0, double p1 = 0, double p2 = 0);
 // The dtype of an operation on n tensors: those with dimensions outrank 0-dim ones, which outrank
 // Python numbers; a lower rank matters only when its kind (bool < int < float < complex) is higher.

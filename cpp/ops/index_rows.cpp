@@ -81,9 +81,16 @@ void select_launch(Call& c) {
     if (n.S == 1 && item == 8)
       return select_elements(name, y.data<uint64_t>(), x.data<uint64_t>(), rows, n.N, M, b, e,
                              first, wrap);
+    const auto row = [&](int64_t k) {
+      return xp + (k / M * n.N + wrap_row(name, rows[k % M], first, n.N, wrap)) * bytes;
+    };
+    // Rows come from anywhere in memory: those to come are fetched meanwhile.
+    const int64_t near = bytes < 4096 ? bytes : 4096, ahead = 4;
     for (int64_t k = b; k < e; ++k) {
-      const int64_t from = k / M * n.N + wrap_row(name, rows[k % M], first, n.N, wrap);
-      std::memcpy(yp + k * bytes, xp + from * bytes, size_t(bytes));
+      if (k + ahead < e && near >= 256)
+        for (const char *p = row(k + ahead), *end = p + near; p < end; p += 64)
+          __builtin_prefetch(p);
+      std::memcpy(yp + k * bytes, row(k), size_t(bytes));
     }
   });
 }

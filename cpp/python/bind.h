@@ -20,8 +20,8 @@ struct PythonError {};  // thrown when a Python exception is already set
 
 // ---- tensors (tensor_type.cpp) -----------------------------------------------------------------
 bool is_tensor(PyObject* o);
-Tensor& unwrap(PyObject* o);      // o must be a tensor
-PyObject* wrap(const Tensor& t);  // new reference; None when undefined
+Tensor& unwrap(PyObject* o);  // o must be a tensor
+PyObject* wrap(Tensor t);     // new reference; None when undefined
 // Numbers, nested sequences, arrays with the buffer protocol, tensors: copied, dtype inferred.
 Tensor tensor_from_python(PyObject* o, std::optional<DType> dtype);
 // A Python, NumPy or 0-dim number as Scalar; false when o is none of these.
@@ -175,7 +175,7 @@ struct FromPython<std::optional<T>> {
 };
 
 // ---- conversion of results ---------------------------------------------------------------------
-inline PyObject* to_python(const Tensor& t) { return wrap(t); }
+inline PyObject* to_python(Tensor t) { return wrap(std::move(t)); }
 inline PyObject* to_python(int64_t v) { return PyLong_FromLongLong(v); }
 inline PyObject* to_python(int v) { return PyLong_FromLong(v); }
 inline PyObject* to_python(double v) { return PyFloat_FromDouble(v); }

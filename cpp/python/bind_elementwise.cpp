@@ -13,7 +13,7 @@ namespace {
 enum class Form { value, in_place, out };
 
 // Gives `out` the shape the operands broadcast to; one that had elements is warned of.
-void fit(const char* name, const Tensor& out, std::initializer_list<Tensor> operands) {
+void fit(const char* name, const Tensor& out, std::initializer_list<Input> operands) {
   Dims shape;
   for (const Tensor& x : operands) shape = broadcast_shapes(name, shape, x.shape());
   if (shape == out.shape()) return;
@@ -42,7 +42,7 @@ PyObject* body(PyObject* self, PyObject* const* args, Py_ssize_t n) {
         double p[3] = {};
         for (int i = first + inputs; i < n; ++i)
           p[i - first - inputs] = FromPython<double>::get(args[i], {name, i});
-        const auto call = [&](std::initializer_list<Tensor> list) {
+        const auto call = [&](std::initializer_list<Input> list) {
           if constexpr (form == Form::value) {
             return elementwise(f, list, p[0], p[1], p[2]);
           } else {
@@ -52,10 +52,9 @@ PyObject* body(PyObject* self, PyObject* const* args, Py_ssize_t n) {
             return elementwise_into(f, list, into, p[0], p[1], p[2]);
           }
         };
-        const Tensor y = inputs == 1   ? call({x[0]})
-                         : inputs == 2 ? call({x[0], x[1]})
-                                       : call({x[0], x[1], x[2]});
-        return wrap(y);
+        return wrap(inputs == 1   ? call({x[0]})
+                    : inputs == 2 ? call({x[0], x[1]})
+                                  : call({x[0], x[1], x[2]}));
       },
       nullptr);
 }

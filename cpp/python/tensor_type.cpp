@@ -26,13 +26,13 @@ struct TensorObject {
 
 TensorObject* as_object(PyObject* o) { return reinterpret_cast<TensorObject*>(o); }
 
-PyObject* allocate_object(PyTypeObject* type, const Tensor& t) {
+PyObject* allocate_object(PyTypeObject* type, Tensor t) {
   PyObject* o = type->tp_alloc(type, 0);
   if (!o) throw PythonError{};
-  new (&as_object(o)->t) Tensor(t);
+  t->py = o;
+  new (&as_object(o)->t) Tensor(std::move(t));
   as_object(o)->dict = nullptr;
   as_object(o)->weak = nullptr;
-  t->py = o;
   return o;
 }
 
@@ -108,35 +108,35 @@ int function_named(const char* name) {
   return f;
 }
 
-// An operand as a tensor: numbers become weak 0-dim tensors, arrays are copied. False: not ours.
-bool operand(PyObject* o, Tensor* out) {
-  if (is_tensor(o)) {
-    *out = unwrap(o);
-    return true;
-  }
-  if (weak_number(o, out)) return true;
+// An operand as a tensor, its object's own or `made`: numbers become weak 0-dim tensors, arrays are
+// copied. Null: not ours.
+const Tensor* operand(PyObject* o, Tensor* made) {
+  if (is_tensor(o)) return &unwrap(o);
+  if (weak_number(o, made)) return made;
   if (PyObject_CheckBuffer(o) && !PyBytes_Check(o) && !PyByteArray_Check(o)) {
-    *out = tensor_from_python(o, std::nullopt);
-    return true;
+    *made = tensor_from_python(o, std::nullopt);
+    return made;
   }
-  return false;
+  return nullptr;
 }
 
 PyObject* binary(int f, PyObject* a, PyObject* b, double p0 = 0) {
   return guarded(
       [&]() -> PyObject* {
-        Tensor x, y;
-        if (!operand(a, &x) || !operand(b, &y)) Py_RETURN_NOTIMPLEMENTED;
-        return wrap(elementwise(f, {x, y}, p0));
+        Tensor left, right;
+        const Tensor *const x = operand(a, &left), *const y = x ? operand(b, &right) : nullptr;
+        if (!y) Py_RETURN_NOTIMPLEMENTED;
+        return wrap(elementwise(f, {*x, *y}, p0));
       },
       nullptr);
 }
 PyObject* in_place(int f, PyObject* a, PyObject* b, double p0 = 0) {
   return guarded(
       [&]() -> PyObject* {
-        Tensor y;
-        if (!operand(b, &y)) Py_RETURN_NOTIMPLEMENTED;
-        elementwise_into(f, {unwrap(a), y}, unwrap(a), p0);
+        Tensor made;
+        const Tensor* const y = operand(b, &made);
+        if (!y) Py_RETURN_NOTIMPLEMENTED;
+        elementwise_into(f, {unwrap(a), *y}, unwrap(a), p0);
         Py_INCREF(a);
         return a;
       },
@@ -188,11 +188,11 @@ PyObject* power_into(PyObject* a, PyObject* b, PyObject*) {
       [&]() -> PyObject* {
         static const int scalar = function_named("pow_scalar"), general = function_named("pow");
         const Tensor& x = unwrap(a);
-        Tensor y;
+        Tensor made;
         if (is_floating(x.dtype()) && (PyLong_Check(b) || PyFloat_Check(b)))
           elementwise_into(scalar, {x}, x, PyFloat_AsDouble(b));
-        else if (operand(b, &y))
-          elementwise_into(general, {x, y}, x);
+        else if (const Tensor* const y = operand(b, &made))
+          elementwise_into(general, {x, *y}, x);
         else
           Py_RETURN_NOTIMPLEMENTED;
         Py_INCREF(a);
@@ -585,14 +585,14 @@ bool is_tensor(PyObject* o) {
 }
 Tensor& unwrap(PyObject* o) { return as_object(o)->t; }
 
-PyObject* wrap(const Tensor& t) {
+PyObject* wrap(Tensor t) {
   if (!t.defined()) Py_RETURN_NONE;
   if (t->py) {
     PyObject* o = static_cast<PyObject*>(t->py);
     Py_INCREF(o);
     return o;
   }
-  return allocate_object(g_tensor_type, t);
+  return allocate_object(g_tensor_type, std::move(t));
 }
 PyObject* wrap_as(PyTypeObject* type, const Tensor& t) { return allocate_object(type, t); }
 

@@ -17,6 +17,7 @@ from .dropout import *
 from .flatten import *
 from .fold import *
 from .generation import *
+from .kv_cache import *
 from .lazy import *
 from .linear import *
 from .loss import *

@@ -12,7 +12,6 @@ import contextlib
 import enum
 import math
 
-from .. import _core
 from .._core import Tensor
 from . import functional as F
 from . import init
@@ -181,18 +180,19 @@ class CausalSelfAttention(Module):
         q, k, v = (
             t.view(N, T, -1, self.head_dim).transpose(1, 2) for t in self.qkv(x).split(widths, -1)
         )
-        past = 0 if cache is None else cache.length_of(self)
         if self.rotary is not None:
-            q, k = self.rotary(q, past), self.rotary(k, past)
+            places, most = (
+                (0, None) if cache is None else (cache.positions(T, self), cache.capacity)
+            )
+            q, k = self.rotary(q, places, most), self.rotary(k, places, most)
+        dropout = self.dropout if self.training else 0.0
         if cache is not None:
-            k, v = cache.update(self, k, v)
-        mask = None
-        if past and T > 1:  # query i of these stands at position past + i
-            mask = _core.tril(_core.full((T, past + T), 1, _core.bool), past)
-        y = F.scaled_dot_product_attention(
-            q, k, v, mask, self.dropout if self.training else 0.0, is_causal=past == 0 and T > 1,
-            enable_gqa=self.num_kv_heads != self.num_heads,
-        )  # fmt: skip
+            y = cache.attend(self, q, k, v, dropout_p=dropout)
+        else:
+            y = F.scaled_dot_product_attention(
+                q, k, v, None, dropout, is_causal=T > 1,
+                enable_gqa=self.num_kv_heads != self.num_heads,
+            )  # fmt: skip
         return self.out_proj(y.transpose(1, 2).reshape(N, T, E))
 
     def extra_repr(self) -> str:

@@ -15,59 +15,10 @@ from .. import _core
 from .._core import Tensor
 from ..random import multinomial
 from . import functional as F
+from .kv_cache import KVCache
 from .module import Module
 
-__all__ = ["KVCache", "filter_logits", "generate", "beam_search"]
-
-
-class KVCache:
-    """Keys and values of the positions a model has seen, one pair per attention layer.
-
-    A layer calls ``k, v = cache.update(self, k, v)`` with the new ones (N, H, T, D) and gets all of
-    them; `CausalSelfAttention` does. Room doubles when it is used up, so n steps copy O(n). Nothing
-    is recorded for backward.
-    """
-
-    def __init__(self):
-        self._layers: dict[int, list] = {}  # id(layer): keys, values, length, the layer itself
-
-    def length_of(self, layer) -> int:
-        """Positions held for a layer."""
-        return self._layers[id(layer)][2] if id(layer) in self._layers else 0
-
-    @property
-    def length(self) -> int:
-        """Positions held: the least of all layers."""
-        return min((entry[2] for entry in self._layers.values()), default=0)
-
-    def update(self, layer, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Adds (N, H, T, D) keys and (N, H, T, E) values; returns all of the layer's, as views."""
-        k, v = k.detach(), v.detach()
-        held, T = self.length_of(layer), k.shape[2]
-        entry = self._layers.get(id(layer))
-        if entry is None or held + T > entry[0].shape[2]:
-            room = 64
-            while room < held + T:
-                room *= 2
-            grown = [_core.empty((*x.shape[:2], room, x.shape[3]), x.dtype) for x in (k, v)]
-            if entry is not None and held:
-                for new, old in zip(grown, entry):
-                    new[:, :, :held] = old[:, :, :held]
-            entry = self._layers[id(layer)] = [*grown, held, layer]
-        for buffer, new in zip(entry, (k, v)):
-            buffer[:, :, held : held + T] = new
-        entry[2] = held + T
-        return entry[0][:, :, : held + T], entry[1][:, :, : held + T]
-
-    def reorder(self, index: Tensor) -> None:
-        """Row n of the batch becomes the old row index[n] (beams that survive)."""
-        for entry in self._layers.values():
-            entry[0], entry[1] = entry[0][index], entry[1][index]
-
-    def crop(self, length: int) -> None:
-        """Forgets positions from `length` on."""
-        for entry in self._layers.values():
-            entry[2] = min(entry[2], length)
+__all__ = ["filter_logits", "generate", "beam_search"]
 
 
 def filter_logits(logits: Tensor, temperature=1.0, top_k=None, top_p=None) -> Tensor:
@@ -100,19 +51,36 @@ def filter_logits(logits: Tensor, temperature=1.0, top_k=None, top_p=None) -> Te
     return logits
 
 
+TYPE_CHECKING = False  # typing itself is slow to import
+if TYPE_CHECKING:
+    from typing import Any
+
+    _Options = tuple[Any, Any, Any, Any]  # do_sample, temperature, top_k, top_p
+
+
+def _takes_cache(model) -> bool:
+    """Whether a model has an argument `cache`."""
+    try:
+        import inspect  # slow to import
+
+        forward = model.forward if isinstance(model, Module) else model
+        return "cache" in inspect.signature(forward).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def _last(logits) -> Tensor:
+    """(N, V) of a model's result: (N, T, V), or a tuple that begins with it."""
+    return (logits[0] if isinstance(logits, tuple) else logits)[:, -1]
+
+
 class _Steps:
     """The logits that follow given tokens: through a cache when the model takes one, else from the
     last `context` tokens."""
 
     def __init__(self, model, use_cache, context, inputs):
-        forward = model.forward if isinstance(model, Module) else model
         if use_cache is None:
-            try:
-                import inspect  # slow to import
-
-                use_cache = "cache" in inspect.signature(forward).parameters
-            except (TypeError, ValueError):
-                use_cache = False
+            use_cache = _takes_cache(model)
         self.model, self.context, self.inputs = model, context, inputs
         self.cache = KVCache() if use_cache else None
 
@@ -124,14 +92,97 @@ class _Steps:
             seen = self.cache.length
         elif self.context is not None:
             tokens = tokens[:, -self.context :]
-        logits = self.model(tokens[:, seen:], **inputs)
-        if isinstance(logits, tuple):
-            logits = logits[0]
-        return logits[:, -1]
+        return _last(self.model(tokens[:, seen:], **inputs))
 
     def reorder(self, index: Tensor) -> None:
         if self.cache is not None:
             self.cache.reorder(index)
+
+
+class _Decoder:
+    """Steps of one token through a cache of fixed capacity, compiled. A model remembers its last
+    one (its plans and the memory of its cache): the next call of `generate` goes on with it."""
+
+    def __init__(self, model, sequences: int, capacity: int, compiled: bool):
+        self.model, self.sequences, self.compiled = model, sequences, compiled
+        self.cache = KVCache(capacity)
+        self.steps: dict = {}  # how tokens are chosen: the step, eager and compiled
+
+    @staticmethod
+    def of(model, sequences: int, length: int, compiled: bool) -> _Decoder:
+        """One with room for so many sequences of this length, its cache empty."""
+        found = model.__dict__.pop("_decoder", None) if isinstance(model, Module) else None
+        if (
+            found is not None
+            and (found.sequences, found.compiled) == (sequences, compiled)
+            and found.cache.capacity >= length
+            and found.suits()
+        ):
+            found.cache.reset()
+            return found
+        return _Decoder(model, sequences, max(64, 1 << (length - 1).bit_length()), compiled)
+
+    def put_back(self) -> None:
+        """For the next call; while one runs, others, in other threads, make their own."""
+        if isinstance(self.model, Module):
+            object.__setattr__(self.model, "_decoder", self)
+
+    def suits(self) -> bool:
+        """Whether the model still computes in the cache's dtype."""
+        p = next(iter(self.model.parameters()), None)
+        held = next(iter(self.cache._layers.values()), None)
+        return p is None or held is None or p.dtype is held[0].dtype
+
+    def __deepcopy__(self, memo):
+        return None  # a copied model begins anew
+
+    def __reduce__(self):
+        return type(None), ()
+
+    def chooser(self, options: _Options, generator, inputs: dict):
+        """f(parts), the tokens so far as a list of (N, T): those that follow, (N, 1)."""
+        if generator is not None:  # whose draws a plan does not make
+            logits = self.chooser(_LOGITS, None, inputs)
+            return lambda parts: _choose(logits(parts), *options, generator)
+        eager, replayed = self._step(options)
+        made = self.cache._layers  # by the first step, which is no step to record
+
+        def follow(parts):
+            step = replayed if made and parts[-1].shape[1] == 1 else eager
+            return step(parts[-1], **inputs)
+
+        return follow
+
+    def _step(self, options: _Options) -> tuple:
+        """f(tokens (N, T)) -> the tokens that follow, (N, 1), chosen by `_choose`; compiled too."""
+        if options not in self.steps:
+            model, cache = self.model, self.cache
+
+            def next_tokens(tokens, **inputs):
+                return _choose(_last(model(tokens, cache=cache, **inputs)), *options)
+
+            replayed = next_tokens
+            if self.compiled:
+                from .. import compiler
+
+                replayed = compiler.CompiledFunction(next_tokens, tell=lambda why: None)
+            if len(self.steps) >= 8:
+                self.steps.clear()
+            self.steps[options] = next_tokens, replayed
+        return self.steps[options]
+
+
+_GREEDY, _LOGITS = (False, None, None, None), (None, None, None, None)
+
+
+def _choose(logits: Tensor, do_sample, temperature, top_k, top_p, generator=None) -> Tensor:
+    """(N, V) -> tokens (N, 1); the logits themselves where do_sample is None."""
+    if do_sample is None:
+        return logits
+    if not do_sample:
+        return logits.argmax(-1, keepdim=True)
+    p = F.softmax(filter_logits(logits, temperature, top_k, top_p), -1)
+    return multinomial(p, 1, generator=generator)
 
 
 def _evaluating(function):
@@ -163,7 +214,7 @@ def _evaluating(function):
 @_evaluating
 def generate(model, tokens: Tensor, max_new_tokens: int, *, do_sample=False, temperature=1.0,
              top_k=None, top_p=None, eos_token=None, pad_token=None, context=None, use_cache=None,
-             generator=None, **inputs) -> Tensor:  # fmt: skip
+             generator=None, compile=True, **inputs) -> Tensor:  # fmt: skip
     """`tokens` continued by up to `max_new_tokens`: (N, T) int64 -> (N, T + at most that many).
 
     Args:
@@ -176,28 +227,41 @@ def generate(model, tokens: Tensor, max_new_tokens: int, *, do_sample=False, tem
             every sequence has ended.
         context: without a cache, the most tokens the model takes. use_cache: whether to pass a
             cache, None: if the model has the argument. inputs: further arguments of the model.
+        compile: replay the step of one token (`lamina.compile`) where there is a cache. A model
+            whose step cannot be replayed runs eagerly; one that adds positions to its tokens takes
+            them from ``cache.positions(T)``. A Module keeps the plan and the cache's memory for the
+            next call.
 
     >>> table = lamina.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
     >>> generate(lambda t: table[t], lamina.tensor([[0]]), 4)
     tensor([[0, 1, 2, 0, 1]])
     """
-    step = _Steps(model, use_cache, context, inputs)
+    options = (do_sample, temperature, top_k, top_p) if do_sample else _GREEDY
+    decoder = None
+    if _takes_cache(model) if use_cache is None else use_cache:
+        room = tokens.shape[1] + max_new_tokens
+        decoder = _Decoder.of(model, tokens.shape[0], room, compile)
+        follow = decoder.chooser(options, generator, inputs)
+    else:
+        steps = _Steps(model, False, context, inputs)
+
+        def follow(parts):
+            return _choose(steps(_core.cat(parts, 1)), *options, generator)
+
     pad = eos_token if pad_token is None else pad_token
-    ended = _core.full((tokens.shape[0],), False, _core.bool)
+    ended = _core.full((tokens.shape[0], 1), False, _core.bool)
+    parts = [tokens]
     for _ in range(max_new_tokens):
-        logits = step(tokens)
-        if do_sample:
-            p = F.softmax(filter_logits(logits, temperature, top_k, top_p), -1)
-            chosen = multinomial(p, 1, generator=generator).squeeze(1)
-        else:
-            chosen = logits.argmax(-1)
+        chosen = follow(parts)
         if eos_token is not None:
             chosen = chosen.masked_fill(ended, pad)
             ended = ended | (chosen == eos_token)
-        tokens = _core.cat([tokens, chosen.unsqueeze(1)], 1)
+        parts.append(chosen)
         if eos_token is not None and bool(ended.all()):
             break
-    return tokens
+    if decoder is not None:
+        decoder.put_back()
+    return _core.cat(parts, 1)
 
 
 @_evaluating

@@ -90,10 +90,18 @@ class RotaryPositions(Module):
             self._cache = (n, angles.cos().to(dtype), angles.sin().to(dtype))
         return self._cache[1], self._cache[2]
 
-    def forward(self, x: Tensor, offset: int = 0) -> Tensor:
-        """x (..., T, dim) turned; its first position is number `offset`."""
+    def forward(self, x: Tensor, offset: int | Tensor = 0, most: int | None = None) -> Tensor:
+        """x (..., T, dim) turned; its first position is number `offset`. Or offset: the numbers of
+        all T positions, int64 (T,), which are below `most` (when None, the largest is looked up: a
+        compiled step cannot)."""
         length = x.shape[-2]
-        cos, sin = (t[offset : offset + length] for t in self._waves(offset + length, x.dtype))
+        if isinstance(offset, Tensor):
+            if most is None:
+                most = int(offset.max()) + 1 if length else 0
+            cos, sin = (t[offset] for t in self._waves(most, x.dtype))
+        else:
+            waves = self._waves(offset + length, x.dtype)
+            cos, sin = (t[offset : offset + length] for t in waves)
         if self.interleaved:
             u, w = x[..., 0::2], x[..., 1::2]
             return _core.stack([u * cos - w * sin, u * sin + w * cos], -1).flatten(-2)

@@ -106,15 +106,24 @@ class Gather:
 
 
 _TRUST: dict = {}  # of each class of transforms seen so far
+_KINDS: list = []
+
+
+def _kinds() -> list:
+    """Compose and Transform, which are made of what is here; imported once: every batch asks."""
+    if not _KINDS:
+        from ._base import Compose, Transform
+
+        _KINDS.extend((Compose, Transform))
+    return _KINDS
 
 
 def _trusted(kind) -> tuple[bool, bool]:
     """Whether `apply` and `fuse` of a class of transforms tell the truth: they do unless a subclass
     redefines what they stand for (`forward`, or `apply`) without them."""
-    from ._base import Transform
-
     if kind in _TRUST:
         return _TRUST[kind]
+    Transform = _kinds()[1]
 
     def depth(name: str) -> int:
         return next(i for i, cls in enumerate(kind.__mro__) if name in cls.__dict__)
@@ -126,10 +135,9 @@ def _trusted(kind) -> tuple[bool, bool]:
 
 def flatten(transform) -> list | None:
     """The steps of a transform, all of which work on batches; None when there is another."""
-    from ._base import Compose, Transform
-
     if transform is None:
         return []
+    Compose, Transform = _kinds()
     if type(transform) is Compose:
         steps: list = []
         for t in transform.transforms:
