@@ -3,6 +3,7 @@
 
 #include <atomic>
 
+#include "core/device.h"
 #include "core/threads.h"
 #include "ops/anomaly.h"
 #include "ops/ops.h"
@@ -99,6 +100,8 @@ struct Outside {
 
 void launch(Call& call) {
   if (!call.op->launch) return;
+  if (__builtin_expect(call.device.type != DeviceType::cpu && !call.op->moves, 0))
+    return launch_on_device(call);
   Outside outside(call);
   FlushDenormals flush;
   call.op->launch(call);
@@ -152,6 +155,7 @@ Outputs run(const CallRef& call) {
   const bool recording = wants_record(c);
   if (recording) check_rule(c);
   check_complex(c);
+  place(c);
   c.op->infer(c);
   check_results(c);
   for (Tensor& t : c.out)
@@ -187,6 +191,7 @@ Tensor run_into(const CallRef& call, const Tensor& into) {
   check(into->storage->writable, ErrorKind::value, c.name(),
         ": the output's memory is read-only (it came from a read-only array); use .clone()");
   check_complex(c);
+  place(c);
   c.op->infer(c);
   const Tensor made = c.out[0];
   check(made.shape() == into.shape(), ErrorKind::shape, c.name(), ": output with shape ",

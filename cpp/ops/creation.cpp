@@ -6,9 +6,11 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/device.h"
 #include "ops/complex.h"
 #include "ops/ops.h"
 #include "ops/strided_copy.h"
+#include "ops/transfer.h"
 
 namespace lamina {
 namespace {
@@ -175,7 +177,7 @@ const Op kRange{
 }  // namespace
 
 Tensor full(const Dims& shape, Scalar value, DType dtype) {
-  Tensor t = empty(shape, dtype);
+  Tensor t = empty(shape, dtype, working_device);
   fill_(t, value);
   t->storage->version = 0;
   return t;
@@ -257,7 +259,8 @@ Tensor& fill_(Tensor& x, Scalar value) {
 }
 
 Tensor copy_(const Tensor& x, const Tensor& y) {
-  const Tensor source = y.shape() == x.shape() ? y : broadcast_to(y, x.shape());
+  const Tensor here = __builtin_expect(y.device() != x.device(), 0) ? to_device(y, x.device()) : y;
+  const Tensor source = here.shape() == x.shape() ? here : broadcast_to(here, x.shape());
   const CopyArgs args{x.dtype()};
   if (grad_enabled() && x.requires_grad() && !x->view)
     return run_into(make_call(kOverwrite, std::initializer_list<Tensor>{source, x}, args), x);
@@ -281,8 +284,8 @@ Scalar item(const Tensor& x) {
         "; take .real or .imag");
   note_read("item", &x);
   const Compute via = compute_type(x.dtype());
-  alignas(8) char value[8];
-  cpu_kernels().load[int(x.dtype())][via == kI64 ? kI64 : kF64](value, x.data<char>(), 0, 1);
+  alignas(8) char value[8], room[16];
+  cpu_kernels().load[int(x.dtype())][via == kI64 ? kI64 : kF64](value, host_bytes(x, room), 0, 1);
   if (x.dtype() == DType::boolean) return Scalar(bool(*reinterpret_cast<int64_t*>(value)));
   if (via == kI64) return Scalar(*reinterpret_cast<int64_t*>(value));
   return Scalar(*reinterpret_cast<double*>(value));
