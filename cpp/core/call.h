@@ -45,7 +45,7 @@ struct Op {
   // Optimizer steps, whose inputs are many: inputs [0, written(c)) are updated in place.
   int (*written)(const Call& c) = nullptr;
   bool complex = false;  // takes complex inputs; `run` refuses them for every other op
-  bool moves = false;    // between devices: its `launch` serves them all
+  bool on_host = false;  // `launch` runs for every device: it copies, or hands pieces to the device
   bool checks = false;   // has no outputs: it runs for the errors it raises
 };
 

@@ -2,6 +2,7 @@
 #include "core/device.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -28,8 +29,9 @@ struct Library {
     const std::string path = find();
     void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!handle) {
-      trouble = "this build of lamina has no CUDA library (" + path + " could not be opened); " +
-                "build it with -C cmake.define.LAMINA_CUDA=ON";
+      trouble = std::getenv("LAMINA_CUDA_LIBRARY") ? "LAMINA_CUDA_LIBRARY cannot be opened: " + why()
+                : access(path.c_str(), F_OK) == 0  ? "the CUDA library cannot be opened: " + why()
+                                                   : "this build of lamina has no CUDA library";
       return;
     }
     const auto entry = reinterpret_cast<DeviceEntry>(dlsym(handle, "lamina_device"));
@@ -41,6 +43,10 @@ struct Library {
     table = found;
     count = table->count();
     if (count == 0) trouble = table->why();
+  }
+  static std::string why() {
+    const char* text = dlerror();
+    return text ? text : "";
   }
   // Beside this library, unless LAMINA_CUDA_LIBRARY names another.
   static std::string find() {
@@ -106,8 +112,8 @@ std::string device_name(Device d) {
 void place_on_device(Call& c) {
   const Tensor* first = nullptr;
   for (const Tensor& t : c.in) {
-    if (!t.defined() || (t.device().type == DeviceType::cpu && t.dim() == 0 && c.op->elementwise))
-      continue;
+    const bool number = c.op->on_host || (c.op->elementwise && t.defined() && t.dim() == 0);
+    if (!t.defined() || (number && t.device().type == DeviceType::cpu)) continue;
     if (!first) first = &t;
     check(t.device() == first->device(), ErrorKind::device, c.name(), ": one input is on ",
           device_name(first->device()), " (", *first, ") and another on ", device_name(t.device()),
@@ -116,10 +122,15 @@ void place_on_device(Call& c) {
   c.device = first->device();
 }
 
-void launch_on_device(Call& c) {
-  const DeviceLaunch entry = entry_of(c.op);
-  check(entry != nullptr, ErrorKind::not_implemented, c.name(),
+DeviceLaunch device_launch(const Op& op) {
+  const DeviceLaunch entry = entry_of(&op);
+  check(entry != nullptr, ErrorKind::not_implemented, op.name,
         ": no CUDA kernel yet; move the tensor to the CPU with .cpu()");
+  return entry;
+}
+
+void launch_on_device(Call& c) {
+  const DeviceLaunch entry = device_launch(*c.op);
   for (const Tensor& t : c.out)
     check(t.device() == c.device, ErrorKind::device, c.name(), ": the result's memory is on ",
           device_name(t.device()), " but the inputs are on ", device_name(c.device),

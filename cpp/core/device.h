@@ -48,7 +48,9 @@ inline void place(Call& c) {
       return place_on_device(c);
   if (c.in.empty()) c.device = working_device;
 }
-// Runs the entry of the device's table for c.op.
+// The entry of the device's table for the op; throws when there is none.
+DeviceLaunch device_launch(const Op& op);
+// Runs it.
 void launch_on_device(Call& c);
 
 // All of a dense tensor's bytes to a dense tensor elsewhere.

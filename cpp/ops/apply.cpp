@@ -100,7 +100,7 @@ struct Outside {
 
 void launch(Call& call) {
   if (!call.op->launch) return;
-  if (__builtin_expect(call.device.type != DeviceType::cpu && !call.op->moves, 0))
+  if (__builtin_expect(call.device.type != DeviceType::cpu && !call.op->on_host, 0))
     return launch_on_device(call);
   Outside outside(call);
   FlushDenormals flush;

@@ -8,6 +8,7 @@
 
 #include "core/device.h"
 #include "ops/complex.h"
+#include "ops/creation_args.h"
 #include "ops/ops.h"
 #include "ops/strided_copy.h"
 #include "ops/transfer.h"
@@ -93,11 +94,6 @@ const Op kOverwrite{.name = "copy_",
                     .vjp = overwrite_vjp,
                     .complex = true};
 
-struct FillArgs {
-  double d;
-  int64_t i;
-  bool integral;
-};
 void fill_infer(Call& c) { c.output(c.in[0].shape(), c.in[0].dtype()); }
 void fill_values(const Tensor& y, double d, int64_t i, bool integral) {
   if (y.numel() == 0) return;
@@ -143,11 +139,6 @@ const Op kFill{.name = "fill_",
                .fills = true,
                .complex = true};
 
-struct RangeArgs {
-  double start, step;
-  int64_t i_start, i_step, n;
-  DType dtype;
-};
 void range_infer(Call& c) {
   const auto& a = c.args<RangeArgs>();
   c.output({a.n}, a.dtype);

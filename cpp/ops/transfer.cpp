@@ -22,7 +22,7 @@ const Op kTransfer{.name = "to",
                    .launch = launch,
                    .vjp = vjp,
                    .complex = true,
-                   .moves = true};
+                   .on_host = true};
 
 }  // namespace
 

@@ -2,7 +2,10 @@
 //
 // Device memory is one reserved range of addresses, readable and writable only while kernels and
 // copies run. Work is done as it is issued, so streams are always idle and events already past.
+#include <execinfo.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -29,6 +32,22 @@ size_t memory_bytes() {
   return (mib ? size_t(std::atoll(mib)) : 1024) << 20;
 }
 
+struct sigaction g_before;
+char *g_begin = nullptr, *g_end = nullptr;
+
+// Says what it means that host code faulted on device memory, then fails as before.
+void on_fault(int signal, siginfo_t* info, void*) {
+  char* const at = static_cast<char*>(info->si_addr);
+  if (at >= g_begin && at < g_end) {
+    const char text[] = "emulated CUDA device: host code touched device memory, from:\n";
+    if (write(2, text, sizeof text - 1) > 0) {
+      void* frames[40];
+      backtrace_symbols_fd(frames, backtrace(frames, 40), 2);
+    }
+  }
+  sigaction(signal, &g_before, nullptr);  // the access is tried again, and fails
+}
+
 struct Arena {
   char* base = nullptr;
   size_t bytes = memory_bytes(), used = 0, top = 0;  // top: pages above it were never given out
@@ -39,6 +58,13 @@ struct Arena {
   Arena() {
     void* p = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     base = p == MAP_FAILED ? nullptr : static_cast<char*>(p);
+    if (!base) return;
+    g_begin = base;
+    g_end = base + bytes;
+    struct sigaction action {};
+    action.sa_sigaction = on_fault;
+    action.sa_flags = SA_SIGINFO;
+    sigaction(SIGSEGV, &action, &g_before);
   }
   void protect() {
     if (top) mprotect(base, top, open ? PROT_READ | PROT_WRITE : PROT_NONE);

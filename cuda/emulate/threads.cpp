@@ -51,7 +51,7 @@ struct Context {
   void* sp = nullptr;
   void prepare(char* stack, size_t bytes, void (*entry)()) {
     auto top = reinterpret_cast<uintptr_t>(stack + bytes) & ~uintptr_t(63);
-    void** at = reinterpret_cast<void**>(top) - 2;  // as after a call: 8 bytes off 16
+    void** at = reinterpret_cast<void**>(top) - 1;  // as after a call: 8 bytes off 16
     *at = nullptr;
     *--at = reinterpret_cast<void*>(entry);
     for (int i = 0; i < 6; ++i) *--at = nullptr;

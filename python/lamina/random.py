@@ -159,9 +159,7 @@ def _finish(name, value, out, device, requires_grad, named=()) -> Tensor:
     if unknown:
         raise TypeError(f"{name}: got an unexpected keyword argument {sorted(unknown)[0]!r}")
     if device is not None:
-        from ._types import device as Device
-
-        Device(device)._require()
+        value = value.to(device)
     value = write(out, value)
     if requires_grad:
         value.requires_grad = True

@@ -15,8 +15,8 @@ def _constant(name: str, value, doc: str) -> None:
 
 
 for _name, _what in {
-    "is_mps": "on an Apple GPU", "is_xpu": "on an Intel GPU", "is_meta": "without memory", "is_quantized": "quantized",
-    "is_sparse": "sparse (COO)", "is_sparse_csr": "sparse (CSR)", "is_nested": "nested",
+    "is_mps": "on an Apple GPU", "is_xpu": "on an Intel GPU", "is_meta": "without memory",
+    "is_quantized": "quantized", "is_sparse": "sparse (COO)", "is_sparse_csr": "sparse (CSR)", "is_nested": "nested",
     "is_mkldnn": "in another library's layout",
 }.items():  # fmt: skip
     _constant(_name, False, f"Whether the tensor is {_what}.")

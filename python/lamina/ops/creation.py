@@ -236,8 +236,8 @@ def numel(input: Tensor) -> int:
 
 def _new(name: str, make) -> None:
     def new(self: Tensor, *size, dtype=None, device=None, requires_grad=False, **kw):
-        return make(*size, dtype=dtype or self.dtype, device=_like(self, device), requires_grad=requires_grad,
-                    **kw)  # fmt: skip
+        return make(*size, dtype=dtype or self.dtype, device=_like(self, device),
+                    requires_grad=requires_grad, **kw)  # fmt: skip
 
     new.__name__ = name
     new.__doc__ = f"lamina.{name[4:]} with this tensor's dtype unless another is given."
