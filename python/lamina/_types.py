@@ -29,6 +29,8 @@ class Size(tuple):
         return Size(item) if isinstance(key, slice) else item
 
 
+_default = -1  # `set_default_device`: where tensors made without `device` are, for `_core`
+_before: list[int] = []  # what it was outside `with device(...)`
 _DEVICES = ("cpu", "cuda", "mps", "xpu", "meta")
 
 
@@ -78,11 +80,15 @@ class device:
             self._where()
 
     def __enter__(self):
-        self._require()
+        global _default
+        where = self._where()
+        _before.append(_default)
+        _default = where
         return self
 
     def __exit__(self, *_) -> None:
-        return None
+        global _default
+        _default = _before.pop()
 
     def __repr__(self) -> str:
         return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import _core
+from .. import _core, _types
 from .._core import Tensor
 from .._types import Size
 from .._types import device as Device
@@ -37,8 +37,8 @@ def _finish(t: Tensor, requires_grad: bool, name="", named=None) -> Tensor:
 
 
 def _at(device, make, *args) -> Tensor:
-    """``make(*args)``, a new tensor, in the memory of `device` (None: the CPU's)."""
-    where = -1 if device is None else Device(device)._where()
+    """``make(*args)``, a new tensor, in the memory of `device` (None: the default device)."""
+    where = _types._default if device is None else Device(device)._where()
     if where < 0:
         return make(*args)
     before = _core.set_working_device(where)
@@ -46,6 +46,12 @@ def _at(device, make, *args) -> Tensor:
         return make(*args)
     finally:
         _core.set_working_device(before)
+
+
+def _made(t: Tensor, device) -> Tensor:
+    """`t`, just made in CPU memory, in that of `device` (None: the default device)."""
+    where = _types._default if device is None else Device(device)._where()
+    return t if where < 0 else _core.to_device(t, where, True)
 
 
 def _moved(t: Tensor, device) -> Tensor:
@@ -73,7 +79,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     >>> lamina.tensor([[1.0, 2.0], [3.0, 4.0]]).shape
     lamina.Size([2, 2])
     """
-    return _finish(_moved(_core.tensor(data, dtype), device), requires_grad)
+    return _finish(_made(_core.tensor(data, dtype), device), requires_grad)
 
 
 def as_tensor(data, dtype=None, device=None) -> Tensor:
@@ -83,7 +89,7 @@ def as_tensor(data, dtype=None, device=None) -> Tensor:
     if hasattr(data, "__array_interface__"):
         t = from_numpy(data)
         return _moved(t if dtype is None or t.dtype is dtype else t.to(dtype), device)
-    return _moved(_core.tensor(data, dtype), device)
+    return _made(_core.tensor(data, dtype), device)
 
 
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False) -> Tensor:
@@ -133,7 +139,7 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, **na
     if isinstance(fill_value, complex):
         value = _core.tensor(fill_value, dtype)
         t = _core.copy_(_core.empty(tuple(size), value.dtype), value)
-        return _finish(_moved(t, device), requires_grad)
+        return _finish(_made(t, device), requires_grad)
     if dtype is None:
         dtype = (
             _core.bool if isinstance(fill_value, bool)
