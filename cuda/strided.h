@@ -88,4 +88,7 @@ struct Strides {
   }
 };
 
+// y[...] = x[...] for operands 0 and 1 of s, merged; elements of `item` bytes (ops/creation.cu).
+void move_elements(const DeviceCall& c, const Strides& s, int item, void* y, const void* x);
+
 }  // namespace lamina::cuda

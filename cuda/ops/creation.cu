@@ -29,12 +29,6 @@ __global__ void convert_kernel(void* y, DType to, const void* x, DType from, Str
   }
 }
 
-template <class T>
-void move(const DeviceCall& c, const Operand& x, const Operand& y, const Strides& s) {
-  launch(c, move_kernel<T>, blocks_for(s.n), kBlock, 0, static_cast<T*>(y.data),
-         static_cast<const T*>(x.data), s);
-}
-
 void copy(const DeviceCall& c) {
   const Operand &x = c.in[0], &y = c.out[0];
   Strides s(y);
@@ -42,19 +36,8 @@ void copy(const DeviceCall& c) {
   s.add(y);
   s.add(x);
   s.merge();
+  if (x.dtype == y.dtype) return move_elements(c, s, item_size(x.dtype), y.data, x.data);
   const unsigned blocks = blocks_for(s.n);
-  if (x.dtype == y.dtype) {
-    const int item = item_size(x.dtype);
-    if (s.dense(0) && s.dense(1))
-      return check(cudaMemcpyAsync(y.data, x.data, size_t(s.n * item), cudaMemcpyDeviceToDevice,
-                                   current_stream(c.device)),
-                   "copy");
-    return item == 1   ? move<uint8_t>(c, x, y, s)
-           : item == 2 ? move<uint16_t>(c, x, y, s)
-           : item == 4 ? move<uint32_t>(c, x, y, s)
-           : item == 8 ? move<uint64_t>(c, x, y, s)
-                       : move<Bytes16>(c, x, y, s);
-  }
   if (x.dtype >= DType::complex64 || y.dtype >= DType::complex64)
     fail(kNotImplemented, "copy: no CUDA kernel yet converts complex tensors; use .cpu()");
   // Through the compute type of the operand that holds more.
@@ -110,5 +93,25 @@ void range(const DeviceCall& c) {
 
 const Launches kLaunches{{"copy", copy}, {"copy_", copy}, {"fill_", fill}, {"arange", range}};
 
+template <class T>
+void move(const DeviceCall& c, const Strides& s, void* y, const void* x) {
+  launch(c, move_kernel<T>, blocks_for(s.n), kBlock, 0, static_cast<T*>(y),
+         static_cast<const T*>(x), s);
+}
+
 }  // namespace
+
+void move_elements(const DeviceCall& c, const Strides& s, int item, void* y, const void* x) {
+  if (s.n == 0) return;
+  if (s.dense(0) && s.dense(1))
+    return check(cudaMemcpyAsync(y, x, size_t(s.n * item), cudaMemcpyDeviceToDevice,
+                                 current_stream(c.device)),
+                 c.name);
+  item == 1   ? move<uint8_t>(c, s, y, x)
+  : item == 2 ? move<uint16_t>(c, s, y, x)
+  : item == 4 ? move<uint32_t>(c, s, y, x)
+  : item == 8 ? move<uint64_t>(c, s, y, x)
+              : move<Bytes16>(c, s, y, x);
+}
+
 }  // namespace lamina::cuda
