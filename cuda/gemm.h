@@ -1,5 +1,4 @@
-// C = A B (+ what was there) (+ biases), then max(., 0): what the products of matrices, convolutions
-// and recurrent layers ask for. Strides in elements; a row of C is dense.
+// C = A B (+ bias), then max(., 0) where asked. Strides in elements; a row of C is dense.
 #pragma once
 #include "launch.h"
 #include "number.h"
@@ -12,8 +11,7 @@ struct Gemm {
   int64_t M = 0, N = 0, K = 0;
   int64_t a_row = 0, a_k = 0, b_k = 0, b_col = 0, c_row = 0;
   const void* column_bias = nullptr;  // (N)
-  const void* row_bias = nullptr;     // (M)
-  bool add = false, relu = false;
+  bool relu = false;
   // A batch: product p's operands lie at the offsets of p's index in `batch`; C's follow in order.
   int64_t products = 1, c_product = 0;
   int batch_dims = 0;

@@ -192,6 +192,10 @@ Tensor run_into(const CallRef& call, const Tensor& into) {
         ": the output's memory is read-only (it came from a read-only array); use .clone()");
   check_complex(c);
   place(c);
+  if (c.in.empty()) c.device = into.device();
+  check(c.device == into.device(), ErrorKind::device, c.name(), ": the output is on ",
+        device_name(into.device()), " but the inputs are on ", device_name(c.device),
+        "; move them to one device with .to()");
   c.op->infer(c);
   const Tensor made = c.out[0];
   check(made.shape() == into.shape(), ErrorKind::shape, c.name(), ": output with shape ",

@@ -1,25 +1,28 @@
-// Matrix products: a tile of 64 x 64 of C for a block of 256 threads, 4 x 4 elements a thread, the
-// operands passing through shared memory 16 columns at a time. Any strides; batches by offset.
-// Every element is summed over k in order, so a row has the same bits whatever the batch.
+// Matrix products (loops: tiles.h) with any strides and broadcast batches.
 #include "ops/matmul_args.h"
 
 #include "gemm.h"
 #include "table.h"
+#include "tiles.h"
 
 namespace lamina::cuda {
 namespace {
 
-constexpr int kTile = 64, kDepth = 16, kEach = 4;
-
-template <class S>
-__global__ void __launch_bounds__(256) gemm_kernel(const Gemm g) {
-  __shared__ S a_tile[kDepth][kTile + 4], b_tile[kDepth][kTile + 4];
-  const int t = int(threadIdx.x), tx = t % 16, ty = t / 16;
-  const int64_t tiles_n = (g.N + kTile - 1) / kTile, tiles_m = (g.M + kTile - 1) / kTile;
-  const int64_t all = tiles_m * tiles_n * g.products;
-  for (int64_t block = blockIdx.x; block < all; block += gridDim.x) {
-    const int64_t product = block / (tiles_m * tiles_n), tile = block % (tiles_m * tiles_n);
-    const int64_t m0 = tile / tiles_n * kTile, n0 = tile % tiles_n * kTile;
+// Elements of a product of matrices with any strides, for tiles.h.
+template <class S_>
+struct Strided {
+  using S = S_;
+  Gemm g;
+  __device__ int64_t M() const { return g.M; }
+  __device__ int64_t N() const { return g.N; }
+  __device__ int64_t K() const { return g.K; }
+  __device__ bool a_along_k() const { return g.a_k == 1; }
+  __device__ bool b_along_k() const { return g.b_k == 1; }
+  struct Batch {
+    const S *a, *b;
+    S* c;
+  };
+  __device__ Batch batch(int64_t product) const {
     int64_t at_a = 0, at_b = 0, rest = product;
     for (int d = g.batch_dims - 1; d >= 0; --d) {
       const int64_t i = rest % g.batch[d];
@@ -27,46 +30,21 @@ __global__ void __launch_bounds__(256) gemm_kernel(const Gemm g) {
       at_a += i * g.batch_a[d];
       at_b += i * g.batch_b[d];
     }
-    const S *a = static_cast<const S*>(g.a) + at_a, *b = static_cast<const S*>(g.b) + at_b;
-    S sum[kEach][kEach] = {};
-    for (int64_t k0 = 0; k0 < g.K; k0 += kDepth) {
-      // Neighbouring threads read neighbours in memory, along whichever index that is.
-      for (int e = t; e < kTile * kDepth; e += 256) {
-        const int k = g.a_k == 1 ? e % kDepth : e / kTile, m = g.a_k == 1 ? e / kDepth : e % kTile;
-        a_tile[k][m] = m0 + m < g.M && k0 + k < g.K ? a[(m0 + m) * g.a_row + (k0 + k) * g.a_k] : S{};
-      }
-      for (int e = t; e < kTile * kDepth; e += 256) {
-        const int k = g.b_k == 1 ? e % kDepth : e / kTile, n = g.b_k == 1 ? e / kDepth : e % kTile;
-        b_tile[k][n] = n0 + n < g.N && k0 + k < g.K ? b[(k0 + k) * g.b_k + (n0 + n) * g.b_col] : S{};
-      }
-      __syncthreads();
-#pragma unroll
-      for (int k = 0; k < kDepth; ++k) {
-        S u[kEach], v[kEach];
-        for (int i = 0; i < kEach; ++i) {
-          u[i] = a_tile[k][ty * kEach + i];
-          v[i] = b_tile[k][tx * kEach + i];
-        }
-        for (int i = 0; i < kEach; ++i)
-          for (int j = 0; j < kEach; ++j) sum[i][j] = sum[i][j] + u[i] * v[j];
-      }
-      __syncthreads();
-    }
-    S* const c = static_cast<S*>(g.c) + product * g.c_product;
-    for (int i = 0; i < kEach; ++i)
-      for (int j = 0; j < kEach; ++j) {
-        const int64_t m = m0 + ty * kEach + i, n = n0 + tx * kEach + j;
-        if (m >= g.M || n >= g.N) continue;
-        S v = sum[i][j];
-        if (g.column_bias) v = v + static_cast<const S*>(g.column_bias)[n];
-        if (g.row_bias) v = v + static_cast<const S*>(g.row_bias)[m];
-        S& to = c[m * g.c_row + n];
-        if (g.add) v = v + to;
-        if (g.relu) v = v > S{0} ? v : v != v ? v : S{0};
-        to = v;
-      }
+    return {static_cast<const S*>(g.a) + at_a, static_cast<const S*>(g.b) + at_b,
+            static_cast<S*>(g.c) + product * g.c_product};
   }
-}
+  __device__ S a(const Batch& p, int64_t m, int64_t k) const {
+    return p.a[m * g.a_row + k * g.a_k];
+  }
+  __device__ S b(const Batch& p, int64_t k, int64_t n) const {
+    return p.b[k * g.b_k + n * g.b_col];
+  }
+  __device__ void put(const Batch& p, int64_t m, int64_t n, S v) const {
+    if (g.column_bias) v = v + static_cast<const S*>(g.column_bias)[n];
+    if (g.relu) v = v > S{0} ? v : v != v ? v : S{0};
+    p.c[m * g.c_row + n] = v;
+  }
+};
 
 // Whether dimensions [0, nd - 1) of t form one dimension with an even step.
 bool rows_collapse(const Operand& t, int64_t* step) {
@@ -142,12 +120,12 @@ const Launches kLaunches{{"matmul", matmul}, {"linear", linear}};
 }  // namespace
 
 void gemm(const DeviceCall& c, Compute via, const Gemm& g) {
-  const int64_t blocks = (g.M + kTile - 1) / kTile * ((g.N + kTile - 1) / kTile) * g.products;
-  if (blocks == 0) return;
-  const auto kernel = via == kF32   ? gemm_kernel<float>
-                      : via == kF64 ? gemm_kernel<double>
-                                    : gemm_kernel<Int>;
-  launch(c, kernel, dim3(unsigned(blocks < kMaxGrid ? blocks : kMaxGrid)), dim3(256), 0, g);
+  if (via == kF32)
+    multiply_tiles(c, Strided<float>{g}, g.M, g.N, g.products);
+  else if (via == kF64)
+    multiply_tiles(c, Strided<double>{g}, g.M, g.N, g.products);
+  else
+    multiply_tiles(c, Strided<Int>{g}, g.M, g.N, g.products);
 }
 
 }  // namespace lamina::cuda
