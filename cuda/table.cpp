@@ -8,19 +8,19 @@
 namespace lamina::cuda {
 namespace {
 
-std::map<std::string, Launch>& table() {
-  static std::map<std::string, Launch> t;
+std::map<std::string, DeviceKernel>& table() {
+  static std::map<std::string, DeviceKernel> t;
   return t;
 }
 
 }  // namespace
 
-Launches::Launches(std::initializer_list<Launch> list) {
-  for (const Launch& l : list) table()[l.op] = l;
+Launches::Launches(std::initializer_list<DeviceKernel> list) {
+  for (const DeviceKernel& l : list) table()[l.op] = l;
 }
-DeviceLaunch find_launch(const char* op) {
+const DeviceKernel* find_launch(const char* op) {
   const auto it = table().find(op);
-  return it == table().end() ? nullptr : it->second.launch;
+  return it == table().end() ? nullptr : &it->second;
 }
 int launch_names(const char** names, int capacity) {
   int n = 0;

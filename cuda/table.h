@@ -6,16 +6,12 @@
 
 namespace lamina::cuda {
 
-DeviceLaunch find_launch(const char* op);
+const DeviceKernel* find_launch(const char* op);
 int launch_names(const char** names, int capacity);
 
 // Each ops/<op>.cu lists its launches in one static object: const Launches k{{"softmax", softmax}};
-struct Launch {
-  const char* op;
-  DeviceLaunch launch;
-};
 struct Launches {
-  Launches(std::initializer_list<Launch> list);
+  Launches(std::initializer_list<DeviceKernel> list);
 };
 
 }  // namespace lamina::cuda

@@ -70,9 +70,9 @@ const Library& library() {
 thread_local int current = 0;
 
 // An op's entry in the device's table, found by name once.
-DeviceLaunch entry_of(const Op* op) {
+const DeviceKernel* entry_of(const Op* op) {
   static std::mutex mutex;
-  static std::unordered_map<const Op*, DeviceLaunch> known;
+  static std::unordered_map<const Op*, const DeviceKernel*> known;
   std::lock_guard<std::mutex> lock(mutex);
   const auto at = known.find(op);
   if (at != known.end()) return at->second;
@@ -122,15 +122,22 @@ void place_on_device(Call& c) {
   c.device = first->device();
 }
 
-DeviceLaunch device_launch(const Op& op) {
-  const DeviceLaunch entry = entry_of(&op);
+const DeviceKernel& device_kernel(const Op& op) {
+  const DeviceKernel* const entry = entry_of(&op);
   check(entry != nullptr, ErrorKind::not_implemented, op.name,
         ": no CUDA kernel yet; move the tensor to the CPU with .cpu()");
-  return entry;
+  return *entry;
 }
 
 void launch_on_device(Call& c) {
-  const DeviceLaunch entry = device_launch(*c.op);
+  const DeviceKernel& kernel = device_kernel(*c.op);
+  const auto check_complex = [&](const Tensor& t) {
+    check(kernel.complex || !t.defined() || !is_complex(t.dtype()), ErrorKind::not_implemented,
+          c.name(), ": no CUDA kernel yet for complex tensors; move the tensor to the CPU with ",
+          ".cpu()");
+  };
+  for (const Tensor& t : c.in) check_complex(t);
+  for (const Tensor& t : c.out) check_complex(t);
   for (const Tensor& t : c.out)
     check(t.device() == c.device, ErrorKind::device, c.name(), ": the result's memory is on ",
           device_name(t.device()), " but the inputs are on ", device_name(c.device),
@@ -139,7 +146,7 @@ void launch_on_device(Call& c) {
   SmallVec<DeviceOperand, 4> out;
   for (const Tensor& t : c.in) in.push_back(operand(t));
   for (const Tensor& t : c.out) out.push_back(operand(t));
-  entry({c.name(), c.arg_bytes, in.begin(), out.begin(), in.size(), out.size(), c.device.index});
+  kernel.launch({c.name(), c.arg_bytes, in.begin(), out.begin(), in.size(), out.size(), c.device.index});
 }
 
 void copy_bytes(const Tensor& to, const Tensor& from, bool wait) {

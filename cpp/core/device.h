@@ -49,7 +49,7 @@ inline void place(Call& c) {
   if (c.in.empty()) c.device = working_device;
 }
 // The entry of the device's table for the op; throws when there is none.
-DeviceLaunch device_launch(const Op& op);
+const DeviceKernel& device_kernel(const Op& op);
 // Runs it.
 void launch_on_device(Call& c);
 

@@ -34,6 +34,11 @@ struct DeviceCall {
   int device;
 };
 using DeviceLaunch = void (*)(const DeviceCall&);
+struct DeviceKernel {
+  const char* op;
+  DeviceLaunch launch;
+  bool complex = false;  // takes complex tensors
+};
 
 struct DeviceProperties {
   char name[256];
@@ -85,8 +90,8 @@ struct DeviceTable {
   bool (*event_done)(int device, void* event);
   float (*event_elapsed)(int device, void* from, void* to);  // milliseconds
 
-  DeviceLaunch (*find)(const char* op);              // null: no kernel
-  int (*ops)(const char** names, int capacity);      // those with one; returns how many
+  const DeviceKernel* (*find)(const char* op);   // null: there is none
+  int (*ops)(const char** names, int capacity);  // those with a kernel; returns how many
 };
 using DeviceEntry = const DeviceTable* (*)(const HostTable*);
 

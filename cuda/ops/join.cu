@@ -52,7 +52,7 @@ void slice_grad(const DeviceCall& c) {
   move_elements(c, s, item, static_cast<char*>(y.data) + a.start * y.strides[a.dim] * item, g.data);
 }
 
-const Launches kLaunches{{"cat", cat}, {"stack", stack}, {"slice_grad", slice_grad}};
+const Launches kLaunches{{"cat", cat, true}, {"stack", stack, true}, {"slice_grad", slice_grad, true}};
 
 }  // namespace
 }  // namespace lamina::cuda

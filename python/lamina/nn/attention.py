@@ -188,7 +188,7 @@ class CausalSelfAttention(Module):
             k, v = cache.update(self, k, v)
         mask = None
         if past and T > 1:  # query i of these stands at position past + i
-            mask = _core.tril(_core.full((T, past + T), 1, _core.bool), past)
+            mask = _core.tril(q.new_full((T, past + T), 1, dtype=_core.bool), past)
         y = F.scaled_dot_product_attention(
             q, k, v, mask, self.dropout if self.training else 0.0, is_causal=past == 0 and T > 1,
             enable_gqa=self.num_kv_heads != self.num_heads,

@@ -49,7 +49,7 @@ class KVCache:
             room = 64
             while room < held + T:
                 room *= 2
-            grown = [_core.empty((*x.shape[:2], room, x.shape[3]), x.dtype) for x in (k, v)]
+            grown = [x.new_empty((*x.shape[:2], room, x.shape[3])) for x in (k, v)]
             if entry is not None and held:
                 for new, old in zip(grown, entry):
                     new[:, :, :held] = old[:, :, :held]
