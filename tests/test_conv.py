@@ -1,9 +1,5 @@
 """Convolution and pooling beyond their rows: random settings, paths, dtypes, indices, errors."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -63,36 +59,6 @@ def test_random_settings(seed):
         gx, gw = reference_gradients(x, w, g, **args)
         for got, ref in ((lx.grad, gx), (lw.grad, gw), (lb.grad, g.sum((0, 2, 3)))):
             assert np.abs(got.numpy() - ref).max() <= tol * max(1.0, np.abs(ref).max())
-
-
-PROGRAM = """
-import numpy as np, sys
-import lamina, lamina.nn.functional as F
-sys.path.insert(0, {tests!r})
-from test_conv import settings
-for seed in range(12):
-    rng = np.random.default_rng(seed)
-    xs, ws, args = settings(rng)
-    x, w = (lamina.tensor(rng.standard_normal(s), requires_grad=True) for s in (xs, ws))
-    y = F.conv2d(x, w, **args)
-    y.square().sum().backward()
-    for t in (y, x.grad, w.grad):
-        print(*t.detach().numpy().ravel()[:50].tolist())
-"""
-
-
-def test_paths_agree():
-    """im2col with a matrix product computes what the direct loops do."""
-    program = PROGRAM.format(tests=os.path.dirname(__file__))
-    out = []
-    for path in ("direct", "im2col"):
-        env = {**os.environ, "LAMINA_CONV": path}
-        run = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True,
-                             text=True, check=True)  # fmt: skip
-        out.append([np.array(line.split(), float) for line in run.stdout.splitlines()])
-    assert len(out[0]) == 36
-    for a, b in zip(*out, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
 
 
 def test_long_signal():

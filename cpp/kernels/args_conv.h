@@ -39,7 +39,8 @@ struct ConvWeaveArgs {
   void* y;
   int64_t y_m, y_t;
 };
-// sum[k, m] += sum over images and outputs of g[image, m, t, q] u[image, place[k] + t width + q]
+// sum[k, m, lane] += sum over images and outputs of g[image, m, t, q] u[image, place[k] + t width +
+// q]
 struct ConvOuterArgs {
   const void* g;  // element (image, m, t, q) at image * g_image + m * g_m + t * Q + q
   int64_t g_image, g_m;
@@ -47,10 +48,15 @@ struct ConvOuterArgs {
   int64_t u_image;
   const int64_t* place;
   int64_t images, M, K, T, Q, width;
-  void* gt;   // room for kOuterOutputs * 3 vectors
-  void* sum;  // (K, conv_padded(M))
+  void* sum;  // (K, M, lanes)
 };
-constexpr int64_t kOuterOutputs = 256;  // room for transposed outputs; images > 1 fit it together
+// dw[m * K + k] = over lanes, and over `sums` of them sum_step elements apart, for k in [begin,
+// end).
+struct ConvOuterSumArgs {
+  const void* sum;
+  int64_t sums, sum_step, M, K, begin, end;
+  void* dw;
+};
 
 // Patches of one image: columns[(c, r, s), (i, j)] = x[c, i sh + r dh - ph, j sw + s dw - pw], rows
 // `stride` apart.
@@ -73,6 +79,7 @@ struct ConvKernels {  // [kF32 or kF64]
   void (*correlate[2])(const ConvArgs&) = {};
   void (*weave[2])(const ConvWeaveArgs&) = {};
   void (*outer[2])(const ConvOuterArgs&) = {};
+  void (*outer_sums[2])(const ConvOuterSumArgs&) = {};
   void (*im2col[2])(const PatchArgs&) = {};
   void (*col2im[2])(const PatchArgs&) = {};  // x += patches, in order of taps
   int tile_rows = 0;                         // most rows of w in a tile

@@ -1,5 +1,5 @@
-// What direct and Winograd convolution share: padded rows, and the two inner loops, tiles of sums
-// held in registers: rows of weights x vectors of outputs, and taps x vectors of rows.
+// What convolution with outputs in the lanes is made of: padded rows, and two inner loops, tiles of
+// sums held in registers: rows of weights x vectors of outputs, and rows of gradients x taps.
 #pragma once
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
@@ -9,11 +9,9 @@ namespace lamina::LAMINA_ISA {
 namespace {
 
 #if defined(LAMINA_ISA_AVX512) || defined(LAMINA_ISA_NEON)  // 32 registers
-constexpr int kTileRows = 8, kOuterVecs = 3;
-constexpr int kOuterTaps[3] = {12, 10, 8};
+constexpr int kTileRows = 8, kOuterRows = 6, kOuterTaps = 4;
 #else
-constexpr int kTileRows = 4, kOuterVecs = 2;
-constexpr int kOuterTaps[3] = {10, 5, 4};
+constexpr int kTileRows = 4, kOuterRows = 3, kOuterTaps = 3;
 #endif
 constexpr int kTileVecs = 3;
 
@@ -109,59 +107,73 @@ TileFn<T> tile_for(int64_t rows, int64_t vecs) {
 }
 
 // ---- weight gradient ---------------------------------------------------------------------------
-// to[p * width + m] = g[m * row + p] for p < n, m < rows <= width; zeros above, width in vectors.
-template <class V>
-void transpose(const Scalar<V>* g, int64_t row, int64_t rows, int64_t n, Scalar<V>* to,
-               int64_t width) {
-  constexpr int L = kLanes<V>;
-  for (int64_t m = 0; m < width; m += L)
-    for (int64_t p = 0; p < n; p += L) {
-      const int columns = n - p < L ? int(n - p) : L;
-      V r[L];
-#pragma GCC unroll 16
-      for (int i = 0; i < L; ++i)
-        r[i] = m + i < rows ? load<V>(g + (m + i) * row + p, columns) : V{};
-      transpose_step<1>(r);
-#pragma GCC unroll 16
-      for (int i = 0; i < L; ++i)
-        if (i < columns) store(to + (p + i) * width + m, r[i]);
-    }
-}
-
-// sum[k, m] for R taps and N vectors of m over the block's outputs, gt (outputs, N * L).
+// sum[(k * M + m) * L + lane] += over the block's outputs in that lane of g[m] u[tap k], for R rows
+// m and N taps.
 template <class T, int R, int N>
-void outer_tile(const ConvOuterArgs& a, const T* gt, const T* u, const int64_t* place, T* sum,
-                int64_t padded) {
+void outer_tile(const ConvOuterArgs& a, const T* g, const T* u, const int64_t* place, T* sum) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
   V acc[R][N];
-  const T* x[R];
-  for (int r = 0; r < R; ++r) {
-    x[r] = u + place[r];
-    for (int n = 0; n < N; ++n) acc[r][n] = load<V>(sum + r * padded + n * L);
-  }
+  for (int r = 0; r < R; ++r)
+    for (int n = 0; n < N; ++n) acc[r][n] = load<V>(sum + (n * a.M + r) * L);
   for (int64_t image = 0; image < a.images; ++image)
     for (int64_t t = 0; t < a.T; ++t) {
-      const int64_t begin = image * a.u_image + t * a.width, end = begin + a.Q;
-      for (int64_t p = begin; p < end; ++p, gt += N * L) {
-        V g[N];
-        for (int n = 0; n < N; ++n) g[n] = load<V>(gt + n * L);
+      const T* const row = g + image * a.g_image + t * a.Q;
+      const T* from[N];
+      for (int n = 0; n < N; ++n) from[n] = u + place[n] + image * a.u_image + t * a.width;
+      int64_t q = 0;
+      for (; q + L <= a.Q; q += L) {
+        V x[N];
+        for (int n = 0; n < N; ++n) x[n] = load<V>(from[n] + q);
         for (int r = 0; r < R; ++r) {
-          const V f = set1<V>(x[r][p]);
-          for (int n = 0; n < N; ++n) acc[r][n] = fma(f, g[n], acc[r][n]);
+          const V f = load<V>(row + r * a.g_m + q);
+          for (int n = 0; n < N; ++n) acc[r][n] = fma(f, x[n], acc[r][n]);
         }
+      }
+      if (q == a.Q) continue;
+      const int left = int(a.Q - q);
+      V x[N];
+      for (int n = 0; n < N; ++n) x[n] = load<V>(from[n] + q, left);
+      for (int r = 0; r < R; ++r) {
+        const V f = load<V>(row + r * a.g_m + q, left);
+        for (int n = 0; n < N; ++n) acc[r][n] = fma(f, x[n], acc[r][n]);
       }
     }
   for (int r = 0; r < R; ++r)
-    for (int n = 0; n < N; ++n) store(sum + r * padded + n * L, acc[r][n]);
+    for (int n = 0; n < N; ++n) store(sum + (n * a.M + r) * L, acc[r][n]);
 }
-template <class T, int N>
-void outer_group(const ConvOuterArgs& a, const T* gt, const T* u, T* sum, int64_t padded) {
-  constexpr int R = kOuterTaps[N - 1];
-  int64_t k = 0;
-  for (; k + R <= a.K; k += R) outer_tile<T, R, N>(a, gt, u, a.place + k, sum + k * padded, padded);
-  for (; k + 4 <= a.K; k += 4) outer_tile<T, 4, N>(a, gt, u, a.place + k, sum + k * padded, padded);
-  for (; k < a.K; ++k) outer_tile<T, 1, N>(a, gt, u, a.place + k, sum + k * padded, padded);
+template <class T>
+using OuterFn = void (*)(const ConvOuterArgs&, const T*, const T*, const int64_t*, T*);
+template <class T, int R>
+OuterFn<T> outer_rows(int64_t taps) {
+  static constexpr OuterFn<T> table[kOuterTaps] = {
+      outer_tile<T, R, 1>,
+      outer_tile<T, R, 2>,
+      outer_tile<T, R, 3>,
+#if defined(LAMINA_ISA_AVX512) || defined(LAMINA_ISA_NEON)
+      outer_tile<T, R, 4>,
+#endif
+  };
+  return table[taps - 1];
+}
+template <class T>
+OuterFn<T> outer_for(int64_t rows, int64_t taps) {
+  switch (rows) {
+    case 1:
+      return outer_rows<T, 1>(taps);
+    case 2:
+      return outer_rows<T, 2>(taps);
+#if defined(LAMINA_ISA_AVX512) || defined(LAMINA_ISA_NEON)
+    case 4:
+      return outer_rows<T, 4>(taps);
+    case 5:
+      return outer_rows<T, 5>(taps);
+    case 6:
+      return outer_rows<T, 6>(taps);
+#endif
+    default:
+      return outer_rows<T, 3>(taps);
+  }
 }
 
 }  // namespace

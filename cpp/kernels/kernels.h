@@ -51,7 +51,7 @@ constexpr int kMaxElementwise = 192;  // length of the function list in formulas
 #include "kernels/args_attention.h"
 // ---- convolution and pooling -------------------------------------------------------------------
 #include "kernels/args_conv.h"
-#include "kernels/args_depthwise.h"
+#include "kernels/args_conv_lanes.h"
 #include "kernels/args_peak.h"
 #include "kernels/args_pool.h"
 #include "kernels/args_winograd.h"
@@ -86,6 +86,7 @@ struct Kernels {
   DepthwiseKernels depthwise;
   PeakKernels peak;
   WinogradKernels winograd;
+  ConvLanesKernels conv_lanes;
   PoolKernels pool;
   RecurrentKernels recurrent;
   ResampleKernels resample;

@@ -152,7 +152,12 @@ Tensor as_given(const Tensor& y, const Tensor& x, int64_t nd) {
   return x.dim() == nd + 1 ? squeeze(z, Dims{0}) : z;
 }
 
+int64_t precision_level = 0;
+
 }  // namespace
+
+int64_t float32_precision() { return precision_level; }
+void set_float32_precision(int64_t level) { precision_level = level; }
 
 Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias, int64_t nd,
             const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups,
@@ -166,7 +171,7 @@ Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias,
         " with groups=", groups, " takes an input of ", w.size(1) * groups, " channels, input ",
         x.shape(), " has ", channels);
   ConvGeometry a{};
-  a.nd = nd, a.groups = groups;
+  a.nd = nd, a.groups = groups, a.high = precision_level > 0;
   a.N = x.dim() == nd + 1 ? 1 : x.size(0);
   a.C = channels, a.M = w.size(0);
   a.H = nd == 1 ? 1 : x.size(-2), a.W = x.size(-1);
@@ -206,7 +211,7 @@ Tensor conv_transpose(const Tensor& x, const Tensor& w, const std::optional<Tens
   check(channels == w.size(0), ErrorKind::shape, name, ": weight ", w.shape(),
         " takes an input of ", w.size(0), " channels, input ", x.shape(), " has ", channels);
   ConvGeometry a{};
-  a.nd = nd, a.groups = groups;
+  a.nd = nd, a.groups = groups, a.high = precision_level > 0;
   a.N = x.dim() == nd + 1 ? 1 : x.size(0);
   a.M = channels, a.C = w.size(1) * groups;
   check_bias(name, bias, a.C);

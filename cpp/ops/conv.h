@@ -6,6 +6,13 @@
 
 namespace lamina {
 
+// What set_float32_matmul_precision allows: 0 "highest", 1 "high", 2 "medium". From "high" on, 3x3
+// convolutions of stride 1 go by tiles of 4 x 4 outputs (conv_winograd.cpp): faster, with about 20
+// times the rounding errors of direct float32. Read when a convolution is called; its gradients
+// follow.
+int64_t float32_precision();
+void set_float32_precision(int64_t level);
+
 // y[n, m, i, j] = bias[m] + sum over c, r, s of w[m, c, r, s] x[n, g C/groups + c, i sh + r dh -
 // ph, j sw + s dw - pw], g the group of m. x: (N, C, H, W) or (C, H, W); w: (M, C/groups, KH, KW),
 // both without H for nd = 1. stride, padding, dilation: one number or nd. same: padding is chosen

@@ -4,7 +4,7 @@
 // whole vectors), after which every tap of a vector of outputs is a run of u, and a matrix
 // product's inner loop reads it in place.
 // Cost: M C KH KW FMAs per output. Correlation: tiles of rows of w x 3 vectors of outputs; weight
-// gradient: tiles of taps x up to 3 vectors of rows of g, transposed; sums stay in registers. Each
+// gradient: tiles of rows of g x taps; sums stay in registers. Each
 // output is one chain of FMAs over k: its bits do not depend on tiles, blocks or threads.
 #pragma once
 #include "kernels/conv_tiles.h"
@@ -12,8 +12,6 @@
 
 namespace lamina::LAMINA_ISA {
 namespace {
-
-constexpr int64_t kOuterBlock = 128;  // outputs whose transposed rows stay in L1
 
 // ---- u -----------------------------------------------------------------------------------------
 template <class T>
@@ -88,46 +86,32 @@ void weave(const ConvWeaveArgs& a) {
 }
 
 // ---- weight gradient ---------------------------------------------------------------------------
-// One block of outputs, starting at g and u.
 template <class T>
-void outer_block(const ConvOuterArgs& a, const T* g, const T* u) {
-  using V = typename VecOf<T>::V;
-  constexpr int L = kLanes<V>;
-  const int64_t padded = conv_padded(a.M, L), vecs = padded / L;
-  const int64_t groups = conv_tiles(vecs, kOuterVecs);
-  T* const gt = static_cast<T*>(a.gt);
-  for (int64_t i = 0; i < groups; ++i) {
-    const int64_t v = conv_tile_begin(vecs, kOuterVecs, i);
-    const int64_t n = conv_tile_begin(vecs, kOuterVecs, i + 1) - v;
-    for (int64_t image = 0; image < a.images; ++image)
-      transpose<V>(g + image * a.g_image + v * L * a.g_m, a.g_m, a.M - v * L, a.T * a.Q,
-                   gt + image * a.T * a.Q * n * L, n * L);
-    T* const sum = static_cast<T*>(a.sum) + v * L;
-    if (n == 1) outer_group<T, 1>(a, gt, u, sum, padded);
-    if (n == 2) outer_group<T, 2>(a, gt, u, sum, padded);
-    if constexpr (kOuterVecs == 3)
-      if (n == 3) outer_group<T, 3>(a, gt, u, sum, padded);
+void outer(const ConvOuterArgs& a) {
+  constexpr int L = kLanes<typename VecOf<T>::V>;
+  const int64_t k_tiles = conv_tiles(a.K, kOuterTaps), m_tiles = conv_tiles(a.M, kOuterRows);
+  for (int64_t i = 0; i < k_tiles; ++i) {
+    const int64_t k = conv_tile_begin(a.K, kOuterTaps, i);
+    for (int64_t j = 0; j < m_tiles; ++j) {
+      const int64_t m = conv_tile_begin(a.M, kOuterRows, j);
+      outer_for<T>(conv_tile_begin(a.M, kOuterRows, j + 1) - m,
+                   conv_tile_begin(a.K, kOuterTaps, i + 1) - k)(
+          a, static_cast<const T*>(a.g) + m * a.g_m, static_cast<const T*>(a.u), a.place + k,
+          static_cast<T*>(a.sum) + (k * a.M + m) * L);
+    }
   }
 }
 template <class T>
-void outer(const ConvOuterArgs& a) {
-  const T *g = static_cast<const T*>(a.g), *u = static_cast<const T*>(a.u);
-  if (a.images > 1) return outer_block<T>(a, g, u);
-  ConvOuterArgs b = a;
-  if (a.Q > kOuterOutputs) {  // pieces of one row
-    b.T = 1;
-    for (int64_t t = 0; t < a.T; ++t)
-      for (int64_t q = 0; q < a.Q; q += kOuterOutputs) {
-        b.Q = a.Q - q < kOuterOutputs ? a.Q - q : kOuterOutputs;
-        outer_block<T>(b, g + t * a.Q + q, u + t * a.width + q);
-      }
-    return;
-  }
-  const int64_t rows = a.Q < kOuterBlock ? kOuterBlock / (a.Q ? a.Q : 1) : 1;
-  for (int64_t t = 0; t < a.T; t += rows) {
-    b.T = a.T - t < rows ? a.T - t : rows;
-    outer_block<T>(b, g + t * a.Q, u + t * a.width);
-  }
+void outer_sums(const ConvOuterSumArgs& a) {
+  using V = typename VecOf<T>::V;
+  constexpr int L = kLanes<V>;
+  for (int64_t k = a.begin; k < a.end; ++k)
+    for (int64_t m = 0; m < a.M; ++m) {
+      const T* const from = static_cast<const T*>(a.sum) + (k * a.M + m) * L;
+      V v = load<V>(from);
+      for (int64_t i = 1; i < a.sums; ++i) v = v + load<V>(from + i * a.sum_step);
+      static_cast<T*>(a.dw)[m * a.K + k] = hsum(v);
+    }
 }
 
 // ---- patches -----------------------------------------------------------------------------------
@@ -171,6 +155,7 @@ void fill(ConvKernels& k, int t) {
   k.correlate[t] = correlate<T>;
   k.weave[t] = weave<T>;
   k.outer[t] = outer<T>;
+  k.outer_sums[t] = outer_sums<T>;
   k.im2col[t] = im2col<T>;
   k.col2im[t] = col2im<T>;
   k.lanes[t] = kLanes<typename VecOf<T>::V>;

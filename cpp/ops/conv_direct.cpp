@@ -17,6 +17,7 @@ namespace lamina {
 namespace {
 
 constexpr int64_t kUnrolledElements = 96 * 1024;  // of a block: half of a 1 MB L2, less the rest
+constexpr int64_t kTogether = 1024;  // outputs of the images of a weight gradient's block
 
 // One dimension of a correlation: for each tap, the source position of output 0 and the index in
 // the kernel.
@@ -73,9 +74,10 @@ class Correlation {
     args_.taps = rows.size() * columns.size();
     args_.width = blocks.columns;
     if (args_.taps == 0) return;
-    // Columns: planes shared by taps a whole number of steps apart, where rows of outputs are whole
-    // vectors; else a plane for each column, so that outputs are one run.
-    const bool shared = blocks.T == 1 || blocks.Q % lanes == 0;
+    // Columns: planes shared by taps a whole number of steps apart. Where rows of outputs are no
+    // whole vectors, outputs are computed `width` to a row, and those past Q left out; a single
+    // channel rather gets a plane for each column, so that its outputs are one run.
+    const bool whole = blocks.T == 1 || blocks.Q % lanes == 0, shared = whole || C > 1;
     const int64_t left = columns.least();
     std::vector<int64_t> plane, shift;
     for (const int64_t offset : columns.offset) {
@@ -87,6 +89,7 @@ class Correlation {
       args_.width = std::max(args_.width, blocks.columns + shift.back());
     }
     args_.planes = int64_t(plane_column_.size());
+    wide_ = !whole && args_.width > blocks.columns;
     // Rows: one residue modulo the stride after another.
     const int64_t top = rows.least();
     args_.first_row = top;
@@ -108,7 +111,7 @@ class Correlation {
           const int64_t row = first[size_t((offset - top) % sr)] + (offset - top) / sr;
           place_.push_back(((c * args_.planes + plane[s]) * total + row) * args_.width + shift[s]);
         }
-    elements_ = C * args_.planes * total * args_.width + 64;
+    elements_ = C * args_.planes * total * args_.width + args_.width + 64;
   }
 
   // Unrolls a block of x into u; what is left to fill in of the result: w, bias, M, y.
@@ -135,12 +138,28 @@ class Correlation {
     a.plane_column = nullptr;
     return a;
   }
+  // y of a block from its u, w and the rest; `rows` has room for M outputs `wide` each.
+  template <class T>
+  void correlate(ConvArgs a, T* rows) const {
+    const ConvKernels& kernels = cpu_kernels().conv;
+    const Compute t = kConvType<T>;
+    if (!wide_) return kernels.correlate[t](a);
+    ConvWeaveArgs v{};
+    v.M = a.M, v.T = a.T, v.Q = a.width, v.phases = 1, v.W = a.Q;
+    v.y = a.y, v.y_m = a.y_m, v.y_t = a.Q;
+    v.from = rows, v.from_m = a.T * a.width;
+    a.Q = a.width, a.y = rows, a.y_m = v.from_m;
+    kernels.correlate[t](a);
+    kernels.weave[t](v);
+  }
+  int64_t wide() const { return wide_ ? blocks_.rows * args_.width : 0; }
   int64_t elements() const { return elements_; }
 
  private:
   Blocks blocks_;
   ConvArgs args_{};
   int64_t elements_ = 64;
+  bool wide_ = false;
   std::vector<int64_t> plane_column_, residue_rows_, place_;
 };
 
@@ -184,7 +203,7 @@ void DirectConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const
   pack_weights(w, packed.as<T>(), {a.groups, M, C, M * K, K, a.KH * a.KW, a.KW}, rows, columns);
   const int64_t tasks = a.N * a.groups * blocks.n;
   parallel_rows(tasks, a.nanoseconds(t) / double(tasks), [&](int64_t begin, int64_t end) {
-    Scratch u(size_t(p.elements()) * sizeof(T));
+    Scratch u(size_t(p.elements()) * sizeof(T)), wide(size_t(M * p.wide()) * sizeof(T));
     for (int64_t task = begin; task < end; ++task) {
       const int64_t b = task % blocks.n, ng = task / blocks.n, g = ng % a.groups;
       ConvArgs f = p.block(b, x + ng * C * a.H * a.W, u.as<T>());
@@ -193,7 +212,7 @@ void DirectConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const
       f.M = M;
       f.y = y + ng * M * a.OH * a.OW + blocks.row(b) * a.OW + blocks.column(b);
       f.y_m = a.OH * a.OW;
-      cpu_kernels().conv.correlate[t](f);
+      p.correlate(f, wide.as<T>());
     }
   });
 }
@@ -214,7 +233,7 @@ void DirectConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w, T
     std::deque<Correlation> phases;  // column phases
     std::vector<T*> packed_at;
     T* to = packed.as<T>();
-    int64_t elements = 0;
+    int64_t elements = 0, most_wide = 0;
     for (int64_t j = 0; j < a.sw; ++j) {
       const Taps columns = phase_taps(a.KW, a.dw, a.pw, a.sw, j);
       phases.emplace_back(M, a.OH, a.OW, blocks, rows, columns, 1, 1, kernels.lanes[t]);
@@ -222,12 +241,13 @@ void DirectConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w, T
       packed_at.push_back(to);
       to += a.C * M * rows.size() * columns.size();
       elements = std::max(elements, phases.back().elements());
+      most_wide = std::max(most_wide, phases.back().wide());
     }
     const int64_t outputs = blocks.rows * blocks.columns;
     const int64_t tasks = a.N * a.groups * blocks.n;
     const double ns = a.nanoseconds(t) / double(tasks * std::min(a.sh, a.H));
     parallel_rows(tasks, ns, [&](int64_t begin, int64_t end) {
-      Scratch u(size_t(elements) * sizeof(T));
+      Scratch u(size_t(elements) * sizeof(T)), wide(size_t(C * most_wide) * sizeof(T));
       Scratch phase(dense ? 0 : size_t(a.sw * C * outputs) * sizeof(T));
       for (int64_t task = begin; task < end; ++task) {
         const int64_t b = task % blocks.n, ng = task / blocks.n, g = ng % a.groups;
@@ -241,7 +261,7 @@ void DirectConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w, T
           f.M = C;
           f.y = dense ? at : phase.as<T>() + j * C * outputs;
           f.y_m = dense ? a.H * a.W : outputs;
-          kernels.correlate[t](f);
+          p.correlate(f, wide.as<T>());
           v.T = f.T, v.Q = f.Q;
         }
         if (dense) continue;
@@ -261,25 +281,24 @@ void DirectConv<T>::weight_grad(const ConvGeometry& a, const T* x, const T* dy, 
   const Compute t = kConvType<T>;
   const ConvKernels& kernels = cpu_kernels().conv;
   const int64_t C = a.C / a.groups, M = a.M / a.groups, K = C * a.KH * a.KW;
-  const int64_t lanes = kernels.lanes[t], padded = conv_padded(M, lanes);
+  const int64_t lanes = kernels.lanes[t];
   const Taps rows = forward_taps(a.KH, a.dh, a.ph), columns = forward_taps(a.KW, a.dw, a.pw);
   const Blocks blocks(a.OH, a.OW, C * std::min(a.KW, a.sw) * std::min(a.KH, a.sh),
                       (a.KH - 1) * a.dh / a.sh, lanes);
   const Correlation p(C, a.H, a.W, blocks, rows, columns, a.sh, a.sw, 1);
   const int64_t plane = a.OH * a.OW;
   // Small planes: several images at a time, so that sums are loaded and stored less often.
-  const int64_t together =
-      blocks.n > 1 ? 1
-                   : std::clamp<int64_t>(kUnrolledElements / p.elements(), 1,
-                                         std::max<int64_t>(1, kOuterOutputs / 2 / plane));
+  const int64_t together = blocks.n > 1
+                               ? 1
+                               : std::clamp<int64_t>(kUnrolledElements / p.elements(), 1,
+                                                     std::max<int64_t>(1, kTogether / plane));
   const int64_t units = (a.N + together - 1) / together * blocks.n;
-  const int64_t elements = a.groups * K * padded;
+  const int64_t elements = a.groups * K * M * lanes;
   const double ns = a.nanoseconds(t);
   const int64_t chunks = conv_chunks(units, elements, ns);
   Scratch sums(size_t(elements * chunks) * sizeof(T));
   parallel_rows(chunks, ns / double(chunks), [&](int64_t begin, int64_t end) {
     Scratch u(size_t(p.elements() * together) * sizeof(T));
-    Scratch gt(size_t(kOuterOutputs * 3 * lanes) * sizeof(T));
     for (int64_t chunk = begin; chunk < end; ++chunk) {
       T* const sum = sums.as<T>() + chunk * elements;
       std::memset(static_cast<void*>(sum), 0, size_t(elements) * sizeof(T));
@@ -297,21 +316,15 @@ void DirectConv<T>::weight_grad(const ConvGeometry& a, const T* x, const T* dy, 
           o.g_image = a.M * plane, o.g_m = plane;
           o.u = u.as<T>(), o.u_image = p.elements();
           o.M = M, o.K = K;
-          o.gt = gt.as<T>();
-          o.sum = sum + g * K * padded;
+          o.sum = sum + g * K * M * lanes;
           kernels.outer[t](o);
         }
     }
   });
-  // Chunks added in order; (K, M) becomes (M, K).
-  T* const first = sums.as<T>();
-  parallel_rows(a.groups * K, double(padded * chunks) * 0.5, [&](int64_t begin, int64_t end) {
-    for (int64_t chunk = 1; chunk < chunks; ++chunk) {
-      const T* const from = first + chunk * elements;
-      for (int64_t i = begin * padded; i < end * padded; ++i) first[i] += from[i];
-    }
-    for (int64_t row = begin; row < end; ++row)
-      for (int64_t m = 0; m < M; ++m) dw[(row / K * M + m) * K + row % K] = first[row * padded + m];
+  parallel_rows(a.groups * K, double(M * chunks) * 3, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      kernels.outer_sums[t]({sums.as<T>() + i / K * K * M * lanes, chunks, elements, M, K, i % K,
+                             i % K + 1, dw + i / K * M * K});
   });
 }
 

@@ -7,57 +7,64 @@
 namespace lamina {
 namespace {
 
-enum class ConvPath { choose, direct, winograd, patches, depthwise };
+enum class ConvPath { choose, direct, lanes, winograd, patches, depthwise };
 ConvPath forced_path() {
   static const ConvPath path = [] {
     const char* s = std::getenv("LAMINA_CONV");
     if (s && !std::strcmp(s, "im2col")) return ConvPath::patches;
     if (s && !std::strcmp(s, "winograd")) return ConvPath::winograd;
+    if (s && !std::strcmp(s, "lanes")) return ConvPath::lanes;
     if (s && !std::strcmp(s, "direct")) return ConvPath::direct;
     return ConvPath::choose;
   }();
   return path;
 }
-// Winograd pays from `channels` and a plane `width` wide on (measured: 8 and 4 for y and dx, 32 and
-// 16 for dw, whose transposes cost more).
-ConvPath path_of(const ConvGeometry& a, int64_t channels, int64_t width) {
+// For a map from planes of C to planes of M channels of a group: y from x, dx from dy (from M to
+// C), dw. The limits are measured.
+ConvPath path_of(const ConvGeometry& a, int64_t C, int64_t M, int64_t fewest) {
   const ConvPath forced = forced_path();
   if (forced == ConvPath::winograd) return a.winograd() ? forced : ConvPath::direct;
   if (forced != ConvPath::choose) return forced;
   if (a.depthwise()) return ConvPath::depthwise;
-  if (a.pointwise() || a.whole_image() || a.small_planes()) return ConvPath::patches;
-  const bool many = a.C / a.groups >= channels && a.M / a.groups >= channels;
-  if (a.winograd() && many && a.few_tiles()) return ConvPath::patches;
-  return a.winograd() && many && a.OH >= 4 && a.OW >= width ? ConvPath::winograd : ConvPath::direct;
+  if (a.pointwise() || a.whole_image()) return ConvPath::patches;
+  const bool many = C >= 16 && M >= 16;
+  if (a.winograd() && many && a.OH >= 4 && a.OW >= 4 && !a.few_tiles()) return ConvPath::winograd;
+  if (many && a.N < 4 && (a.few_tiles() || a.OH * a.OW <= 16)) return ConvPath::patches;
+  return C >= fewest && M >= 16 ? ConvPath::lanes : ConvPath::direct;
 }
 
 template <class T>
 void forward(const ConvGeometry& a, const void* x, const void* w, const void* bias, void* y) {
-  const ConvPath path = path_of(a, 8, 4);
-  (path == ConvPath::patches    ? PatchConv<T>::forward
-   : path == ConvPath::winograd ? WinogradConv<T>::forward
-   : path == ConvPath::depthwise
-       ? DepthwiseConv<T>::forward
+  const ConvPath path = path_of(a, a.C / a.groups, a.M / a.groups, 4);
+  (path == ConvPath::patches     ? PatchConv<T>::forward
+   : path == ConvPath::winograd  ? WinogradConv<T>::forward
+   : path == ConvPath::depthwise ? DepthwiseConv<T>::forward
+   : path == ConvPath::lanes
+       ? LanesConv<T>::forward
        : DirectConv<T>::forward)(a, static_cast<const T*>(x), static_cast<const T*>(w),
                                  static_cast<const T*>(bias), static_cast<T*>(y));
 }
 template <class T>
 void input_grad(const ConvGeometry& a, const void* dy, const void* w, void* dx) {
-  ConvPath path = path_of(a, 8, 4);
-  if (path == ConvPath::direct && forced_path() == ConvPath::choose && a.small_phases())
-    path = ConvPath::patches;
+  const ConvPath path = path_of(a, a.M / a.groups, a.C / a.groups, 4);
   (path == ConvPath::patches                   ? PatchConv<T>::input_grad
    : path == ConvPath::winograd                ? WinogradConv<T>::input_grad
    : path == ConvPath::depthwise && a.M == a.C ? DepthwiseConv<T>::input_grad
+   : path == ConvPath::lanes                   ? LanesConv<T>::input_grad
                                                : DirectConv<T>::input_grad)(
       a, static_cast<const T*>(dy), static_cast<const T*>(w), static_cast<T*>(dx));
 }
 template <class T>
 void weight_grad(const ConvGeometry& a, const void* x, const void* dy, void* dw) {
-  const ConvPath path = path_of(a, 32, 16);
+  ConvPath path = path_of(a, a.C / a.groups, a.M / a.groups, 5);
+  // Of small planes: several images together.
+  if (path == ConvPath::patches && a.pointwise() && a.OH * a.OW <= 64 && a.N >= 4 &&
+      a.M / a.groups >= 16 && forced_path() == ConvPath::choose)
+    path = ConvPath::lanes;
   (path == ConvPath::patches     ? PatchConv<T>::weight_grad
    : path == ConvPath::winograd  ? WinogradConv<T>::weight_grad
    : path == ConvPath::depthwise ? DepthwiseConv<T>::weight_grad
+   : path == ConvPath::lanes     ? LanesConv<T>::weight_grad
                                  : DirectConv<T>::weight_grad)(
       a, static_cast<const T*>(x), static_cast<const T*>(dy), static_cast<T*>(dw));
 }

@@ -14,7 +14,8 @@ namespace lamina {
 
 struct ConvGeometry {
   int64_t N, C, H, W, M, KH, KW, OH, OW, sh, sw, ph, pw, dh, dw, groups;
-  int64_t nd;  // 1: tensors have no H dimension (H = KH = OH = 1)
+  int64_t nd;    // 1: tensors have no H dimension (H = KH = OH = 1)
+  int64_t high;  // float32 may be computed less exactly: Winograd with tiles of 4 x 4
 
   // A matrix product over x itself.
   bool pointwise() const {
@@ -25,10 +26,6 @@ struct ConvGeometry {
   bool whole_image() const {
     return KH == H && KW == W && ph == 0 && pw == 0 && OH * OW == 1 && groups == 1;
   }
-  // An image's plane of outputs fills few vectors: patches of several images go together.
-  bool small_planes() const { return OH * OW <= 16 && C / groups >= 16; }
-  // Phases of a data gradient's plane too small to fill vectors each.
-  bool small_phases() const { return sh * sw > 1 && OH * OW <= 64 && C / groups >= 16; }
   // Too few tiles to repay transforming the weights.
   bool few_tiles() const { return N * ((OH + 1) / 2) * ((OW + 1) / 2) < 48; }
   bool winograd() const {
@@ -49,6 +46,12 @@ void conv_weight_grad(const ConvGeometry& a, Compute t, const void* x, const voi
 // ---- one way each (T: float or double) ---------------------------------------------------------
 template <class T>
 struct DirectConv {
+  static void forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y);
+  static void input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx);
+  static void weight_grad(const ConvGeometry& a, const T* x, const T* dy, T* dw);
+};
+template <class T>
+struct LanesConv {
   static void forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y);
   static void input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx);
   static void weight_grad(const ConvGeometry& a, const T* x, const T* dy, T* dw);

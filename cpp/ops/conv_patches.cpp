@@ -1,6 +1,6 @@
 // Convolution by im2col and a matrix product: small planes, several images at a time; 1x1 kernels,
 // whose patches are x itself; and kernels as large as the padded image, where an image is one
-// patch.
+// patch. A single block's product is itself split over the threads.
 #include <algorithm>
 #include <cstring>
 
@@ -35,12 +35,16 @@ struct Patches {
   const T* columns(const T* x, int64_t block, int64_t g, T* scratch) const {
     const T* const from = x + (first(block) * a.groups + g) * C * a.H * a.W;
     if (in_place()) return from;
-    for (int64_t i = 0; i < count(block); ++i) {
-      PatchArgs p = args;
-      p.x = const_cast<T*>(from + i * a.groups * C * a.H * a.W);
-      p.columns = scratch + i * P;
-      cpu_kernels().conv.im2col[kConvType<T>](p);
-    }
+    const double ns = double(a.KH * a.KW * a.OH) * double(count(block)) * (5 + 0.1 * double(a.OW));
+    parallel_rows(C, ns, [&](int64_t begin, int64_t end) {
+      for (int64_t i = 0; i < count(block); ++i) {
+        PatchArgs p = args;
+        p.C = end - begin;
+        p.x = const_cast<T*>(from + (i * a.groups * C + begin) * a.H * a.W);
+        p.columns = scratch + i * P + begin * a.KH * a.KW * args.stride;
+        cpu_kernels().conv.im2col[kConvType<T>](p);
+      }
+    });
     return scratch;
   }
   // A block of y as one matrix with rows args.stride apart, and back.
@@ -86,8 +90,8 @@ void PatchConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const 
       T* const to = p.images == 1 ? y + task * p.M * p.P : result.as<T>();
       Epilogue epilogue;
       epilogue.row_bias = bias ? bias + g * p.M : nullptr;
-      gemm_serial<T>(false, false, p.M, p.count(block) * p.P, p.K, w + g * p.M * p.K, p.K, columns,
-                     p.args.stride, to, p.args.stride, false, &epilogue);
+      gemm<T>(false, false, p.M, p.count(block) * p.P, p.K, w + g * p.M * p.K, p.K, columns,
+              p.args.stride, to, p.args.stride, false, &epilogue);
       if (p.images > 1) p.scatter(to, block, g, y);
     }
   });
@@ -107,9 +111,8 @@ void PatchConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w, T*
       const int64_t block = task / a.groups, g = task % a.groups;
       T* const to = dx + (p.first(block) * a.groups + g) * plane;
       T* const columns = p.in_place() ? to : scratch.as<T>();
-      gemm_serial<T>(true, false, p.K, p.count(block) * p.P, p.M, w + g * p.M * p.K, p.K,
-                     p.gather(dy, block, g, gathered.as<T>()), p.args.stride, columns,
-                     p.args.stride);
+      gemm<T>(true, false, p.K, p.count(block) * p.P, p.M, w + g * p.M * p.K, p.K,
+              p.gather(dy, block, g, gathered.as<T>()), p.args.stride, columns, p.args.stride);
       if (p.in_place()) continue;
       for (int64_t i = 0; i < p.count(block); ++i) {
         PatchArgs args = p.args;
@@ -143,9 +146,9 @@ void PatchConv<T>::weight_grad(const ConvGeometry& a, const T* x, const T* dy, T
       for (int64_t task = first * a.groups; task < last * a.groups; ++task) {
         const int64_t block = task / a.groups, g = task % a.groups;
         const T* const columns = p.columns(x, block, g, scratch.as<T>());
-        gemm_serial<T>(false, true, p.M, p.K, p.count(block) * p.P,
-                       p.gather(dy, block, g, gathered.as<T>()), p.args.stride, columns,
-                       p.args.stride, sum + g * p.M * p.K, p.K, true);
+        gemm<T>(false, true, p.M, p.K, p.count(block) * p.P,
+                p.gather(dy, block, g, gathered.as<T>()), p.args.stride, columns, p.args.stride,
+                sum + g * p.M * p.K, p.K, true);
       }
     }
   });

@@ -2,7 +2,6 @@
 // loops are in winograd_cpu.h); how it is cut changes no bits of y and dx. The data gradient is a
 // forward convolution of dy with the flipped weights.
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "core/storage.h"
@@ -12,23 +11,33 @@
 namespace lamina {
 namespace {
 
-constexpr int64_t kTransformed = 96 * 1024;  // elements of a block's tiles: half of a 1 MB L2
-constexpr int64_t kFewTiles = 48;            // three vectors of 16: a block has more if it can
+constexpr int64_t kTransformed = 160 * 1024;  // elements of a block's tiles, in and out
+constexpr int64_t kFewTiles = 42;             // three tiles of 14 rows: a block has more if it can
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+// Matrices an odd number of cache lines apart, so that a tile's elements do not share sets.
+int64_t plane_of(int64_t vectors, int64_t lanes) { return (vectors | 1) * lanes; }
+
+// Outputs of a tile, across and down. Tiles of 4 x 4 pay where planes hold several (measured).
+template <class T>
+int64_t tile_of(const ConvGeometry& a) {
+  return a.high && sizeof(T) == 4 && a.OH * a.OW > 16 ? 4 : 2;
+}
 
 // One map from C planes (H, W) to M planes (OH, OW), per group. A block is `rows` tile rows of
 // `images` images.
 struct Plan {
-  int64_t C, H, W, M, OH, OW, ph, pw;
-  int64_t N, down, across, rows, images, pieces, blocks, stride;
-  std::vector<int64_t> place;
-  // shares: blocks of images there should be at least, where there are several images.
-  Plan(int64_t N, int64_t C, int64_t H, int64_t W, int64_t M, int64_t OH, int64_t OW, int64_t ph,
-       int64_t pw, int64_t lanes, int64_t shares)
-      : C(C), H(H), W(W), M(M), OH(OH), OW(OW), ph(ph), pw(pw), N(N) {
-    down = ceil_div(OH, 2), across = ceil_div(OW, 2);
-    const int64_t fit = std::max(kTransformed / (16 * C), kFewTiles);  // tiles
+  int64_t m, C, H, W, M, OH, OW, ph, pw, lanes;
+  int64_t N, down, across, rows, images, pieces, blocks, tiles, v_plane, q_plane;
+  std::vector<int64_t> column;
+  // shares: blocks of images there should be at least, where there are several images; least: tiles
+  // a block should have, even where they leave the cache.
+  Plan(int64_t m, int64_t N, int64_t C, int64_t H, int64_t W, int64_t M, int64_t OH, int64_t OW,
+       int64_t ph, int64_t pw, int64_t lanes, int64_t shares, int64_t least)
+      : m(m), C(C), H(H), W(W), M(M), OH(OH), OW(OW), ph(ph), pw(pw), lanes(lanes), N(N) {
+    down = ceil_div(OH, m), across = ceil_div(OW, m);
+
+    const int64_t fit = std::max(kTransformed / (elements() * (C + M)), least);  // tiles
     rows = std::clamp<int64_t>(fit / across, 1, down);
     pieces = ceil_div(down, rows);
     rows = ceil_div(down, pieces);
@@ -37,12 +46,20 @@ struct Plan {
                         : std::clamp<int64_t>(fit / (down * across), 1,
                                               std::max<int64_t>(1, ceil_div(N, shares)));
     blocks = ceil_div(N, images) * pieces;
-    stride = conv_padded(images * rows * across, lanes) + lanes;
-    for (int64_t c = 0; c < C; ++c) place.push_back(c * stride);
+    tiles = images * rows * across;
+    v_plane = plane_of(vectors(C) * tiles, lanes);
+    q_plane = plane_of(vectors(M) * tiles, lanes);
+    for (int64_t w = 0; w < std::max(W, OW); ++w) column.push_back(w * lanes);
   }
+  int64_t elements() const { return (m + 2) * (m + 2); }  // of a transformed tile
+  int64_t vectors(int64_t channels) const { return ceil_div(channels, lanes); }
+  int64_t weights() const { return elements() * winograd_matrix(C, M, lanes); }
+  // Of a thread: pixels, v and q, in T's.
+  int64_t pixels() const { return winograd_pixels(m, rows, across) * lanes; }
+  int64_t scratch() const { return pixels() + elements() * (v_plane + q_plane); }
   // Block b of group g; x and y hold `groups` groups of C and M planes.
   template <class T>
-  WinogradArgs block(int64_t b, int64_t g, int64_t groups, const T* x, T* padded, T* v) const {
+  WinogradArgs block(int64_t b, int64_t g, int64_t groups, const T* x, T* scratch) const {
     WinogradArgs a{};
     const int64_t image = first_image(b);
     a.images = std::min(images, N - image);
@@ -51,9 +68,12 @@ struct Plan {
     a.C = C, a.H = H, a.W = W, a.ph = ph, a.pw = pw;
     a.row = b % pieces * rows;
     a.rows = std::min(rows, down - a.row);
-    a.across = across, a.stride = stride;
-    a.padded = padded, a.v = v;
-    a.place = place.data();
+    a.across = across;
+    a.column = column.data();
+    a.pixels = scratch;
+    T* const v = scratch + pixels();
+    a.v = v, a.v_plane = v_plane;
+    a.q = v + elements() * v_plane, a.q_plane = q_plane;
     a.M = M, a.OH = OH, a.OW = OW;
     return a;
   }
@@ -66,36 +86,39 @@ struct Plan {
 
 template <class T>
 void run_forward(const Plan& p, int64_t groups, double ns, const T* x, const T* w, int64_t wg,
-                 int64_t wm, int64_t wc, bool flip, const T* bias, T* y) {
+                 int64_t wo, int64_t wc, bool flip, const T* bias, T* y) {
   const Compute t = kConvType<T>;
   const WinogradKernels& kernels = cpu_kernels().winograd;
-  const int64_t most = cpu_kernels().conv.tile_rows, tiles = conv_tiles(p.M, most);
-  Scratch packed(size_t(groups * p.M * p.C * 16) * sizeof(T));
-  parallel_rows(groups * tiles, double(most * p.C) * 20, [&](int64_t b, int64_t e) {
-    for (int64_t i = b; i < e; ++i) {
-      const int64_t g = i / tiles, tile = i % tiles;
-      WinogradWeightsArgs a{};
-      a.w = w + g * wg;
-      a.wm = wm, a.wc = wc, a.C = p.C, a.flip = flip;
-      a.begin = conv_tile_begin(p.M, most, tile), a.end = conv_tile_begin(p.M, most, tile + 1);
-      a.out = packed.as<T>() + (g * p.M + a.begin) * p.C * 16;
-      kernels.weights[t](a);
-    }
-  });
+  const int F = p.m == 4, m_blocks = int(p.vectors(p.M));
+  Scratch packed(size_t(groups * p.weights()) * sizeof(T));
+  // Cut along w's longer stride, to read it in order.
+  const int64_t pieces = wc < wo ? m_blocks : ceil_div(p.C, 16);
+  parallel_rows(groups * pieces, double(p.C * m_blocks) / double(pieces) * 40,
+                [&](int64_t begin, int64_t end) {
+                  for (int64_t i = begin; i < end; ++i) {
+                    const int64_t g = i / pieces, piece = i % pieces;
+                    WinogradWeightsArgs a{};
+                    a.w = w + g * wg;
+                    a.wo = wo, a.wc = wc, a.M = p.M, a.C = p.C, a.flip = flip;
+                    a.block = wc < wo ? piece : 0, a.block_end = wc < wo ? piece + 1 : m_blocks;
+                    a.c = wc < wo ? 0 : piece * 16;
+                    a.c_end = wc < wo ? p.C : std::min(a.c + 16, p.C);
+                    a.out = packed.as<T>() + g * p.weights();
+                    kernels.weights[F][t](a);
+                  }
+                });
   const int64_t tasks = groups * p.blocks;
   parallel_rows(tasks, ns / double(tasks), [&](int64_t begin, int64_t end) {
-    Scratch padded(size_t(winograd_padded(p.rows, p.across)) * sizeof(T));
-    Scratch v(size_t(16 * p.C * p.stride) * sizeof(T));
-    Scratch products(size_t(16 * most * p.stride) * sizeof(T));
+    Scratch scratch(size_t(p.scratch()) * sizeof(T));
     for (int64_t task = begin; task < end; ++task) {
       const int64_t b = task / groups, g = task % groups;
-      WinogradArgs a = p.block(b, g, groups, x, padded.as<T>(), v.as<T>());
-      a.w = packed.as<T>() + g * p.M * p.C * 16;
+      WinogradArgs a = p.block(b, g, groups, x, scratch.as<T>());
+      a.w = packed.as<T>() + g * p.weights();
       a.bias = bias ? bias + g * p.M : nullptr;
-      a.products = products.as<T>();
       a.y = y + p.y_offset(b, g, groups);
-      kernels.tiles[t](a);
-      kernels.forward[t](a);
+      a.begin = 0, a.end = p.vectors(p.C);
+      kernels.inputs[F][t](a);
+      kernels.forward[F][t](a);
     }
   });
 }
@@ -105,8 +128,8 @@ void run_forward(const Plan& p, int64_t groups, double ns, const T* x, const T* 
 template <class T>
 void WinogradConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y) {
   const int64_t C = a.C / a.groups, M = a.M / a.groups;
-  const Plan p(a.N, C, a.H, a.W, M, a.OH, a.OW, a.ph, a.pw, cpu_kernels().conv.lanes[kConvType<T>],
-               num_threads());
+  const Plan p(tile_of<T>(a), a.N, C, a.H, a.W, M, a.OH, a.OW, a.ph, a.pw,
+               cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles);
   run_forward(p, a.groups, a.nanoseconds(kConvType<T>) / 2, x, w, M * C * 9, C * 9, 9, false, bias,
               y);
 }
@@ -114,8 +137,8 @@ void WinogradConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, con
 template <class T>
 void WinogradConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx) {
   const int64_t C = a.C / a.groups, M = a.M / a.groups;
-  const Plan p(a.N, M, a.OH, a.OW, C, a.H, a.W, 2 - a.ph, 2 - a.pw,
-               cpu_kernels().conv.lanes[kConvType<T>], num_threads());
+  const Plan p(tile_of<T>(a), a.N, M, a.OH, a.OW, C, a.H, a.W, 2 - a.ph, 2 - a.pw,
+               cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles);
   run_forward<T>(p, a.groups, a.nanoseconds(kConvType<T>) / 2, dy, w, M * C * 9, 9, C * 9, true,
                  nullptr, dx);
 }
@@ -124,47 +147,79 @@ template <class T>
 void WinogradConv<T>::weight_grad(const ConvGeometry& a, const T* x, const T* dy, T* dw) {
   const Compute t = kConvType<T>;
   const WinogradKernels& kernels = cpu_kernels().winograd;
-  const int64_t C = a.C / a.groups, M = a.M / a.groups, lanes = cpu_kernels().conv.lanes[t];
-  const Plan p(a.N, C, a.H, a.W, M, a.OH, a.OW, a.ph, a.pw, lanes, 2);
-  const int64_t padded = conv_padded(M, lanes), each = 16 * C * padded;
-  const int64_t units = p.blocks, elements = a.groups * each;
+  const int64_t C = a.C / a.groups, M = a.M / a.groups;
+  // Small sums: a sum for each of some chunks of the blocks. Large: one sum, a block of all threads
+  // at a time.
+  const int64_t e = tile_of<T>(a) + 2;
+  const bool shared = e * e * C * M > kTransformed * 8;
+  const Plan p(tile_of<T>(a), a.N, C, a.H, a.W, M, a.OH, a.OW, a.ph, a.pw,
+               cpu_kernels().conv.lanes[t], shared ? 1 : 2,
+               std::max(kFewTiles, 2 * C * M / (C + M)));
+  const int F = p.m == 4;
+  const int64_t each = p.weights(), units = p.blocks, elements = a.groups * each;
+  if (units == 0) return std::fill(dw, dw + a.M * C * 9, T(0));
   const double ns = a.nanoseconds(t) / 2;
-  const int64_t chunks = conv_chunks(units, elements, ns);
+  const int64_t chunks = shared ? 1 : conv_chunks(units, elements, ns);
   Scratch sums(size_t(elements * chunks) * sizeof(T));
   T* const first = sums.as<T>();
-  parallel_rows(chunks, ns / double(chunks), [&](int64_t begin, int64_t end) {
-    Scratch pad(size_t(winograd_padded(p.rows, p.across)) * sizeof(T));
-    Scratch v(size_t(16 * C * p.stride) * sizeof(T));
-    Scratch q(size_t(16 * 3 * lanes * p.stride) * sizeof(T));
-    Scratch gt(size_t(3 * lanes * p.stride) * sizeof(T));
-    for (int64_t chunk = begin; chunk < end; ++chunk) {
-      T* const sum = first + chunk * elements;
-      std::memset(static_cast<void*>(sum), 0, size_t(elements) * sizeof(T));
-      for (int64_t unit = units * chunk / chunks; unit < units * (chunk + 1) / chunks; ++unit)
-        for (int64_t g = 0; g < a.groups; ++g) {
-          WinogradArgs f = p.block(unit, g, a.groups, x, pad.as<T>(), v.as<T>());
-          f.g = dy + p.y_offset(unit, g, a.groups);
-          f.q = q.as<T>();
-          f.gt = gt.as<T>();
-          f.sum = sum + g * each;
-          kernels.tiles[t](f);
-          kernels.outer[t](f);
-        }
-    }
-  });
-  for (int64_t chunk = 1; chunk < chunks; ++chunk)
-    parallel_rows(elements, 0.3, [&](int64_t begin, int64_t end) {
-      const T* const from = first + chunk * elements;
-      for (int64_t i = begin; i < end; ++i) first[i] += from[i];
+  const auto piece = [&](int64_t unit, int64_t g, T* sum, T* scratch) {
+    WinogradArgs f = p.block(unit, g, a.groups, x, scratch);
+    f.g = dy + p.y_offset(unit, g, a.groups);
+    f.sum = sum + g * each;
+    return f;
+  };
+  if (shared) {
+    Scratch scratch(size_t(p.scratch()) * sizeof(T));
+    const int64_t c_blocks = p.vectors(C), m_blocks = p.vectors(M);
+    const double unit_ns = ns / double(units * a.groups);
+    for (int64_t unit = 0; unit < units; ++unit)
+      for (int64_t g = 0; g < a.groups; ++g) {
+        const WinogradArgs f = piece(unit, g, first, scratch.as<T>());
+        parallel_rows(c_blocks + m_blocks, unit_ns / double(c_blocks + m_blocks) / 4,
+                      [&](int64_t begin, int64_t end) {
+                        Scratch pixels(size_t(p.pixels()) * sizeof(T));
+                        WinogradArgs part = f;
+                        part.pixels = pixels.as<T>();
+                        part.begin = std::min(begin, c_blocks), part.end = std::min(end, c_blocks);
+                        kernels.inputs[F][t](part);
+                        part.begin = std::max(begin - c_blocks, int64_t(0));
+                        part.end = std::max(end - c_blocks, int64_t(0));
+                        kernels.gradients[F][t](part);
+                      });
+        parallel_rows(p.elements(), unit_ns / double(p.elements()),
+                      [&](int64_t begin, int64_t end) {
+                        WinogradArgs part = f;
+                        part.begin = begin, part.end = end, part.add = unit > 0;
+                        kernels.outer[F][t](part);
+                      });
+      }
+  } else {
+    parallel_rows(chunks, ns / double(chunks), [&](int64_t begin, int64_t end) {
+      Scratch scratch(size_t(p.scratch()) * sizeof(T));
+      for (int64_t chunk = begin; chunk < end; ++chunk) {
+        const int64_t from = units * chunk / chunks;
+        for (int64_t unit = from; unit < units * (chunk + 1) / chunks; ++unit)
+          for (int64_t g = 0; g < a.groups; ++g) {
+            WinogradArgs f = piece(unit, g, first + chunk * elements, scratch.as<T>());
+            f.begin = 0, f.end = p.vectors(C);
+            kernels.inputs[F][t](f);
+            f.end = p.vectors(M);
+            kernels.gradients[F][t](f);
+            f.end = p.elements(), f.add = unit > from;
+            kernels.outer[F][t](f);
+          }
+      }
     });
-  parallel_rows(a.groups * M, double(C) * 20, [&](int64_t begin, int64_t end) {
+  }
+  const int64_t m_blocks = p.vectors(M);
+  parallel_rows(a.groups * m_blocks, double(C * p.lanes) * 3, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       WinogradSumArgs s{};
-      s.sum = first + i / M * each;
-      s.C = C, s.padded = padded;
-      s.begin = i % M, s.end = s.begin + 1;
-      s.dw = dw + i / M * M * C * 9;
-      kernels.finish[t](s);
+      s.sum = first + i / m_blocks * each;
+      s.sums = chunks, s.sum_step = elements;
+      s.C = C, s.M = M, s.block = i % m_blocks;
+      s.dw = dw + i / m_blocks * M * C * 9;
+      kernels.finish[F][t](s);
     }
   });
 }

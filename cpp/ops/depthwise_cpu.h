@@ -1,163 +1,123 @@
-// Depthwise convolution: every channel has a kernel of its own (groups = C).
-//   y[t] = bias + sum over taps k of w[k] u[place[k] + t]          t: row and column of one plane
-//   dw[k] = sum over images and t of g[t] u[place[k] + t]
-// Layout: padded copies of the planes, phases apart for strides, read in place; vectors run over a
-// whole plane, so that small planes fill them. Several planes are copied before the first is read,
-// so that loads do not wait for narrower stores. Each output is one chain of FMAs over k. dw: one
-// vector of sums per tap, over images in order, its lanes added at the end.
-// Cost: one load and one FMA per tap and vector; the planes are written and read in between.
+// Depthwise convolution, a block of L channels at a time in the lanes.
+//   y[c, p] = sum over taps t of w[c, t] x[c, p's input under t]
+//
+// Layout: the pixels and strips of conv_lanes_cpu.h; a channel's weights are in its lane.
+// Cost: one load and one FMA of L channels per output and tap; a transpose of inputs and outputs,
+// which takes longer.
 #pragma once
-#include "kernels/conv_tiles.h"
-#include "kernels/kernels.h"
+#include "kernels/conv_lanes.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
 
+constexpr int64_t kMostTaps = 256;  // whose weights lie on the stack; kernels of more are rare
+constexpr int kChain = 6;           // neighbouring outputs whose FMAs take turns
+
+template <class T, int R>
+void depthwise_tile(const T* u, const ConvStrip& s, const T* w, int64_t first, T* out) {
+  using V = typename VecOf<T>::V;
+  constexpr int L = kLanes<V>;
+  V sum[R];
+  for (int i = 0; i < R; ++i) sum[i] = V{};
+  for (int64_t t = 0; t < s.n_taps; ++t) {
+    const T* const x = u + s.taps[t].a + first * L;
+    const V f = load<V>(w + s.taps[t].b);
+    for (int i = 0; i < R; ++i) sum[i] = fma(load<V>(x + i * L), f, sum[i]);
+  }
+  for (int i = 0; i < R; ++i) store(out + s.c + (first + i) * s.c_row, sum[i]);
+}
 template <class T>
-void depthwise_planes(const DepthwiseArgs& a) {
-  for (int64_t r = 0; r < a.row_stride; ++r)
-    for (int64_t s = 0; s < a.column_stride; ++s) {
-      const Reach columns = reach(a.W, a.first_column + s, a.column_stride, a.width);
-      T* u = static_cast<T*>(a.u) + (r * a.column_stride + s) * a.phase_stride;
-      for (int64_t plane = 0; plane < a.planes; ++plane) {
-        const T* const x = static_cast<const T*>(a.x) + plane * a.x_plane;
-        for (int64_t i = 0; i < a.rows; ++i, u += a.width) {
-          const int64_t h = a.first_row + i * a.row_stride + r;
-          if (h < 0 || h >= a.H)
-            zero(u, a.width);
-          else
-            copy_row(u, x + h * a.W, columns);
-        }
-        zero(u, a.tail);
-        u += a.tail;
+void depthwise_forward(const DepthwiseArgs& a) {
+  using V = typename VecOf<T>::V;
+  constexpr int L = kLanes<V>;
+  const int n = int(a.u.C);
+  T weights[kMostTaps * L];
+  T* const w = a.taps <= kMostTaps ? weights : static_cast<T*>(a.sum);
+  load_runs<V>(static_cast<const T*>(a.w), a.w_channel, n, a.taps,
+               [&](int64_t t, V v) { store(w + t * L, v); });
+  gather_pixels<T>(a.u);
+  const T* const u = static_cast<const T*>(a.u.pixels) - a.u_shift;
+  T* const out = static_cast<T*>(a.v.pixels) - a.v_shift;
+  for (int64_t i = 0; i < a.n_strips; ++i) {
+    const ConvStrip& s = a.strips[i];
+    int64_t p = 0;
+    for (; p + kChain <= s.rows; p += kChain) depthwise_tile<T, kChain>(u, s, w, p, out);
+    for (; p + 2 <= s.rows; p += 2) depthwise_tile<T, 2>(u, s, w, p, out);
+    for (; p < s.rows; ++p) depthwise_tile<T, 1>(u, s, w, p, out);
+  }
+  T bias[L];
+  if (a.bias)
+    for (int c = 0; c < n; ++c) bias[c] = static_cast<const T*>(a.bias)[c * a.bias_channel];
+  scatter_pixels<T>(a.v, 0, 1, a.bias ? bias : nullptr);
+}
+
+// R taps whose runs differ in the inputs only.
+template <class T, int R>
+void depthwise_runs(const T* u, const T* g, const ConvRun* const* runs, int64_t n, T* sum) {
+  using V = typename VecOf<T>::V;
+  constexpr int L = kLanes<V>;
+  V even[R], odd[R];
+  for (int r = 0; r < R; ++r) even[r] = load<V>(sum + r * L), odd[r] = V{};
+  for (int64_t i = 0; i < n; ++i) {
+    const T* const y = g + runs[0][i].b;
+    const T* x[R];
+    for (int r = 0; r < R; ++r) x[r] = u + runs[r][i].a;
+    const int64_t rows = runs[0][i].rows;
+    int64_t p = 0;
+    for (; p + 2 <= rows; p += 2) {
+      const V f = load<V>(y + p * L), h = load<V>(y + (p + 1) * L);
+      for (int r = 0; r < R; ++r) {
+        even[r] = fma(load<V>(x[r] + p * L), f, even[r]);
+        odd[r] = fma(load<V>(x[r] + (p + 1) * L), h, odd[r]);
       }
     }
-}
-
-// N vectors of outputs of plane c from `at` on.
-template <class T, int N>
-void depthwise_block(const DepthwiseArgs& a, int64_t c, int64_t at) {
-  using V = typename VecOf<T>::V;
-  constexpr int L = kLanes<V>;
-  at += c * a.plane;
-  const T* const u = static_cast<const T*>(a.u) + at;
-  const T* const w = static_cast<const T*>(a.w) + c * a.w_plane;
-  const T* const bias = static_cast<const T*>(a.bias);
-  V sum[N];
-  for (int n = 0; n < N; ++n) sum[n] = bias ? set1<V>(bias[c * a.bias_plane]) : V{};
-  for (int64_t k = 0; k < a.K; ++k) {
-    const V wk = set1<V>(w[k]);
-    const T* const from = u + a.place[k];
-    for (int n = 0; n < N; ++n) sum[n] = fma(wk, load<V>(from + n * L), sum[n]);
+    if (p == rows) continue;
+    const V f = load<V>(y + p * L);
+    for (int r = 0; r < R; ++r) even[r] = fma(load<V>(x[r] + p * L), f, even[r]);
   }
-  for (int n = 0; n < N; ++n) store(static_cast<T*>(a.flat) + at + n * L, sum[n]);
-}
-// The last vector of a plane may reach into the next one, which is written after it.
-template <class T>
-void depthwise_correlate(const DepthwiseArgs& a) {
-  constexpr int L = kLanes<typename VecOf<T>::V>;
-  static constexpr void (*rest[8])(const DepthwiseArgs&, int64_t, int64_t) = {
-      nullptr,
-      depthwise_block<T, 1>,
-      depthwise_block<T, 2>,
-      depthwise_block<T, 3>,
-      depthwise_block<T, 4>,
-      depthwise_block<T, 5>,
-      depthwise_block<T, 6>,
-      depthwise_block<T, 7>};
-  const int64_t vecs = (a.outputs + L - 1) / L;
-  for (int64_t c = 0; c < a.planes; ++c) {
-    int64_t v = 0;
-    for (; v + 8 <= vecs; v += 8) depthwise_block<T, 8>(a, c, v * L);
-    if (v < vecs) rest[vecs - v](a, c, v * L);
-  }
-}
-
-template <class T>
-void depthwise_rows(const DepthwiseArgs& a) {
-  using V = typename VecOf<T>::V;
-  constexpr int L = kLanes<V>;
-  for (int64_t plane = 0; plane < a.planes; ++plane) {
-    T* y = static_cast<T*>(a.y) + plane * a.y_plane;
-    const T* from = static_cast<const T*>(a.flat) + plane * a.plane + a.flat_row * a.width;
-    for (int64_t i = 0; i < a.y_rows; ++i, y += a.y_row, from += a.width) {
-      if (a.phases == 1) {
-        for (int64_t j = 0; j < a.y_columns; j += L) {
-          const int n = a.y_columns - j < L ? int(a.y_columns - j) : L;
-          store(y + j, load<V>(from + a.columns[0] + j), n);
-        }
-      } else if (a.phases == 2) {
-        const T *const even = from + a.columns[0], *const odd = from + a.flat_stride + a.columns[1];
-        for (int64_t j = 0; j < a.y_columns; j += 2 * L) {
-          const int64_t left = a.y_columns - j;
-          const V e = load<V>(even + j / 2), o = load<V>(odd + j / 2);
-          store_two<V>(y + j, left < 2 * L ? int(left) : 2 * L, zip_low(e, o), zip_high(e, o));
-        }
-      } else {
-        for (int64_t j = 0; j < a.y_columns; ++j)
-          y[j] = from[j % a.phases * a.flat_stride + a.columns[j % a.phases] + j / a.phases];
-      }
-    }
-  }
-}
-
-template <class T>
-void depthwise_spread(const DepthwiseArgs& a) {
-  const Reach row = reach(a.OW, 0, 1, a.width);
-  for (int64_t plane = 0; plane < a.planes; ++plane) {
-    T* const to = static_cast<T*>(a.flat) + plane * a.plane;
-    const T* const g = static_cast<const T*>(a.g) + plane * a.g_plane;
-    for (int64_t i = 0; i < a.OH; ++i) copy_row(to + i * a.width, g + i * a.OW, row);
-  }
-}
-
-template <class T, int G>
-void depthwise_sums(const DepthwiseArgs& a, int64_t c, int64_t first) {
-  using V = typename VecOf<T>::V;
-  constexpr int L = kLanes<V>;
-  const int64_t at = c * a.plane, last = a.outputs - a.outputs % L;
-  const T* const g = static_cast<const T*>(a.flat) + at;
-  T* const sums = static_cast<T*>(a.sums) + c * a.sums_plane + first * L;
-  const T* from[G];
-  V sum[G];
-  for (int k = 0; k < G; ++k) {
-    from[k] = static_cast<const T*>(a.u) + at + a.place[first + k];
-    sum[k] = load<V>(sums + k * L);
-  }
-  for (int64_t t = 0; t < last; t += L) {
-    const V gt = load<V>(g + t);
-    for (int k = 0; k < G; ++k) sum[k] = fma(gt, load<V>(from[k] + t), sum[k]);
-  }
-  if (const int n = int(a.outputs - last)) {
-    const V gt = load<V>(g + last, n);
-    for (int k = 0; k < G; ++k) sum[k] = fma(gt, load<V>(from[k] + last, n), sum[k]);
-  }
-  for (int k = 0; k < G; ++k) store(sums + k * L, sum[k]);
+  for (int r = 0; r < R; ++r) store(sum + r * L, even[r] + odd[r]);
 }
 template <class T>
 void depthwise_outer(const DepthwiseArgs& a) {
-  for (int64_t c = 0; c < a.planes; ++c) {
-    int64_t k = 0;
-    for (; k + 9 <= a.K; k += 9) depthwise_sums<T, 9>(a, c, k);
-    for (; k + 3 <= a.K; k += 3) depthwise_sums<T, 3>(a, c, k);
-    for (; k < a.K; ++k) depthwise_sums<T, 1>(a, c, k);
+  constexpr int L = kLanes<typename VecOf<T>::V>;
+  gather_pixels<T>(a.u);
+  gather_pixels<T>(a.v);
+  const T* const u = static_cast<const T*>(a.u.pixels) - a.u_shift;
+  const T* const g = static_cast<const T*>(a.v.pixels) - a.v_shift;
+  for (int64_t t = 0; t < a.taps;) {
+    const ConvRun* runs[3];
+    int same = 0;  // taps from t on with the outputs of t
+    const int64_t n = a.begin[2 * t + 1] - a.begin[2 * t];
+    for (; same < 3 && t + same < a.taps; ++same) {
+      const int64_t *const bounds = a.begin + 2 * (t + same), count = bounds[1] - bounds[0];
+      runs[same] = a.runs + bounds[0];
+      if (count != n) break;
+      bool equal = true;
+      for (int64_t i = 0; i < n; ++i) equal = equal && runs[same][i].b == runs[0][i].b;
+      if (!equal) break;
+    }
+    T* const sum = static_cast<T*>(a.sum) + t * L;
+    if (same == 3)
+      depthwise_runs<T, 3>(u, g, runs, n, sum);
+    else
+      depthwise_runs<T, 1>(u, g, runs, n, sum), same = 1;
+    t += same;
   }
 }
 template <class T>
-void depthwise_finish(const DepthwiseArgs& a) {
+void depthwise_finish(const DepthwiseSumArgs& a) {
   using V = typename VecOf<T>::V;
-  for (int64_t c = 0; c < a.planes; ++c)
-    for (int64_t k = 0; k < a.K; ++k)
-      static_cast<T*>(a.dw)[c * a.w_plane + k] =
-          hsum(load<V>(static_cast<const T*>(a.sums) + c * a.sums_plane + k * kLanes<V>));
+  store_runs<V>(static_cast<T*>(a.dw), a.w_channel, int(a.C), a.taps, [&](int64_t t) {
+    const T* const from = static_cast<const T*>(a.sum) + t * kLanes<V>;
+    V v = load<V>(from);
+    for (int64_t i = 1; i < a.sums; ++i) v = v + load<V>(from + i * a.sum_step);
+    return v;
+  });
 }
 
 template <class T>
 void fill(DepthwiseKernels& k, int t) {
-  k.planes[t] = depthwise_planes<T>;
-  k.correlate[t] = depthwise_correlate<T>;
-  k.rows[t] = depthwise_rows<T>;
-  k.spread[t] = depthwise_spread<T>;
+  k.forward[t] = depthwise_forward<T>;
   k.outer[t] = depthwise_outer<T>;
   k.finish[t] = depthwise_finish<T>;
 }

@@ -1,236 +1,336 @@
-// Winograd convolution F(2x2, 3x3): 3x3 kernels, stride 1, a 2x2 tile of outputs at a time.
-//   y = A^T [(G g G^T) * (B^T d B)] A      d: the 4x4 inputs of a tile, * elementwise, summed over
-//   c dg = G^T [(A dy A^T) * (B^T d B)] G    summed over tiles
+// Winograd convolution F(m x m, 3 x 3), m = 2 or 4: 3x3 kernels, stride 1, m x m outputs at a time.
+//   y = A^T [(G g G^T) * (B^T d B)] A      d: the (m+2)^2 inputs of a tile, * elementwise, summed
+//   dg = G^T [(A dy A^T) * (B^T d B)] G    over channels (y) or tiles (dg)
 // Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (CVPR 2016).
 //
-// Layout: transformed tiles lie as 16 matrices (C, tiles), so each xi is a matrix product with the
-// transformed weights. Transforms work on a vector of neighbouring tiles of a row.
-// Cost: 4 M C multiplications per output instead of 9, and about 80 additions per tile and channel
-// (in) or output channel (out). Error: that of direct float32 convolution.
+// Layout: channels in the lanes (conv_lanes.h), so that transforms fill their vectors whatever the
+// size of a plane, and each of the (m+2)^2 elements is a matrix product of tiles by channels.
+// Cost per output: 4 (m = 2) or 2.25 (m = 4) M C multiplications instead of 9, and per tile and
+// channel 24 to 144 additions in, 24 to 100 out, two transposes of its pixels.
+// Error: m = 2 that of direct float32 convolution; m = 4 about 20 times that, its matrices' entries
+// being up to 8.
 #pragma once
-#include "kernels/conv_tiles.h"
+#include "kernels/conv_lanes.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
 
-// B^T (d0, d1, d2, d3); A (g0, g1); A^T m.
-template <class V>
-inline void into_tile(const V* d, int step, V* t) {
-  t[0] = d[0] - d[2 * step];
-  t[1] = d[step] + d[2 * step];
-  t[2] = d[2 * step] - d[step];
-  t[3] = d[step] - d[3 * step];
-}
-template <class V>
-inline void spread(V g0, V g1, V* t) {
-  t[0] = g0;
-  t[1] = g0 + g1;
-  t[2] = g0 - g1;
-  t[3] = -g1;
-}
+// One-dimensional transforms of elements `s` apart, results `t` apart:
+//   input B^T (e -> e), weight G (3 -> e), output A^T (e -> m), and the transposes of the last two.
+struct F2 {
+  static constexpr int m = 2, e = 4;
+  template <class V>
+  static void input(const V* d, int s, V* to, int t) {
+    to[0] = d[0] - d[2 * s];
+    to[t] = d[s] + d[2 * s];
+    to[2 * t] = d[2 * s] - d[s];
+    to[3 * t] = d[s] - d[3 * s];
+  }
+  template <class V>
+  static void weight(const V* g, int s, V* to, int t) {
+    const V sum = g[0] + g[2 * s];
+    to[0] = g[0];
+    to[t] = (sum + g[s]) / 2;
+    to[2 * t] = (sum - g[s]) / 2;
+    to[3 * t] = g[2 * s];
+  }
+  template <class V>
+  static void output(const V* q, int s, V* to, int t) {
+    to[0] = q[0] + q[s] + q[2 * s];
+    to[t] = q[s] - q[2 * s] - q[3 * s];
+  }
+  template <class V>
+  static void output_transposed(const V* g, int s, V* to, int t) {
+    to[0] = g[0];
+    to[t] = g[0] + g[s];
+    to[2 * t] = g[0] - g[s];
+    to[3 * t] = -g[s];
+  }
+  template <class V>
+  static void weight_transposed(const V* q, int s, V* to, int t) {
+    const V sum = (q[s] + q[2 * s]) / 2;
+    to[0] = q[0] + sum;
+    to[t] = (q[s] - q[2 * s]) / 2;
+    to[2 * t] = sum + q[3 * s];
+  }
+};
+struct F4 {
+  static constexpr int m = 4, e = 6;
+  template <class V>
+  static void input(const V* d, int s, V* to, int t) {
+    const V a = d[4 * s] - 4 * d[2 * s], b = d[3 * s] - 4 * d[s];
+    const V c = d[4 * s] - d[2 * s], f = 2 * (d[3 * s] - d[s]);
+    to[0] = 4 * d[0] - 5 * d[2 * s] + d[4 * s];
+    to[t] = a + b;
+    to[2 * t] = a - b;
+    to[3 * t] = c + f;
+    to[4 * t] = c - f;
+    to[5 * t] = 4 * d[s] - 5 * d[3 * s] + d[5 * s];
+  }
+  template <class V>
+  static void weight(const V* g, int s, V* to, int t) {
+    const V a = (g[0] + g[2 * s]) / -6, b = g[s] / 6;
+    const V c = g[0] / 24 + g[2 * s] / 6, f = g[s] / 12;
+    to[0] = g[0] / 4;
+    to[t] = a - b;
+    to[2 * t] = a + b;
+    to[3 * t] = c + f;
+    to[4 * t] = c - f;
+    to[5 * t] = g[2 * s];
+  }
+  template <class V>
+  static void output(const V* q, int s, V* to, int t) {
+    const V a = q[s] + q[2 * s], b = q[s] - q[2 * s];
+    const V c = q[3 * s] + q[4 * s], f = q[3 * s] - q[4 * s];
+    to[0] = q[0] + a + c;
+    to[t] = b + 2 * f;
+    to[2 * t] = a + 4 * c;
+    to[3 * t] = b + 8 * f + q[5 * s];
+  }
+  template <class V>
+  static void output_transposed(const V* g, int s, V* to, int t) {
+    const V a = g[0] + g[2 * s], b = g[s] + g[3 * s];
+    const V c = g[0] + 4 * g[2 * s], f = 2 * g[s] + 8 * g[3 * s];
+    to[0] = g[0];
+    to[t] = a + b;
+    to[2 * t] = a - b;
+    to[3 * t] = c + f;
+    to[4 * t] = c - f;
+    to[5 * t] = g[3 * s];
+  }
+  template <class V>
+  static void weight_transposed(const V* q, int s, V* to, int t) {
+    const V a = q[s] + q[2 * s], b = q[2 * s] - q[s];
+    const V c = q[3 * s] + q[4 * s], f = q[3 * s] - q[4 * s];
+    to[0] = q[0] / 4 - a / 6 + c / 24;
+    to[t] = b / 6 + f / 12;
+    to[2 * t] = (c - a) / 6 + q[5 * s];
+  }
+};
 
-template <class T>
+// ---- weights -----------------------------------------------------------------------------------
+template <class T, class F>
 void winograd_weights(const WinogradWeightsArgs& a) {
-  const int64_t R = a.end - a.begin;
-  T* const out = static_cast<T*>(a.out);
-  for (int64_t c = 0; c < a.C; ++c)
-    for (int64_t m = a.begin; m < a.end; ++m) {
-      const T* const w = static_cast<const T*>(a.w) + m * a.wm + c * a.wc;
-      T g[9], t[12];
-      for (int i = 0; i < 9; ++i) g[i] = w[a.flip ? 8 - i : i];
-      for (int s = 0; s < 3; ++s) {  // G g: (4, 3)
-        const T sum = g[s] + g[6 + s];
-        t[s] = g[s];
-        t[3 + s] = (sum + g[3 + s]) / 2;
-        t[6 + s] = (sum - g[3 + s]) / 2;
-        t[9 + s] = g[6 + s];
-      }
-      T* const u = out + c * R + (m - a.begin);
-      const int64_t xi = a.C * R;
-      for (int r = 0; r < 4; ++r) {
-        const T *p = t + 3 * r, sum = p[0] + p[2];
-        u[(4 * r) * xi] = p[0];
-        u[(4 * r + 1) * xi] = (sum + p[1]) / 2;
-        u[(4 * r + 2) * xi] = (sum - p[1]) / 2;
-        u[(4 * r + 3) * xi] = p[2];
-      }
-    }
-}
-
-template <class T>
-void winograd_tiles(const WinogradArgs& a) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
-  const int64_t width = 2 * a.across + 2, xi = a.C * a.stride;
-  const Reach columns = reach(a.W, -a.pw, 1, width);
-  T* const padded = static_cast<T*>(a.padded);
-  for (int64_t c = 0; c < a.C; ++c) {
-    T* to = static_cast<T*>(a.v) + c * a.stride;
+  const int64_t blocks = (a.M + L - 1) / L, matrix = winograd_matrix(a.C, a.M, L);
+  const auto transform = [&](int64_t block, int64_t c) {
+    const int64_t first = panel_first(block), N = panel_vecs(blocks, first);
+    T* const to = static_cast<T*>(a.out) + (first * a.C + c * N + block - first) * L;
+    V g[9], half[F::e * 3];
+    load_runs<V>(static_cast<const T*>(a.w) + block * L * a.wo + c * a.wc, a.wo,
+                 int(a.M - block * L < L ? a.M - block * L : L), 9,
+                 [&](int64_t k, V v) { g[a.flip ? 8 - k : k] = v; });
+    for (int s = 0; s < 3; ++s) F::weight(g + s, 3, half + s, 3);
+    for (int r = 0; r < F::e; ++r) {
+      V u[F::e];
+      F::weight(half + 3 * r, 1, u, 1);
+      for (int s = 0; s < F::e; ++s) store(to + (r * F::e + s) * matrix, u[s]);
+    }
+  };
+  // In the order of w's memory.
+  if (a.wc < a.wo) {
+    for (int64_t block = a.block; block < a.block_end; ++block)
+      for (int64_t c = a.c; c < a.c_end; ++c) transform(block, c);
+  } else {
+    for (int64_t c = a.c; c < a.c_end; ++c)
+      for (int64_t block = a.block; block < a.block_end; ++block) transform(block, c);
+  }
+}
+
+// ---- inputs ------------------------------------------------------------------------------------
+template <class T, class F>
+void winograd_inputs(const WinogradArgs& a) {
+  using V = typename VecOf<T>::V;
+  constexpr int L = kLanes<V>;
+  const int64_t width = F::m * a.across + 2, height = F::m * a.rows + 2;
+  const int64_t P = a.images * a.rows * a.across;
+  T* const pixels = static_cast<T*>(a.pixels);
+  for (int64_t i = 0; i < width * height; ++i) store(pixels + i * L, V{});
+  const int64_t top = F::m * a.row - a.ph;  // the row of x in row 0 of `pixels`
+  const int64_t begin = top < 0 ? 0 : top, end = top + height < a.H ? top + height : a.H;
+  for (int64_t c = a.begin * L; c < a.end * L; c += L) {
+    const int n = a.C - c < L ? int(a.C - c) : L;
+    T* to = static_cast<T*>(a.v) + c * P;
     for (int64_t image = 0; image < a.images; ++image) {
-      const T* const x = static_cast<const T*>(a.x) + image * a.x_image + c * a.H * a.W;
-      for (int64_t r = 0; r < 2 * a.rows + 2; ++r) {
-        const int64_t h = 2 * a.row + r - a.ph;
-        if (h < 0 || h >= a.H)
-          zero(padded + r * width, width);
-        else
-          copy_row(padded + r * width, x + h * a.W, columns);
-      }
-      // Lanes past a row's end are overwritten by the next row, or lie in the slack.
-      for (int64_t i = 0; i < a.rows; ++i, to += a.across)
-        for (int64_t j = 0; j < a.across; j += L) {
-          V t[16];  // d B
-          for (int r = 0; r < 4; ++r) {
-            const T* const p = padded + (2 * i + r) * width + 2 * j;
-            const V e = load<V>(p), f = load<V>(p + L), g = load<V>(p + 2), h = load<V>(p + 2 + L);
-            const V d[4] = {evens(e, f), odds(e, f), evens(g, h), odds(g, h)};
-            into_tile(d, 1, t + 4 * r);
+      if (begin < end)
+        interleave(static_cast<const T*>(a.x) + image * a.x_image + (c * a.H + begin) * a.W,
+                   a.H * a.W, n, (end - begin) * a.W,
+                   Walk<T>{pixels + ((begin - top) * width + a.pw) * L, a.column, a.W, width * L});
+      for (int64_t i = 0; i < a.rows; ++i)
+        for (int64_t j = 0; j < a.across; ++j, to += L) {
+          const T* const p = pixels + (i * width + j) * F::m * L;
+          V half[F::e * F::e];
+#pragma GCC unroll 6
+          for (int s = 0; s < F::e; ++s) {
+            V d[F::e];
+#pragma GCC unroll 6
+            for (int r = 0; r < F::e; ++r) d[r] = load<V>(p + (r * width + s) * L);
+            F::input(d, 1, half + s, F::e);
           }
-          for (int s = 0; s < 4; ++s) {
-            V u[4];
-            into_tile(t + s, 4, u);
-            for (int r = 0; r < 4; ++r) store(to + j + (4 * r + s) * xi, u[r]);
+#pragma GCC unroll 6
+          for (int r = 0; r < F::e; ++r) {
+            V u[F::e];
+            F::input(half + r * F::e, 1, u, 1);
+#pragma GCC unroll 6
+            for (int s = 0; s < F::e; ++s) store(to + (r * F::e + s) * a.v_plane, u[s]);
           }
         }
     }
   }
 }
 
-template <class T>
+// ---- outputs -----------------------------------------------------------------------------------
+template <class T, class F>
 void winograd_forward(const WinogradArgs& a) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
-  const int64_t P = a.images * a.rows * a.across, vecs = (P + L - 1) / L;
-  const int64_t panels = (vecs + kTileVecs - 1) / kTileVecs;
-  const int64_t row_tiles = conv_tiles(a.M, kTileRows), xi = kTileRows * a.stride;
-  T* const products = static_cast<T*>(a.products);
-  for (int64_t tile = 0; tile < row_tiles; ++tile) {
-    const int64_t m0 = conv_tile_begin(a.M, kTileRows, tile);
-    const int64_t R = conv_tile_begin(a.M, kTileRows, tile + 1) - m0;
-    for (int64_t k = 0; k < 16; ++k) {
-      const T* const w = static_cast<const T*>(a.w) + (m0 * 16 + k * R) * a.C;
-      const T* const v = static_cast<const T*>(a.v) + k * a.C * a.stride;
-      for (int64_t n = 0; n < panels; ++n) {
-        const int64_t begin = vecs * n / panels, N = vecs * (n + 1) / panels - begin;
-        const T* const from[kTileVecs] = {v + begin * L, v + (begin + 1) * L, v + (begin + 2) * L};
-        tile_for<T>(R, N)(w, from, a.place, a.C, nullptr, products + k * xi + begin * L, a.stride,
-                          L);
-      }
+  const int64_t P = a.images * a.rows * a.across, blocks = (a.M + L - 1) / L;
+  const ConvTap one{};
+  T* const q = static_cast<T*>(a.q);
+  for (int64_t k = 0; k < F::e * F::e; ++k) {
+    const T* const v = static_cast<const T*>(a.v) + k * a.v_plane;
+    const T* const w = static_cast<const T*>(a.w) + k * winograd_matrix(a.C, a.M, L);
+    for (int64_t block = 0; block < blocks; block += kLaneVecs) {
+      const LanesTile<T> t{
+          v, P * L, a.C, &one, 1, w + block * L * a.C, q + k * a.q_plane + block * P * L, P * L, L};
+      lanes_tiles<T>(t, P, panel_vecs(blocks, block));
     }
-    for (int64_t r = 0; r < R; ++r) {
-      const V bias = a.bias ? set1<V>(static_cast<const T*>(a.bias)[m0 + r]) : V{};
-      for (int64_t row = 0; row < a.images * a.rows; ++row) {
-        const int64_t h = 2 * (a.row + row % a.rows);
-        T* const y = static_cast<T*>(a.y) + row / a.rows * a.y_image + (m0 + r) * a.OH * a.OW;
-        for (int64_t j = 0; j < a.across; j += L) {
-          const T* const p = products + r * a.stride + row * a.across + j;
-          V s[4], t[4];  // A^T m
-          for (int b = 0; b < 4; ++b) {
-            const V m1 = load<V>(p + (4 + b) * xi), m2 = load<V>(p + (8 + b) * xi);
-            s[b] = load<V>(p + b * xi) + m1 + m2;
-            t[b] = m1 - m2 - load<V>(p + (12 + b) * xi);
+  }
+  const int64_t width = F::m * a.across, top = F::m * a.row;
+  const int64_t rows = a.OH - top < F::m * a.rows ? a.OH - top : F::m * a.rows;
+  T* const pixels = static_cast<T*>(a.pixels);
+  for (int64_t m = 0; m < a.M; m += L) {
+    const int n = a.M - m < L ? int(a.M - m) : L;
+    const T* from = q + m * P;
+    for (int64_t image = 0; image < a.images; ++image) {
+      for (int64_t i = 0; i < a.rows; ++i)
+        for (int64_t j = 0; j < a.across; ++j, from += L) {
+          V half[F::m * F::e];
+#pragma GCC unroll 6
+          for (int s = 0; s < F::e; ++s) {
+            V d[F::e];
+#pragma GCC unroll 6
+            for (int r = 0; r < F::e; ++r) d[r] = load<V>(from + (r * F::e + s) * a.q_plane);
+            F::output(d, 1, half + s, F::e);
           }
-          const int64_t left = a.OW - 2 * j;
-          const int n = left < 2 * L ? int(left) : 2 * L;
-          const V s0 = s[0] + s[1] + s[2] + bias, s1 = s[1] - s[2] - s[3] + bias;
-          store_two<V>(y + h * a.OW + 2 * j, n, zip_low(s0, s1), zip_high(s0, s1));
-          if (h + 1 >= a.OH) continue;
-          const V t0 = t[0] + t[1] + t[2] + bias, t1 = t[1] - t[2] - t[3] + bias;
-          store_two<V>(y + (h + 1) * a.OW + 2 * j, n, zip_low(t0, t1), zip_high(t0, t1));
+          T* const to = pixels + (i * width + j) * F::m * L;
+#pragma GCC unroll 4
+          for (int r = 0; r < F::m; ++r) {
+            V u[F::m];
+            F::output(half + r * F::e, 1, u, 1);
+#pragma GCC unroll 4
+            for (int s = 0; s < F::m; ++s) store(to + (r * width + s) * L, u[s]);
+          }
         }
-      }
+      deinterleave(Walk<const T>{pixels, a.column, a.OW, width * L},
+                   static_cast<T*>(a.y) + image * a.y_image + (m * a.OH + top) * a.OW, a.OH * a.OW,
+                   n, rows * a.OW, a.bias ? static_cast<const T*>(a.bias) + m : nullptr);
     }
   }
 }
 
-template <class T>
-void winograd_outer(const WinogradArgs& a) {
+// ---- weight gradient ---------------------------------------------------------------------------
+template <class T, class F>
+void winograd_gradients(const WinogradArgs& a) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
-  const int64_t padded = conv_padded(a.M, L), groups = conv_tiles(padded / L, kOuterVecs);
-  T *const q = static_cast<T*>(a.q), *const gt = static_cast<T*>(a.gt);
-  const int64_t xi = 3 * L * a.stride;
-  ConvOuterArgs o{};
-  o.images = o.T = 1;
-  o.Q = a.images * a.rows * a.across;
-  o.K = a.C;
-  o.place = a.place;
-  for (int64_t group = 0; group < groups; ++group) {
-    const int64_t v0 = conv_tile_begin(padded / L, kOuterVecs, group);
-    const int64_t N = conv_tile_begin(padded / L, kOuterVecs, group + 1) - v0;
-    const int64_t rows = a.M - v0 * L < N * L ? a.M - v0 * L : N * L;
-    for (int64_t m = 0; m < rows; ++m) {
-      for (int64_t row = 0; row < a.images * a.rows; ++row) {
-        const int64_t h = 2 * (a.row + row % a.rows);
-        const T* const g =
-            static_cast<const T*>(a.g) + row / a.rows * a.y_image + (v0 * L + m) * a.OH * a.OW;
-        for (int64_t j = 0; j < a.across; j += L) {
-          const int64_t left = a.OW - 2 * j;
-          const int n = left < 2 * L ? int(left) : 2 * L;
-          V e, f, t[8], u[4];
-          load_two<V>(g + h * a.OW + 2 * j, n, &e, &f);
-          spread(evens(e, f), odds(e, f), t);
-          if (h + 1 < a.OH)
-            load_two<V>(g + (h + 1) * a.OW + 2 * j, n, &e, &f);
-          else
-            e = f = V{};
-          spread(evens(e, f), odds(e, f), t + 4);
-          T* const to = q + m * a.stride + row * a.across + j;
-          for (int b = 0; b < 4; ++b) {
-            spread(t[b], t[4 + b], u);
-            for (int r = 0; r < 4; ++r) store(to + (4 * r + b) * xi, u[r]);
+  const int64_t width = F::m * a.across, top = F::m * a.row;
+  const int64_t rows = a.OH - top < F::m * a.rows ? a.OH - top : F::m * a.rows;
+  const int64_t P = a.images * a.rows * a.across;
+  T* const pixels = static_cast<T*>(a.pixels);
+  for (int64_t i = 0; i < width * F::m * a.rows; ++i) store(pixels + i * L, V{});
+  for (int64_t m = a.begin * L; m < a.end * L; m += L) {
+    const int n = a.M - m < L ? int(a.M - m) : L;
+    T* to = static_cast<T*>(a.q) + m * P;
+    for (int64_t image = 0; image < a.images; ++image) {
+      interleave(static_cast<const T*>(a.g) + image * a.y_image + (m * a.OH + top) * a.OW,
+                 a.OH * a.OW, n, rows * a.OW, Walk<T>{pixels, a.column, a.OW, width * L});
+      for (int64_t i = 0; i < a.rows; ++i)
+        for (int64_t j = 0; j < a.across; ++j, to += L) {
+          const T* const p = pixels + (i * width + j) * F::m * L;
+          V half[F::e * F::m];
+#pragma GCC unroll 4
+          for (int s = 0; s < F::m; ++s) {
+            V d[F::m];
+#pragma GCC unroll 4
+            for (int r = 0; r < F::m; ++r) d[r] = load<V>(p + (r * width + s) * L);
+            F::output_transposed(d, 1, half + s, F::m);
+          }
+#pragma GCC unroll 6
+          for (int r = 0; r < F::e; ++r) {
+            V u[F::e];
+            F::output_transposed(half + r * F::m, 1, u, 1);
+#pragma GCC unroll 6
+            for (int s = 0; s < F::e; ++s) store(to + (r * F::e + s) * a.q_plane, u[s]);
           }
         }
-      }
-    }
-    for (int64_t k = 0; k < 16; ++k) {
-      transpose<V>(q + k * xi, a.stride, rows, o.Q, gt, N * L);
-      const T* const v = static_cast<const T*>(a.v) + k * a.C * a.stride;
-      T* const sum = static_cast<T*>(a.sum) + k * a.C * padded + v0 * L;
-      if (N == 1) outer_group<T, 1>(o, gt, v, sum, padded);
-      if (N == 2) outer_group<T, 2>(o, gt, v, sum, padded);
-      if constexpr (kOuterVecs == 3)
-        if (N == 3) outer_group<T, 3>(o, gt, v, sum, padded);
     }
   }
 }
 
-template <class T>
-void winograd_finish(const WinogradSumArgs& a) {
-  const int64_t xi = a.C * a.padded;
-  for (int64_t m = a.begin; m < a.end; ++m)
-    for (int64_t c = 0; c < a.C; ++c) {
-      const T* const u = static_cast<const T*>(a.sum) + c * a.padded + m;
-      T t[12];  // G^T u: (3, 4)
-      for (int b = 0; b < 4; ++b) {
-        const T u1 = u[(4 + b) * xi], u2 = u[(8 + b) * xi];
-        t[b] = u[b * xi] + (u1 + u2) / 2;
-        t[4 + b] = (u1 - u2) / 2;
-        t[8 + b] = (u1 + u2) / 2 + u[(12 + b) * xi];
-      }
-      T* const dw = static_cast<T*>(a.dw) + (m * a.C + c) * 9;
-      for (int r = 0; r < 3; ++r) {
-        const T* const p = t + 4 * r;
-        dw[3 * r] = p[0] + (p[1] + p[2]) / 2;
-        dw[3 * r + 1] = (p[1] - p[2]) / 2;
-        dw[3 * r + 2] = (p[1] + p[2]) / 2 + p[3];
+template <class T, class F>
+void winograd_outer(const WinogradArgs& a) {
+  constexpr int L = kLanes<typename VecOf<T>::V>;
+  const int64_t P = a.images * a.rows * a.across, blocks = (a.M + L - 1) / L;
+  const ConvRun all{0, 0, P};
+  for (int64_t k = a.begin; k < a.end; ++k)
+    for (int64_t block = 0; block < blocks; block += kLaneVecs) {
+      const int64_t N = panel_vecs(blocks, block);
+      const T* const q = static_cast<const T*>(a.q) + k * a.q_plane + block * P * L;
+      for (int64_t c = 0; c < a.C; c += L) {
+        const T* const v = static_cast<const T*>(a.v) + k * a.v_plane + c * P;
+        T* const sum =
+            static_cast<T*>(a.sum) + k * winograd_matrix(a.C, a.M, L) + (block * a.C + c * N) * L;
+        lanes_outer_block<T>({v, q, P * L, &all, 1, sum, a.add}, a.C - c < L ? int(a.C - c) : L,
+                             int(N));
       }
     }
 }
 
-template <class T>
-void fill(WinogradKernels& k, int t) {
-  k.weights[t] = winograd_weights<T>;
-  k.tiles[t] = winograd_tiles<T>;
-  k.forward[t] = winograd_forward<T>;
-  k.outer[t] = winograd_outer<T>;
-  k.finish[t] = winograd_finish<T>;
+template <class T, class F>
+void winograd_finish(const WinogradSumArgs& a) {
+  using V = typename VecOf<T>::V;
+  constexpr int L = kLanes<V>;
+  const int64_t blocks = (a.M + L - 1) / L, matrix = winograd_matrix(a.C, a.M, L);
+  const int64_t n = a.M - a.block * L < L ? a.M - a.block * L : L;
+  const int64_t first = panel_first(a.block), N = panel_vecs(blocks, first);
+  for (int64_t c = 0; c < a.C; ++c) {
+    const T* const sum = static_cast<const T*>(a.sum) + (first * a.C + c * N + a.block - first) * L;
+    V half[3 * F::e];
+    for (int s = 0; s < F::e; ++s) {
+      V d[F::e];
+      for (int r = 0; r < F::e; ++r) {
+        const T* const from = sum + (r * F::e + s) * matrix;
+        d[r] = load<V>(from);
+        for (int64_t i = 1; i < a.sums; ++i) d[r] = d[r] + load<V>(from + i * a.sum_step);
+      }
+      F::weight_transposed(d, 1, half + s, F::e);
+    }
+    V g[9];
+    for (int r = 0; r < 3; ++r) F::weight_transposed(half + r * F::e, 1, g + 3 * r, 1);
+    store_runs<V>(static_cast<T*>(a.dw) + (a.block * L * a.C + c) * 9, a.C * 9, int(n), 9,
+                  [&](int64_t k) { return g[k]; });
+  }
+}
+
+template <class T, class F>
+void fill(WinogradKernels& k, int m, int t) {
+  k.weights[m][t] = winograd_weights<T, F>;
+  k.inputs[m][t] = winograd_inputs<T, F>;
+  k.forward[m][t] = winograd_forward<T, F>;
+  k.gradients[m][t] = winograd_gradients<T, F>;
+  k.outer[m][t] = winograd_outer<T, F>;
+  k.finish[m][t] = winograd_finish<T, F>;
 }
 
 }  // namespace
 
 void fill_winograd(Kernels& k) {
-  fill<float>(k.winograd, kF32);
-  fill<double>(k.winograd, kF64);
+  fill<float, F2>(k.winograd, 0, kF32);
+  fill<double, F2>(k.winograd, 0, kF64);
+  fill<float, F4>(k.winograd, 1, kF32);
+  fill<double, F4>(k.winograd, 1, kF64);
 }
 
 }  // namespace lamina::LAMINA_ISA

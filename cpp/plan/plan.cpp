@@ -255,8 +255,8 @@ void Plan::renew_gradients() {
 }
 
 bool Plan::same_modes() const {
-  return grad_enabled() == grad_mode_ && default_dtype() == default_dtype_ && !is_recording() &&
-         !anomaly_mode();
+  return grad_enabled() == grad_mode_ && default_dtype() == default_dtype_ &&
+         float32_precision() == precision_ && !is_recording() && !anomaly_mode();
 }
 
 const char* Plan::mismatch(const Tensors& arguments) const {

@@ -7,6 +7,7 @@
 #pragma once
 #include <mutex>
 
+#include "ops/conv.h"
 #include "plan/recording.h"
 
 namespace lamina {
@@ -91,6 +92,7 @@ class Plan {
   StorageRef arena_;
   bool grad_mode_ = grad_enabled();
   DType default_dtype_ = default_dtype();
+  int64_t precision_ = float32_precision();
   bool long_ = false;   // runs long enough to let other threads have the interpreter
   std::mutex turn_;     // one replay at a time
   uint64_t drawn_ = 0;  // blocks of random numbers per step

@@ -9,5 +9,7 @@ static const Methods methods{
     def<conv_transpose>("conv_transpose"),
     def<unfold>("unfold_patches"),
     def<fold>("fold_patches"),
+    def<float32_precision>("float32_precision"),
+    def<set_float32_precision>("set_float32_precision"),
 };
 }  // namespace lamina
