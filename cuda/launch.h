@@ -4,7 +4,7 @@
 
 namespace lamina::cuda {
 
-constexpr int kBlock = 256;         // threads of a block where nothing else is said
+constexpr int kBlock = 256;            // threads of a block where nothing else is said
 constexpr int64_t kMaxGrid = 1 << 20;  // blocks; kernels step by the whole grid beyond that
 
 inline unsigned blocks_for(int64_t items, int64_t per_block = kBlock) {
@@ -14,8 +14,8 @@ inline unsigned blocks_for(int64_t items, int64_t per_block = kBlock) {
 
 // kernel<<<grid, block, shared>>>(args...) on the call's device and current stream.
 template <class... P, class... A>
-void launch([[maybe_unused]] const DeviceCall& c, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared,
-            const A&... args) {
+void launch([[maybe_unused]] const DeviceCall& c, void (*kernel)(P...), dim3 grid, dim3 block,
+            size_t shared, const A&... args) {
   [&](P... p) {
 #ifdef LAMINA_EMULATED
     emulate::run(grid, block, shared, [&] { kernel(p...); });
@@ -39,9 +39,9 @@ void launch([[maybe_unused]] const DeviceCall& c, void (*kernel)(P...), dim3 gri
 #endif
 
 // for (int64_t i : all elements that are this thread's), the grid stepping over [0, n).
-#define LAMINA_GRID_STRIDE(i, n)                                                        \
-  for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, i##_step =           \
-                   int64_t(gridDim.x) * blockDim.x;                                     \
+#define LAMINA_GRID_STRIDE(i, n)                                   \
+  for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, \
+               i##_step = int64_t(gridDim.x) * blockDim.x;         \
        i < (n); i += i##_step)
 
 }  // namespace lamina::cuda

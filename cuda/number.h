@@ -69,26 +69,26 @@ LAMINA_HD float round(float x) { return ::rintf(x); }
 LAMINA_HD double round(double x) { return ::rint(x); }
 LAMINA_HD float abs(float x) { return ::fabsf(x); }
 LAMINA_HD double abs(double x) { return ::fabs(x); }
-#define LAMINA_EACH(T)                                                                           \
-  LAMINA_HD T select(bool m, T a, T b) { return m ? a : b; }                                     \
-  LAMINA_HD T min(T a, T b) { return a < b ? a : b; } /* b where one is NaN */                   \
-  LAMINA_HD T max(T a, T b) { return a > b ? a : b; }                                            \
-  LAMINA_HD T sign(T x) { return x > 0 ? T(1) : x < 0 ? T(-1) : x * T(0); }                      \
-  LAMINA_HD T sigmoid(T x) {                                                                     \
-    const T e = exp(-abs(x));                                                                    \
-    return (x < 0 ? e : T(1)) / (T(1) + e);                                                      \
-  }                                                                                              \
-  LAMINA_HD T signbit(T x) { return copysign(T(1), x) < 0 ? T(1) : T(0); }                       \
-  LAMINA_HD T remainder(T a, T b) { /* the sign of b */                                          \
-    const T r = fmod(a, b);                                                                      \
-    return r != 0 && (r < 0) != (b < 0) ? r + b : r;                                             \
-  }                                                                                              \
-  LAMINA_HD T floor_divide(T a, T b) { /* floor of the exact quotient */                         \
-    const T r = fmod(a, b), q = round((a - r) / b);                                              \
-    return b == 0 ? a / b : r != 0 && (r < 0) != (b < 0) ? q - 1 : q;                            \
-  }                                                                                              \
-  LAMINA_HD T erfinv(T x) { return T(erfinv_double(x)); }                                        \
-  LAMINA_HD T digamma(T x) { return T(digamma_double(x)); }                                      \
+#define LAMINA_EACH(T)                                                         \
+  LAMINA_HD T select(bool m, T a, T b) { return m ? a : b; }                   \
+  LAMINA_HD T min(T a, T b) { return a < b ? a : b; } /* b where one is NaN */ \
+  LAMINA_HD T max(T a, T b) { return a > b ? a : b; }                          \
+  LAMINA_HD T sign(T x) { return x > 0 ? T(1) : x < 0 ? T(-1) : x * T(0); }    \
+  LAMINA_HD T sigmoid(T x) {                                                   \
+    const T e = exp(-abs(x));                                                  \
+    return (x < 0 ? e : T(1)) / (T(1) + e);                                    \
+  }                                                                            \
+  LAMINA_HD T signbit(T x) { return copysign(T(1), x) < 0 ? T(1) : T(0); }     \
+  LAMINA_HD T remainder(T a, T b) { /* the sign of b */                        \
+    const T r = fmod(a, b);                                                    \
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;                           \
+  }                                                                            \
+  LAMINA_HD T floor_divide(T a, T b) { /* floor of the exact quotient */       \
+    const T r = fmod(a, b), q = round((a - r) / b);                            \
+    return b == 0 ? a / b : r != 0 && (r < 0) != (b < 0) ? q - 1 : q;          \
+  }                                                                            \
+  LAMINA_HD T erfinv(T x) { return T(erfinv_double(x)); }                      \
+  LAMINA_HD T digamma(T x) { return T(digamma_double(x)); }                    \
   LAMINA_HD T polygamma(T x, double n) { return T(polygamma_double(n, x)); }
 LAMINA_EACH(float)
 LAMINA_EACH(double)
@@ -172,31 +172,59 @@ template <class S>
 LAMINA_CALLED S load_as(const void* p, int64_t i, DType d) {
   using N = Number<S>;
   switch (d) {
-    case DType::float32: return N::from(static_cast<const float*>(p)[i]);
-    case DType::float64: return N::from(static_cast<const double*>(p)[i]);
-    case DType::float16: return N::from(widen(static_cast<const Half*>(p)[i]));
-    case DType::bfloat16: return N::from(widen(static_cast<const Brain*>(p)[i]));
-    case DType::int64: return N::from(static_cast<const int64_t*>(p)[i]);
-    case DType::int32: return N::from(int64_t(static_cast<const int32_t*>(p)[i]));
-    case DType::int16: return N::from(int64_t(static_cast<const int16_t*>(p)[i]));
-    case DType::int8: return N::from(int64_t(static_cast<const int8_t*>(p)[i]));
-    default: return N::from(int64_t(static_cast<const uint8_t*>(p)[i]));
+    case DType::float32:
+      return N::from(static_cast<const float*>(p)[i]);
+    case DType::float64:
+      return N::from(static_cast<const double*>(p)[i]);
+    case DType::float16:
+      return N::from(widen(static_cast<const Half*>(p)[i]));
+    case DType::bfloat16:
+      return N::from(widen(static_cast<const Brain*>(p)[i]));
+    case DType::int64:
+      return N::from(static_cast<const int64_t*>(p)[i]);
+    case DType::int32:
+      return N::from(int64_t(static_cast<const int32_t*>(p)[i]));
+    case DType::int16:
+      return N::from(int64_t(static_cast<const int16_t*>(p)[i]));
+    case DType::int8:
+      return N::from(int64_t(static_cast<const int8_t*>(p)[i]));
+    default:
+      return N::from(int64_t(static_cast<const uint8_t*>(p)[i]));
   }
 }
 template <class S>
 LAMINA_CALLED void store_as(void* p, int64_t i, DType d, S v) {
   using N = Number<S>;
   switch (d) {
-    case DType::float32: static_cast<float*>(p)[i] = float(N::to_double(v)); break;
-    case DType::float64: static_cast<double*>(p)[i] = N::to_double(v); break;
-    case DType::float16: static_cast<Half*>(p)[i] = narrow_half(float(N::to_double(v))); break;
-    case DType::bfloat16: static_cast<Brain*>(p)[i] = narrow_brain(float(N::to_double(v))); break;
-    case DType::int64: static_cast<int64_t*>(p)[i] = N::to_int(v); break;
-    case DType::int32: static_cast<int32_t*>(p)[i] = int32_t(N::to_int(v)); break;
-    case DType::int16: static_cast<int16_t*>(p)[i] = int16_t(N::to_int(v)); break;
-    case DType::int8: static_cast<int8_t*>(p)[i] = int8_t(N::to_int(v)); break;
-    case DType::uint8: static_cast<uint8_t*>(p)[i] = uint8_t(N::to_int(v)); break;
-    default: static_cast<uint8_t*>(p)[i] = N::nonzero(v);
+    case DType::float32:
+      static_cast<float*>(p)[i] = float(N::to_double(v));
+      break;
+    case DType::float64:
+      static_cast<double*>(p)[i] = N::to_double(v);
+      break;
+    case DType::float16:
+      static_cast<Half*>(p)[i] = narrow_half(float(N::to_double(v)));
+      break;
+    case DType::bfloat16:
+      static_cast<Brain*>(p)[i] = narrow_brain(float(N::to_double(v)));
+      break;
+    case DType::int64:
+      static_cast<int64_t*>(p)[i] = N::to_int(v);
+      break;
+    case DType::int32:
+      static_cast<int32_t*>(p)[i] = int32_t(N::to_int(v));
+      break;
+    case DType::int16:
+      static_cast<int16_t*>(p)[i] = int16_t(N::to_int(v));
+      break;
+    case DType::int8:
+      static_cast<int8_t*>(p)[i] = int8_t(N::to_int(v));
+      break;
+    case DType::uint8:
+      static_cast<uint8_t*>(p)[i] = uint8_t(N::to_int(v));
+      break;
+    default:
+      static_cast<uint8_t*>(p)[i] = N::nonzero(v);
   }
 }
 

@@ -184,8 +184,10 @@ void raise_reports(int device) {
   }
   char text[512];
   std::snprintf(text, sizeof text, found.text, found.value, found.bound);
-  fail(Kind(found.kind), "%s%s%s (found when the device was synchronised; the tensors computed "
-       "since are not to be used)", found.op, *found.op ? ": " : "", text);
+  fail(Kind(found.kind),
+       "%s%s%s (found when the device was synchronised; the tensors computed "
+       "since are not to be used)",
+       found.op, *found.op ? ": " : "", text);
 }
 
 namespace {
@@ -319,15 +321,33 @@ float t_event_elapsed(int, void* from, void* to) {
   return ms;
 }
 
-const DeviceTable kTable{kDeviceVersion,       t_count,         t_why,
-                         t_properties,         allocate,        release,
-                         t_memory,             t_reset_peak,    t_empty_cache,
-                         t_host_allocate,      t_host_release,  t_copy,
-                         t_synchronize,        t_stream_create, t_stream_destroy,
-                         t_stream_synchronize, t_stream_idle,   t_stream_current,
-                         t_stream_use,         t_stream_wait,   t_event_create,
-                         t_event_destroy,      t_event_record,  t_event_synchronize,
-                         t_event_done,         t_event_elapsed, find_launch,
+const DeviceTable kTable{kDeviceVersion,
+                         t_count,
+                         t_why,
+                         t_properties,
+                         allocate,
+                         release,
+                         t_memory,
+                         t_reset_peak,
+                         t_empty_cache,
+                         t_host_allocate,
+                         t_host_release,
+                         t_copy,
+                         t_synchronize,
+                         t_stream_create,
+                         t_stream_destroy,
+                         t_stream_synchronize,
+                         t_stream_idle,
+                         t_stream_current,
+                         t_stream_use,
+                         t_stream_wait,
+                         t_event_create,
+                         t_event_destroy,
+                         t_event_record,
+                         t_event_synchronize,
+                         t_event_done,
+                         t_event_elapsed,
+                         find_launch,
                          launch_names};
 
 }  // namespace

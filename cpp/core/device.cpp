@@ -29,9 +29,10 @@ struct Library {
     const std::string path = find();
     void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!handle) {
-      trouble = std::getenv("LAMINA_CUDA_LIBRARY") ? "LAMINA_CUDA_LIBRARY cannot be opened: " + why()
-                : access(path.c_str(), F_OK) == 0  ? "the CUDA library cannot be opened: " + why()
-                                                   : "this build of lamina has no CUDA library";
+      trouble = std::getenv("LAMINA_CUDA_LIBRARY")
+                    ? "LAMINA_CUDA_LIBRARY cannot be opened: " + why()
+                : access(path.c_str(), F_OK) == 0 ? "the CUDA library cannot be opened: " + why()
+                                                  : "this build of lamina has no CUDA library";
       return;
     }
     const auto entry = reinterpret_cast<DeviceEntry>(dlsym(handle, "lamina_device"));
@@ -81,8 +82,8 @@ const DeviceKernel* entry_of(const Op* op) {
 
 DeviceOperand operand(const Tensor& t) {
   if (!t.defined()) return {nullptr, nullptr, nullptr, 0, DType::float32, false};
-  return {t.data(), t.shape().v, t.strides().v, t.dim(), t.dtype(),
-          t.device().type == DeviceType::cpu};
+  return {t.data(), t.shape().v, t.strides().v,
+          t.dim(),  t.dtype(),   t.device().type == DeviceType::cpu};
 }
 
 }  // namespace
@@ -146,7 +147,8 @@ void launch_on_device(Call& c) {
   SmallVec<DeviceOperand, 4> out;
   for (const Tensor& t : c.in) in.push_back(operand(t));
   for (const Tensor& t : c.out) out.push_back(operand(t));
-  kernel.launch({c.name(), c.arg_bytes, in.begin(), out.begin(), in.size(), out.size(), c.device.index});
+  kernel.launch(
+      {c.name(), c.arg_bytes, in.begin(), out.begin(), in.size(), out.size(), c.device.index});
 }
 
 void copy_bytes(const Tensor& to, const Tensor& from, bool wait) {

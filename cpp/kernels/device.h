@@ -1,8 +1,8 @@
 // What the core and the library of a device (cuda/, opened at run time) say to each other: plain
 // structs and function pointers, so that neither needs the other's headers or symbols.
 //
-// The library exports one function, `lamina_device(const HostTable*)`, that returns its DeviceTable.
-// Functions of the table report errors by calling HostTable::fail, which throws.
+// The library exports one function, `lamina_device(const HostTable*)`, that returns its
+// DeviceTable. Functions of the table report errors by calling HostTable::fail, which throws.
 #pragma once
 #include "kernels/kernels.h"
 

@@ -46,8 +46,10 @@ void offsets_launch(Call& c) {
     });
   }
 }
-const Op kOffsets{
-    .name = "index_offsets", .infer = offsets_infer, .launch = offsets_launch, .differentiable = false};
+const Op kOffsets{.name = "index_offsets",
+                  .infer = offsets_infer,
+                  .launch = offsets_launch,
+                  .differentiable = false};
 
 // ---- nonzero -----------------------------------------------------------------------------------
 struct NonzeroArgs {

@@ -62,9 +62,12 @@ void draw_launch(Call& c) {
   });
 }
 void no_inputs(Vjp&) {}
-const Op kDraw{
-    .name = "random", .infer = draw_infer, .launch = draw_launch, .vjp = no_inputs, .random = true,
-    .on_host = true};
+const Op kDraw{.name = "random",
+               .infer = draw_infer,
+               .launch = draw_launch,
+               .vjp = no_inputs,
+               .random = true,
+               .on_host = true};
 // Drawn by the CPU and copied: the same numbers on every device.
 void draw_elsewhere(Call& c) {
   const GradMode off(false);

@@ -252,7 +252,8 @@ Tensor scatter_impl(const Tensor& x, int64_t dim, const Tensor& index, const Ten
   if (into && into->is_contiguous() && at == dtype && op.elementwise)
     return run_into(make_call(op, std::initializer_list<Tensor>{*into, rows, s}, DimArgs{d, mode}),
                     *into);
-  const Tensor y = to_dtype(apply(op, {contiguous(to_dtype(x, at)), rows, s}, DimArgs{d, mode}), dtype);
+  const Tensor y =
+      to_dtype(apply(op, {contiguous(to_dtype(x, at)), rows, s}, DimArgs{d, mode}), dtype);
   return into ? copy_(*into, y) : y;
 }
 

@@ -17,12 +17,8 @@ void infer(Call& c) {
 }
 void launch(Call& c) { copy_bytes(c.out[0], c.in[0], c.args<TransferArgs>().wait); }
 void vjp(Vjp& c) { c.set(0, to_device(c.g(), c.args<TransferArgs>().from)); }
-const Op kTransfer{.name = "to",
-                   .infer = infer,
-                   .launch = launch,
-                   .vjp = vjp,
-                   .complex = true,
-                   .on_host = true};
+const Op kTransfer{
+    .name = "to", .infer = infer, .launch = launch, .vjp = vjp, .complex = true, .on_host = true};
 
 }  // namespace
 

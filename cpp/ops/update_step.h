@@ -73,8 +73,8 @@ void over_parameters_on_device(const StepParts& parts, Setup& setup) {
     if (u.n) list.push_back(u);
   }
   const DeviceUpdates all{list.data(), int(list.size())};
-  device_kernel(*parts.c.op).launch(
-      {parts.c.name(), &all, nullptr, nullptr, 0, 0, parts.c.device.index});
+  device_kernel(*parts.c.op)
+      .launch({parts.c.name(), &all, nullptr, nullptr, 0, 0, parts.c.device.index});
 }
 
 // setup(i, args) fills args.k and returns the index of the kernel in table[dtype].

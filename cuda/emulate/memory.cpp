@@ -61,7 +61,7 @@ struct Arena {
     if (!base) return;
     g_begin = base;
     g_end = base + bytes;
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_sigaction = on_fault;
     action.sa_flags = SA_SIGINFO;
     sigaction(SIGSEGV, &action, &g_before);

@@ -13,7 +13,7 @@
 namespace lamina::emulate {
 
 Position* position = nullptr;
-void open_memory();   // memory.cpp
+void open_memory();  // memory.cpp
 void close_memory();
 
 namespace {
@@ -79,8 +79,8 @@ struct Fiber {
   Context context;
   Position place;
   State state = kDone;
-  unsigned mask = 0;       // of the shuffle it waits in
-  uint64_t value = 0;      // what it gives there
+  unsigned mask = 0;   // of the shuffle it waits in
+  uint64_t value = 0;  // what it gives there
   std::unique_ptr<char[]> stack;
 };
 
@@ -136,7 +136,8 @@ void run_warp(int warp) {
       }
     if (!waiting) return;
     const unsigned exists = last - first == 32 ? ~0u : (1u << (last - first)) - 1;
-    if ((wanted & exists) != waiting) stop("a shuffle or vote that not all lanes of its mask reach");
+    if ((wanted & exists) != waiting)
+      stop("a shuffle or vote that not all lanes of its mask reach");
     for (int i = first; i < last; ++i) {
       Fiber& f = block.fibers[size_t(i)];
       block.slots[size_t(i)] = f.value;
@@ -161,8 +162,7 @@ void run_block(const Position& place) {
   for (;;) {
     for (int w = 0; w < warps; ++w) run_warp(backwards ? warps - 1 - w : w);
     int at_barrier = 0;
-    for (int k = 0; k < block.count; ++k)
-      at_barrier += block.fibers[size_t(k)].state == kAtBarrier;
+    for (int k = 0; k < block.count; ++k) at_barrier += block.fibers[size_t(k)].state == kAtBarrier;
     if (at_barrier == 0) return;
     if (at_barrier != block.count) stop("__syncthreads that not all threads of the block reach");
     for (int k = 0; k < block.count; ++k) block.fibers[size_t(k)].state = kReady;

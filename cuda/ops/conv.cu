@@ -1,8 +1,9 @@
 // Convolution and its two gradients as matrix products whose operands are read where they lie
 // (tiles.h): no patches are stored. x (N, C, H, W), w (M, C / groups, KH, KW), y (N, M, OH, OW).
-//   conv              y[m, (n, i, j)]  = sum over (c, r, s) of w[m, (c, r, s)] x[n, c, i, j at r, s]
-//   conv_input_grad   dx[c, (n, h, w)] = sum over (m, r, s) of w[m, c, r, s] dy[n, m, h, w from r, s]
-//   conv_weight_grad  dw[m, (c, r, s)] = sum over (n, i, j) of dy[n, m, i, j] x[n, c, i, j at r, s]
+//   conv              y[m, (n, i, j)]  = sum over (c, r, s) of w[m, (c, r, s)] x[n, c, i, j at r,
+//   s] conv_input_grad   dx[c, (n, h, w)] = sum over (m, r, s) of w[m, c, r, s] dy[n, m, h, w from
+//   r, s] conv_weight_grad  dw[m, (c, r, s)] = sum over (n, i, j) of dy[n, m, i, j] x[n, c, i, j at
+//   r, s]
 // A product for each group.
 #include "ops/conv_launch.h"
 
@@ -105,7 +106,9 @@ void run_as(const DeviceCall& c) {
   const bool forward = __is_same(P<T>, Forward<T>), input = __is_same(P<T>, InputGrad<T>);
   const int64_t inner = g.C / g.groups, outer = g.M / g.groups;
   multiply_tiles(c, p, input ? inner : outer,
-                 forward ? g.N * g.OH * g.OW : input ? g.N * g.H * g.W : inner * g.KH * g.KW,
+                 forward ? g.N * g.OH * g.OW
+                 : input ? g.N * g.H * g.W
+                         : inner * g.KH * g.KW,
                  g.groups);
 }
 template <template <class> class P>

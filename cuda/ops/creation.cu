@@ -42,7 +42,7 @@ void copy(const DeviceCall& c) {
     fail(kNotImplemented, "copy: no CUDA kernel yet converts complex tensors; use .cpu()");
   // Through the compute type of the operand that holds more.
   const Compute from = compute_type(x.dtype);
-  const auto kernel = from == kI64                  ? convert_kernel<Int>
+  const auto kernel = from == kI64                                ? convert_kernel<Int>
                       : y.dtype == DType::float64 || from == kF64 ? convert_kernel<double>
                                                                   : convert_kernel<float>;
   launch(c, kernel, blocks, kBlock, 0, y.data, y.dtype, x.data, x.dtype, s);
@@ -85,11 +85,11 @@ __global__ void range_kernel(void* y, RangeArgs a, bool floating) {
 void range(const DeviceCall& c) {
   const auto& a = *static_cast<const RangeArgs*>(c.args);
   if (a.n)
-    launch(c, range_kernel, blocks_for(a.n), kBlock, 0, c.out[0].data, a,
-           is_floating(a.dtype));
+    launch(c, range_kernel, blocks_for(a.n), kBlock, 0, c.out[0].data, a, is_floating(a.dtype));
 }
 
-const Launches kLaunches{{"copy", copy, true}, {"copy_", copy, true}, {"fill_", fill}, {"arange", range}};
+const Launches kLaunches{
+    {"copy", copy, true}, {"copy_", copy, true}, {"fill_", fill}, {"arange", range}};
 
 template <class T>
 void move(const DeviceCall& c, const Strides& s, void* y, const void* x) {

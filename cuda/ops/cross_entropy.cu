@@ -13,8 +13,8 @@ namespace {
 struct LossPack {
   const void* x;
   const int64_t* target;
-  const void* weight;  // or null
-  void *loss, *stats;  // (R), (2, R)
+  const void* weight;     // or null
+  void *loss, *stats;     // (R), (2, R)
   const double* weights;  // the sum of weight
   const void *g, *total;
   void* gx;
@@ -142,8 +142,9 @@ void loss_of(const DeviceCall& c) {
   if (k.R) {
     const auto kernel = k.S > 1 ? loss_kernel<S, 1> : loss_kernel<S, 32>;
     launch(c, kernel, dim3(blocks_for(k.R, k.S > 1 ? kBlock : kBlock / 32)), dim3(kBlock), 0, k,
-           reporter(c, kIndex, "target %lld is out of range for %lld classes; targets must be from 0 "
-                               "to one less, or ignore_index"));
+           reporter(c, kIndex,
+                    "target %lld is out of range for %lld classes; targets must be from 0 "
+                    "to one less, or ignore_index"));
   }
   launch(c, total_kernel<S>, dim3(1), dim3(kBlock), 0, k,
          each ? nullptr : static_cast<S*>(c.out[0].data), static_cast<S*>(c.out[2].data));

@@ -1,5 +1,6 @@
-// Dropout: the mask is made from Philox words on the way and never stored; which element takes which
-// bits is cpp/kernels/vec_dropout.h's rule, so a seed drops the same elements on every device.
+// Dropout: the mask is made from Philox words on the way and never stored; which element takes
+// which bits is cpp/kernels/vec_dropout.h's rule, so a seed drops the same elements on every
+// device.
 #include "ops/dropout_args.h"
 
 #include <cmath>

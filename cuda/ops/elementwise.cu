@@ -9,7 +9,7 @@ namespace lamina::cuda {
 namespace {
 
 const ElementwiseTable& table_of(Compute via) {
-  return via == kF32 ? elementwise_floats()
+  return via == kF32   ? elementwise_floats()
          : via == kF64 ? elementwise_doubles()
                        : elementwise_ints();
 }

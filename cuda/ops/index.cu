@@ -1,9 +1,9 @@
 // Rows by number (formulas: cpp/ops/index_rows.cpp): x is (P, N, S), rows holds M numbers.
 //
 // Selecting is a copy. Where several values may meet in one row, the row numbers are sorted first,
-// stably; the thread of a row's first (last) number adds them all in order (takes the last), so that
-// the result is the same every time, without atomics. A number out of range is reported; what is
-// computed from it reads row 0.
+// stably; the thread of a row's first (last) number adds them all in order (takes the last), so
+// that the result is the same every time, without atomics. A number out of range is reported; what
+// is computed from it reads row 0.
 #include "ops/index_args.h"
 
 #include "launch.h"
@@ -87,11 +87,16 @@ void select(const DeviceCall& c) {
   const Extents n = extents(c.in[0].shape, c.in[0].nd, a, c.in[1]);
   if (n.P * n.M * n.S == 0) return;
   switch (item_size(c.in[0].dtype)) {
-    case 1: return select_of<uint8_t>(c, a, n);
-    case 2: return select_of<uint16_t>(c, a, n);
-    case 4: return select_of<uint32_t>(c, a, n);
-    case 8: return select_of<uint64_t>(c, a, n);
-    default: fail(kNotImplemented, "%s: no CUDA kernel for complex tensors; use .cpu()", c.name);
+    case 1:
+      return select_of<uint8_t>(c, a, n);
+    case 2:
+      return select_of<uint16_t>(c, a, n);
+    case 4:
+      return select_of<uint32_t>(c, a, n);
+    case 8:
+      return select_of<uint64_t>(c, a, n);
+    default:
+      fail(kNotImplemented, "%s: no CUDA kernel for complex tensors; use .cpu()", c.name);
   }
 }
 
@@ -141,11 +146,16 @@ __global__ void sum_kernel(const SumPack k) {
 void sum_into(const DeviceCall& c, SumPack& k, DType d) {
   const dim3 grid(blocks_for(k.n.P * k.n.M * k.n.S)), block(kBlock);
   if (k.replace) switch (item_size(d)) {
-      case 1: return launch(c, sum_kernel<uint8_t>, grid, block, 0, k);
-      case 2: return launch(c, sum_kernel<uint16_t>, grid, block, 0, k);
-      case 4: return launch(c, sum_kernel<uint32_t>, grid, block, 0, k);
-      case 8: return launch(c, sum_kernel<uint64_t>, grid, block, 0, k);
-      default: fail(kNotImplemented, "%s: no CUDA kernel for complex tensors", c.name);
+      case 1:
+        return launch(c, sum_kernel<uint8_t>, grid, block, 0, k);
+      case 2:
+        return launch(c, sum_kernel<uint16_t>, grid, block, 0, k);
+      case 4:
+        return launch(c, sum_kernel<uint32_t>, grid, block, 0, k);
+      case 8:
+        return launch(c, sum_kernel<uint64_t>, grid, block, 0, k);
+      default:
+        fail(kNotImplemented, "%s: no CUDA kernel for complex tensors", c.name);
     }
   if (d == DType::float32) return launch(c, sum_kernel<float>, grid, block, 0, k);
   if (d == DType::float64) return launch(c, sum_kernel<double>, grid, block, 0, k);
@@ -157,14 +167,14 @@ void add_rows(const DeviceCall& c) {
   const Operand& y = c.out[0];
   const Extents n = extents(y.shape, y.nd, a, c.in[1]);
   if (y.numel() == 0) return;
-  check(cudaMemsetAsync(y.data, 0, size_t(y.numel()) * item_size(y.dtype),
-                        current_stream(c.device)),
-        c.name);
+  check(
+      cudaMemsetAsync(y.data, 0, size_t(y.numel()) * item_size(y.dtype), current_stream(c.device)),
+      c.name);
   if (n.P * n.M * n.S == 0) return;
   Sorted sorted(c, n.M);
   sort_rows(c, a, n, sorted);
-  SumPack k{y.data, c.in[0].data, sorted.keys, sorted.places, n,     n.M * n.S,
-            n.S,    1,            a.skip,      false,         a.scale_by_frequency};
+  SumPack k{y.data, c.in[0].data, sorted.keys, sorted.places,       n, n.M * n.S, n.S,
+            1,      a.skip,       false,       a.scale_by_frequency};
   sum_into(c, k, y.dtype);
 }
 
@@ -185,11 +195,11 @@ void put_rows(const DeviceCall& c) {
   sum_into(c, k, y.dtype);
 }
 
-const Launches kLaunches{
-    {"index_offsets", offsets}, {"index", select},       {"embedding", select},
-    {"index_select", select},   {"take", select},        {"index_grad", add_rows},
-    {"index_put", put_rows},    {"index_add", put_rows}, {"index_copy", put_rows},
-    {"index_fill", put_rows}};
+const Launches kLaunches{{"index_offsets", offsets}, {"index", select},
+                         {"embedding", select},      {"index_select", select},
+                         {"take", select},           {"index_grad", add_rows},
+                         {"index_put", put_rows},    {"index_add", put_rows},
+                         {"index_copy", put_rows},   {"index_fill", put_rows}};
 
 }  // namespace
 }  // namespace lamina::cuda

@@ -39,8 +39,7 @@ void slice_grad(const DeviceCall& c) {
   const Operand &g = c.in[0], &y = c.out[0];
   const int item = item_size(y.dtype);
   const size_t bytes = size_t(y.numel()) * item;
-  if (bytes)
-    check(cudaMemsetAsync(y.data, 0, bytes, current_stream(c.device)), c.name);
+  if (bytes) check(cudaMemsetAsync(y.data, 0, bytes, current_stream(c.device)), c.name);
   if (g.numel() == 0) return;
   int64_t strides[kMaxDims];
   for (int d = 0; d < y.nd; ++d) strides[d] = y.strides[d] * (d == a.dim ? a.step : 1);
@@ -52,7 +51,8 @@ void slice_grad(const DeviceCall& c) {
   move_elements(c, s, item, static_cast<char*>(y.data) + a.start * y.strides[a.dim] * item, g.data);
 }
 
-const Launches kLaunches{{"cat", cat, true}, {"stack", stack, true}, {"slice_grad", slice_grad, true}};
+const Launches kLaunches{
+    {"cat", cat, true}, {"stack", stack, true}, {"slice_grad", slice_grad, true}};
 
 }  // namespace
 }  // namespace lamina::cuda

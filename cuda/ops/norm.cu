@@ -1,9 +1,9 @@
 // Batch, layer, group and RMS normalisation and their gradients (formulas: cpp/ops/*norm*.cpp).
 //
-// What is normalised together is a row: of batch norm the N x S elements of a channel, of the others
-// a dense stretch. A block takes a row: mean and then squared deviations in double, in a fixed order;
-// the row is read again from the cache. Gradients of weights are sums along the other index, with
-// neighbouring columns on neighbouring threads where weights lie along the row.
+// What is normalised together is a row: of batch norm the N x S elements of a channel, of the
+// others a dense stretch. A block takes a row: mean and then squared deviations in double, in a
+// fixed order; the row is read again from the cache. Gradients of weights are sums along the other
+// index, with neighbouring columns on neighbouring threads where weights lie along the row.
 #include "ops/norm_args.h"
 
 #include "reduce.h"
@@ -107,7 +107,8 @@ __global__ void norm_grad_kernel(const NormPack k) {
     }
     if (k.gx) {
       const double w = layout == kBatch ? double(at(k.weight, row, T(1))) : 1;
-      const double shift = k.training && k.centred ? sum / n : 0, slope = k.training ? sum_h / n : 0;
+      const double shift = k.training && k.centred ? sum / n : 0,
+                   slope = k.training ? sum_h / n : 0;
       for (int64_t i = threadIdx.x; i < k.length; i += kBlock) {
         const int64_t e = place<layout>(k, row, i), c = channel<layout>(k, row, i);
         const double v = double(g[e]) * (layout == kBatch ? 1 : double(at(k.weight, c, T(1))));
@@ -119,7 +120,8 @@ __global__ void norm_grad_kernel(const NormPack k) {
   }
 }
 
-// gweight = sum g h, gbias = sum g over what shares a weight: 32 weights side by side, 8 threads each.
+// gweight = sum g h, gbias = sum g over what shares a weight: 32 weights side by side, 8 threads
+// each.
 template <int layout, class T>
 __global__ void weight_grad_kernel(const NormPack k) {
   __shared__ double room[2][8][33];
@@ -136,7 +138,8 @@ __global__ void weight_grad_kernel(const NormPack k) {
         const int64_t row = e / k.length;
         const double mean = double(at(k.mean, row, T(0)));
         sum += double(g[e]);
-        sum_h += double(g[e]) * ((double(x[e]) - mean) * double(static_cast<const T*>(k.rstd)[row]));
+        sum_h +=
+            double(g[e]) * ((double(x[e]) - mean) * double(static_cast<const T*>(k.rstd)[row]));
       }
     room[0][threadIdx.y][threadIdx.x] = sum;
     room[1][threadIdx.y][threadIdx.x] = sum_h;
@@ -170,8 +173,7 @@ void backward_of(const DeviceCall& c, NormPack& k) {
             c.name);
   if (c.in[1].numel() == 0) return;
   const dim3 grid(unsigned(k.rows < kMaxGrid ? k.rows : kMaxGrid));
-  if (k.gx || layout == kBatch)
-    launch(c, norm_grad_kernel<layout, T>, grid, dim3(kBlock), 0, k);
+  if (k.gx || layout == kBatch) launch(c, norm_grad_kernel<layout, T>, grid, dim3(kBlock), 0, k);
   if constexpr (layout != kBatch)
     if (k.gweight || k.gbias)
       launch(c, weight_grad_kernel<layout, T>, dim3(blocks_for(k.channels, 32)), dim3(32, 8), 0, k);
@@ -278,10 +280,14 @@ void group_norm_grad(const DeviceCall& c) {
   backward<kGroup>(c, k);
 }
 
-const Launches kLaunches{{"batch_norm", batch_norm},           {"batch_norm_eval", batch_norm_eval},
-                         {"batch_norm_grad", batch_norm_grad}, {"layer_norm", layer_norm},
-                         {"rms_norm", layer_norm},             {"layer_norm_grad", layer_norm_grad},
-                         {"group_norm", group_norm},           {"group_norm_grad", group_norm_grad}};
+const Launches kLaunches{{"batch_norm", batch_norm},
+                         {"batch_norm_eval", batch_norm_eval},
+                         {"batch_norm_grad", batch_norm_grad},
+                         {"layer_norm", layer_norm},
+                         {"rms_norm", layer_norm},
+                         {"layer_norm_grad", layer_norm_grad},
+                         {"group_norm", group_norm},
+                         {"group_norm_grad", group_norm_grad}};
 
 }  // namespace
 }  // namespace lamina::cuda

@@ -122,7 +122,8 @@ __global__ void mean_kernel(const PoolPack k) {
     const T* const x = static_cast<const T*>(k.x) + plane * a.in[0] * a.in[1];
     T sum = 0;
     for (int64_t h = rows.begin; h < rows.end; h += a.dilation[0])
-      for (int64_t w = columns.begin; w < columns.end; w += a.dilation[1]) sum += x[h * a.in[1] + w];
+      for (int64_t w = columns.begin; w < columns.end; w += a.dilation[1])
+        sum += x[h * a.in[1] + w];
     static_cast<T*>(k.y)[e] = sum / T(a.divisor ? a.divisor : rows.count * columns.count);
   }
 }

@@ -136,24 +136,33 @@ void pad_of(const DeviceCall& c) {
 void triangle(const DeviceCall& c) {
   if (c.out[0].numel() == 0) return;
   switch (item_size(c.out[0].dtype)) {
-    case 1: return triangle_of<uint8_t>(c);
-    case 2: return triangle_of<uint16_t>(c);
-    case 4: return triangle_of<uint32_t>(c);
-    default: return triangle_of<uint64_t>(c);
+    case 1:
+      return triangle_of<uint8_t>(c);
+    case 2:
+      return triangle_of<uint16_t>(c);
+    case 4:
+      return triangle_of<uint32_t>(c);
+    default:
+      return triangle_of<uint64_t>(c);
   }
 }
 void pad(const DeviceCall& c) {
   if (c.out[0].numel() == 0) return;
   switch (item_size(c.out[0].dtype)) {
-    case 1: return pad_of<uint8_t>(c);
-    case 2: return pad_of<uint16_t>(c);
-    case 4: return pad_of<uint32_t>(c);
-    default: return pad_of<uint64_t>(c);
+    case 1:
+      return pad_of<uint8_t>(c);
+    case 2:
+      return pad_of<uint16_t>(c);
+    case 4:
+      return pad_of<uint32_t>(c);
+    default:
+      return pad_of<uint64_t>(c);
   }
 }
 
-const Launches kLaunches{{"flip", flip, true}, {"roll", roll, true}, {"diag_embed", diag_embed, true},
-                         {"tril", triangle},   {"triu", triangle},   {"pad", pad}};
+const Launches kLaunches{
+    {"flip", flip, true}, {"roll", roll, true}, {"diag_embed", diag_embed, true},
+    {"tril", triangle},   {"triu", triangle},   {"pad", pad}};
 
 }  // namespace
 }  // namespace lamina::cuda

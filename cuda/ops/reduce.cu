@@ -7,8 +7,8 @@
 // for integers). Cost: one read.
 #include "ops/reduce_args.h"
 
-#include "number.h"
 #include "launch.h"
+#include "number.h"
 #include "table.h"
 
 namespace lamina::cuda {
@@ -50,8 +50,8 @@ LAMINA_HD double wrapping_mul(double a, double b) { return a * b; }
 template <class T>
 struct State {
   T a;
-  double b, c;   // of moments: a = count
-  int64_t at;    // of positions
+  double b, c;  // of moments: a = count
+  int64_t at;   // of positions
 };
 template <int kind, class T>
 struct Kind {
@@ -146,7 +146,7 @@ __device__ void finish(const ReducePack& k, int64_t o, const State<T>& s) {
     double v = s.a;
     if constexpr (kind == kReduceMoments) {
       const double left = s.a - k.finish.p, variance = s.c / (left > 0 ? left : 0);
-      v = s.a == 0                                     ? nan("")
+      v = s.a == 0                                   ? nan("")
           : k.finish.form == ReduceFinish::value     ? s.b
           : k.finish.form == ReduceFinish::deviation ? ::sqrt(variance)
                                                      : variance;
@@ -185,7 +185,9 @@ __global__ void reduce_kernel(const ReducePack k, State<typename Accumulator<S>:
     State<T> s = Kind<kind, T>::start();
     if (o < k.outputs) {
       const int64_t base = k.kept.offset(o), begin = piece * kPiece;
-      const int64_t end = k.pieces == 1 ? k.each : begin + kPiece < k.each ? begin + kPiece : k.each;
+      const int64_t end = k.pieces == 1             ? k.each
+                          : begin + kPiece < k.each ? begin + kPiece
+                                                    : k.each;
       for (int64_t i = begin + r; i < end; i += R)
         Kind<kind, T>::take(s, accumulated(load_as<S>(k.x, base + k.gone.offset(i), k.type)), i);
     }
@@ -226,7 +228,8 @@ void run(const DeviceCall& c, ReducePack& k) {
   k.pieces = k.each > 2 * kPiece && k.outputs < 4096 ? (k.each + kPiece - 1) / kPiece : 1;
   const int64_t tiles = (k.outputs + lanes - 1) / lanes * k.pieces;
   const dim3 grid(unsigned(tiles < kMaxGrid ? tiles : kMaxGrid));
-  const Scratch scratch(c.device, k.pieces > 1 ? size_t(k.outputs * k.pieces) * sizeof(State<T>) : 0);
+  const Scratch scratch(c.device,
+                        k.pieces > 1 ? size_t(k.outputs * k.pieces) * sizeof(State<T>) : 0);
   launch(c, reduce_kernel<kind, S>, grid, block, 0, k, scratch.as<State<T>>());
   if (k.pieces > 1)
     launch(c, join_kernel<kind, S>, dim3(unsigned(k.outputs)), dim3(kBlock), 0, k,
@@ -236,8 +239,10 @@ void run(const DeviceCall& c, ReducePack& k) {
 template <int kind>
 void run_kind(const DeviceCall& c, ReducePack& k) {
   switch (compute_type(k.type)) {
-    case kF32: return run<kind, float>(c, k);
-    case kF64: return run<kind, double>(c, k);
+    case kF32:
+      return run<kind, float>(c, k);
+    case kF64:
+      return run<kind, double>(c, k);
     default:
       if constexpr (kind != kReduceSquare && kind != kReduceMoments) return run<kind, Int>(c, k);
   }
@@ -264,23 +269,31 @@ void reduce(const DeviceCall& c, const Operand* y, const Operand* index) {
   if (k.outputs == 0) return;
   k.columns = k.outputs > 1 && inner_kept == 1 && inner_gone != 1;
   switch (a.kind) {
-    case kReduceSum: return run_kind<kReduceSum>(c, k);
-    case kReduceProd: return run_kind<kReduceProd>(c, k);
-    case kReduceMax: return run_kind<kReduceMax>(c, k);
-    case kReduceMin: return run_kind<kReduceMin>(c, k);
-    case kReduceSquare: return run_kind<kReduceSquare>(c, k);
-    case kReduceMoments: return run_kind<kReduceMoments>(c, k);
-    case kReduceArgMax: return run_kind<kReduceArgMax>(c, k);
-    default: return run_kind<kReduceArgMin>(c, k);
+    case kReduceSum:
+      return run_kind<kReduceSum>(c, k);
+    case kReduceProd:
+      return run_kind<kReduceProd>(c, k);
+    case kReduceMax:
+      return run_kind<kReduceMax>(c, k);
+    case kReduceMin:
+      return run_kind<kReduceMin>(c, k);
+    case kReduceSquare:
+      return run_kind<kReduceSquare>(c, k);
+    case kReduceMoments:
+      return run_kind<kReduceMoments>(c, k);
+    case kReduceArgMax:
+      return run_kind<kReduceArgMax>(c, k);
+    default:
+      return run_kind<kReduceArgMin>(c, k);
   }
 }
 void value(const DeviceCall& c) { reduce(c, &c.out[0], nullptr); }
 void value_and_place(const DeviceCall& c) { reduce(c, &c.out[0], &c.out[1]); }
 void place(const DeviceCall& c) { reduce(c, nullptr, &c.out[0]); }
 
-const Launches kLaunches{{"sum", value},    {"mean", value},          {"prod", value},
-                         {"amax", value},   {"amin", value},          {"var", value},
-                         {"std", value},    {"norm", value},          {"max", value_and_place},
+const Launches kLaunches{{"sum", value},           {"mean", value},   {"prod", value},
+                         {"amax", value},          {"amin", value},   {"var", value},
+                         {"std", value},           {"norm", value},   {"max", value_and_place},
                          {"min", value_and_place}, {"argmax", place}, {"argmin", place}};
 
 }  // namespace

@@ -1,6 +1,6 @@
 // gather and scatter along one dimension (formulas: cpp/ops/scatter.cpp). Gathering is a thread an
-// element. Scattering is a thread a line along `dim`, which goes through its elements in order: what
-// meets in one place meets in the same order every time, without atomics.
+// element. Scattering is a thread a line along `dim`, which goes through its elements in order:
+// what meets in one place meets in the same order every time, without atomics.
 #include "launch.h"
 #include "ops/index_args.h"
 #include "strided.h"
@@ -10,9 +10,9 @@ namespace lamina::cuda {
 namespace {
 
 struct ScatterPack {
-  Strides s;              // of the lines: the index (0), data (1), the other tensor (2)
+  Strides s;  // of the lines: the index (0), data (1), the other tensor (2)
   void* data;
-  void* other;            // gather: written; scatter: read
+  void* other;  // gather: written; scatter: read
   const int64_t* index;
   int64_t length, index_step, step, other_step, size;  // along dim
   DType type;
@@ -65,9 +65,11 @@ ScatterPack pack(const Operand& data, const Operand& index, const Operand& other
   const auto part = [&](const Operand& t) {
     return Operand{t.data, shape, t.strides, index.nd, t.dtype, false};
   };
-  ScatterPack k{Strides(part(index)), data.data, other.data,
-                static_cast<const int64_t*>(index.data), index.shape[dim], index.strides[dim],
-                data.strides[dim], other.strides[dim], data.shape[dim], data.dtype};
+  ScatterPack k{Strides(part(index)), data.data,
+                other.data,           static_cast<const int64_t*>(index.data),
+                index.shape[dim],     index.strides[dim],
+                data.strides[dim],    other.strides[dim],
+                data.shape[dim],      data.dtype};
   k.s.add(part(index));
   k.s.add(part(data));
   k.s.add(part(other));
@@ -85,20 +87,22 @@ void gather_of(const DeviceCall& c, const ScatterPack& k) {
 }
 void gather(const DeviceCall& c) {
   if (c.out[0].numel() == 0) return;
-  const ScatterPack k =
-      pack(c.in[0], c.in[1], c.out[0], static_cast<const DimArgs*>(c.args)->dim);
+  const ScatterPack k = pack(c.in[0], c.in[1], c.out[0], static_cast<const DimArgs*>(c.args)->dim);
   switch (item_size(k.type)) {
-    case 1: return gather_of<uint8_t>(c, k);
-    case 2: return gather_of<uint16_t>(c, k);
-    case 4: return gather_of<uint32_t>(c, k);
-    default: return gather_of<uint64_t>(c, k);
+    case 1:
+      return gather_of<uint8_t>(c, k);
+    case 2:
+      return gather_of<uint16_t>(c, k);
+    case 4:
+      return gather_of<uint32_t>(c, k);
+    default:
+      return gather_of<uint64_t>(c, k);
   }
 }
 
 template <int mode, class T>
 void scatter_of(const DeviceCall& c, const ScatterPack& k) {
-  launch(c, scatter_kernel<mode, T>, dim3(blocks_for(k.s.n)), dim3(kBlock), 0, k,
-         out_of_bounds(c));
+  launch(c, scatter_kernel<mode, T>, dim3(blocks_for(k.s.n)), dim3(kBlock), 0, k, out_of_bounds(c));
 }
 template <int mode>
 void scatter_mode(const DeviceCall& c, const ScatterPack& k) {
@@ -116,22 +120,33 @@ void scatter(const DeviceCall& c) {
   if (c.in[1].numel() == 0) return;
   const ScatterPack k = pack(y, c.in[1], c.in[2], a.dim);
   switch (a.mode) {
-    case kScatterAdd: return scatter_mode<kScatterAdd>(c, k);
-    case kScatterMul: return scatter_mode<kScatterMul>(c, k);
-    case kScatterMax: return scatter_mode<kScatterMax>(c, k);
-    case kScatterMin: return scatter_mode<kScatterMin>(c, k);
-    default: break;
+    case kScatterAdd:
+      return scatter_mode<kScatterAdd>(c, k);
+    case kScatterMul:
+      return scatter_mode<kScatterMul>(c, k);
+    case kScatterMax:
+      return scatter_mode<kScatterMax>(c, k);
+    case kScatterMin:
+      return scatter_mode<kScatterMin>(c, k);
+    default:
+      break;
   }
   switch (item_size(k.type)) {
-    case 1: return scatter_of<kReplace, uint8_t>(c, k);
-    case 2: return scatter_of<kReplace, uint16_t>(c, k);
-    case 4: return scatter_of<kReplace, uint32_t>(c, k);
-    default: return scatter_of<kReplace, uint64_t>(c, k);
+    case 1:
+      return scatter_of<kReplace, uint8_t>(c, k);
+    case 2:
+      return scatter_of<kReplace, uint16_t>(c, k);
+    case 4:
+      return scatter_of<kReplace, uint32_t>(c, k);
+    default:
+      return scatter_of<kReplace, uint64_t>(c, k);
   }
 }
 
-const Launches kLaunches{
-    {"gather", gather}, {"scatter", scatter}, {"scatter_add", scatter}, {"scatter_reduce", scatter}};
+const Launches kLaunches{{"gather", gather},
+                         {"scatter", scatter},
+                         {"scatter_add", scatter},
+                         {"scatter_reduce", scatter}};
 
 }  // namespace
 }  // namespace lamina::cuda

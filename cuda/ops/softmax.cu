@@ -36,8 +36,8 @@ __global__ void softmax_kernel(const RowsPack k) {
         s += kind == kSoftmaxGrad ? g[i * k.S] * x[i * k.S] : g[i * k.S];
       s = group_all<G>(s, Add{}, room);
       for (int64_t i = lane; i < n; i += G)
-        y[i * k.S] = kind == kSoftmaxGrad ? x[i * k.S] * (g[i * k.S] - s)
-                                          : g[i * k.S] - exp(x[i * k.S]) * s;
+        y[i * k.S] =
+            kind == kSoftmaxGrad ? x[i * k.S] * (g[i * k.S] - s) : g[i * k.S] - exp(x[i * k.S]) * s;
     } else {
       S m = S(-HUGE_VAL), s = 0;
       for (int64_t i = lane; i < n; i += G) m = Most{}(x[i * k.S], m);

@@ -16,8 +16,8 @@ def _constant(name: str, value, doc: str) -> None:
 
 for _name, _what in {
     "is_mps": "on an Apple GPU", "is_xpu": "on an Intel GPU", "is_meta": "without memory",
-    "is_quantized": "quantized", "is_sparse": "sparse (COO)", "is_sparse_csr": "sparse (CSR)", "is_nested": "nested",
-    "is_mkldnn": "in another library's layout",
+    "is_quantized": "quantized", "is_sparse": "sparse (COO)", "is_sparse_csr": "sparse (CSR)",
+    "is_nested": "nested", "is_mkldnn": "in another library's layout",
 }.items():  # fmt: skip
     _constant(_name, False, f"Whether the tensor is {_what}.")
 Tensor.is_cuda = property(lambda self: _core.device_of(self) >= 0, doc="Whether on a CUDA device.")

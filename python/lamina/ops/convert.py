@@ -153,7 +153,8 @@ def cuda(self: Tensor, device=None, non_blocking=False) -> Tensor:
 
 @method
 def pin_memory(self: Tensor, device=None) -> Tensor:
-    """A copy in page-locked memory, from which copies to a GPU need not wait; itself without one."""
+    """A copy in page-locked memory, from which copies to a GPU need not wait; itself without a
+    GPU."""
     return _core.pin_memory(self) if _core.device_count() else self
 
 

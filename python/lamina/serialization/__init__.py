@@ -112,8 +112,8 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=No
     state_dicts; tensors that shared memory share it again. Nothing in a file is executed; but
     classes of saved modules that are not lamina's own are made only when `safe_globals` allows
     them, or with weights_only=False (which imports their modules; it does nothing for a .pt file).
-    `map_location`: the device that the tensors go to (None: the CPU, wherever they were). From a file object exactly one saved object
-    is read, from where the file stands.
+    `map_location`: the device that the tensors go to (None: the CPU, wherever they were). From a
+    file object exactly one saved object is read, from where the file stands.
 
     Raises FileNotFoundError; ValueError with the file's name when it is damaged, cut off, of
     another format, or holds what is none of the above (as a whole module of PyTorch's).
