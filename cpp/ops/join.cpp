@@ -2,8 +2,8 @@
 #include "ops/join.h"
 
 #include "ops/ops.h"
-#include "ops/view_args.h"
 #include "ops/strided_copy.h"
+#include "ops/view_args.h"
 
 namespace lamina {
 namespace {
