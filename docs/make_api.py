@@ -22,7 +22,7 @@ PAGE = Path(__file__).with_name("api.md")
 NO_OP = {
     "torch.amp": "the CPU gains nothing from halves: regions compute in full precision",
     "torch.autocast": "the CPU gains nothing from halves: regions compute in full precision",
-    "torch.cuda": "there is no CUDA device: False, 0, or nothing to do",
+    "torch.cuda.amp": "as torch.amp",
     "torch.backends": "switches of other libraries' kernels: kept, without effect",
     "torch.jit.script": "returns the model as it is",
     "torch.jit.trace": "returns the model as it is",

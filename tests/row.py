@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+DEVICE = "cpu"  # where the rows run (conftest.py)
+
 
 @dataclass(frozen=True)
 class Row:

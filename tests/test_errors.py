@@ -120,7 +120,7 @@ MISTAKES = [
     ("lamina.from_numpy([1,2])", "TypeError",
      "from_numpy: expected a NumPy array, got list; use lamina.tensor"),
     ('z(2).to("cuda")', "DeviceError",
-     "device: cuda is not available (this build of lamina is for CPUs); use 'cpu'"),
+     "device: cuda is not available (this build of lamina has no CUDA library); use 'cpu'"),
     ("z(2).to(3.5)", "TypeError",
      "to: expected a dtype, a device or a tensor, got 3.5"),
     ('z(2,dtype="float32")', "TypeError",

@@ -26,6 +26,7 @@ def test_modules(name):
     assert found is module
 
 
+@pytest.mark.skipif(lamina.cuda.is_available(), reason="there is a CUDA device")
 def test_no_gpu():
     cuda = lamina.cuda
     assert not cuda.is_available() and cuda.device_count() == 0 and not cuda.is_bf16_supported()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lamina
+import row as rows
 from lamina import _core
 from row import Row, every_row
 
@@ -14,7 +15,17 @@ try:
 except ImportError:
     torch = None
 
-ROWS = every_row()
+# Complex numbers have no kernels but on the CPU.
+ROWS = [r for r in every_row() if rows.DEVICE == "cpu" or not r.name.startswith("complex_")]
+on_cpu = pytest.mark.skipif("__import__('row').DEVICE != 'cpu'", reason="a test of the CPU")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def device():
+    """Rows that make tensors of their own make them there too."""
+    lamina.set_default_device(rows.DEVICE)
+    yield
+    lamina.set_default_device("cpu")
 
 
 def each(rows):
@@ -43,7 +54,7 @@ def compare(row, got, want, tol, what):
     got, want = as_tuple(got), as_tuple(want)
     assert len(got) == len(want), f"{row.name}: {len(got)} outputs, {len(want)} expected"
     for g, w in zip(got, want):
-        g = g.detach().numpy() if hasattr(g, "detach") else np.asarray(g)
+        g = g.detach().cpu().numpy() if hasattr(g, "detach") else np.asarray(g)
         w = np.asarray(w)
         assert g.shape == w.shape, f"{row.name} {what}: shape {g.shape}, expected {w.shape}"
         if w.dtype.kind != "f":
@@ -139,8 +150,8 @@ def test_gradient(row: Row):
 
         def f(values, us=us):
             y = as_tuple(row.fn(lamina, *lamina_inputs(values, lamina.float64)))
-            y = [t.numpy() for t in y if t.dtype.is_floating_point]
-            return sum(float((t * u.numpy()).sum()) for t, u in zip(y, us))
+            y = [t.cpu().numpy() for t in y if t.dtype.is_floating_point]
+            return sum(float((t * u.cpu().numpy()).sum()) for t, u in zip(y, us))
 
         leaves = [t for t in x if t.requires_grad]
         grads = lamina.autograd.grad(ys, leaves, us, allow_unused=True)
@@ -149,7 +160,7 @@ def test_gradient(row: Row):
         for t, g, v in zip(leaves, grads, wanted):
             if g is not None:
                 assert g.shape == t.shape and g.dtype is t.dtype
-                exact += float((g.numpy() * v).sum())
+                exact += float((g.cpu().numpy() * v).sum())
         close(exact, difference(f, arrays, vs), f"{row.name} gradient n={n}")
         low = lamina_inputs(arrays, lamina.float32, grad=True)
         y32 = [y for y in as_tuple(row.fn(lamina, *low)) if y.dtype.is_floating_point]
@@ -158,7 +169,7 @@ def test_gradient(row: Row):
         )
         for a, b in zip(g32, grads):
             if b is not None:
-                compare(row, a, b.numpy(), 20 * row.tol, f"float32 gradient n={n}")
+                compare(row, a, b.cpu().numpy(), 20 * row.tol, f"float32 gradient n={n}")
 
 
 @pytest.mark.parametrize("row", SECOND_ROWS, ids=lambda r: r.name)
@@ -186,7 +197,7 @@ def test_second_derivative(row: Row):
                 lamina.autograd.grad(total, leaves, allow_unused=True),
                 [v for v in vs if v is not None],
             ):
-                exact += 0.0 if g is None else float((g.numpy() * v).sum())
+                exact += 0.0 if g is None else float((g.cpu().numpy() * v).sum())
 
         def f(values, slope=slope):
             return float(slope(lamina_inputs(values, lamina.float64, grad=True), False))
@@ -194,6 +205,7 @@ def test_second_derivative(row: Row):
         close(exact, difference(f, arrays, vs), f"{row.name} second derivative n={n}", 1e-5)
 
 
+@on_cpu
 @each_row
 def test_instruction_sets(row: Row):
     before = _core.isa()
@@ -210,6 +222,7 @@ def test_instruction_sets(row: Row):
         _core.select_isa(before)
 
 
+@on_cpu
 @each([r for r in ROWS if r.large is not None])
 def test_threads_give_equal_bits(row: Row):
     arrays = row.inputs(row.large, seed=4)
@@ -239,6 +252,7 @@ def test_threads_give_equal_bits(row: Row):
     assert results[0] == results[2], f"{row.name}: 3 threads differ from 1"
 
 
+@on_cpu
 @pytest.mark.skipif(torch is None, reason="PyTorch is not installed")
 @pytest.mark.filterwarnings("ignore:.*degrees of freedom")
 @pytest.mark.filterwarnings("ignore:Using padding='same'")

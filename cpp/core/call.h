@@ -50,6 +50,7 @@ struct Op {
   // Optimizer steps, whose inputs are many: inputs [0, written(c)) are updated in place.
   int (*written)(const Call& c) = nullptr;
   bool complex = false;  // takes complex inputs; `run` refuses them for every other op
+  bool on_host = false;  // `launch` runs for every device: it copies, or hands pieces to the device
   bool checks = false;   // has no outputs: it runs for the errors it raises
   Split split = Split::none;
 };
@@ -86,6 +87,7 @@ struct Call : RefCounted {
   SmallVec<uint32_t, 1> out_versions;
   SmallVec<Dims, 1> out_shapes;  // only when recorded
   SmallVec<DType, 1> out_dtypes;
+  Device device;   // where it runs: that of its inputs
   std::any extra;  // state of calls made outside C++ (autograd.Function)
   std::unique_ptr<std::vector<std::pair<int64_t, std::pair<uint32_t, TensorHook>>>> hooks;
   std::unique_ptr<std::string> module;  // anomaly mode: where it was recorded
@@ -108,9 +110,7 @@ struct Call : RefCounted {
     return *std::launder(reinterpret_cast<T*>(arg_bytes));
   }
   // For infer: appends an output.
-  void output(const Dims& shape, DType dtype) {
-    out.push_back(Tensor::meta(shape, dtype, in.size() ? in[0].device() : Device{}));
-  }
+  void output(const Dims& shape, DType dtype) { out.push_back(Tensor::meta(shape, dtype, device)); }
   void output_view(const Tensor& base, const Dims& shape, const Dims& strides, int64_t offset) {
     out.push_back(Tensor::view_of(base, shape, strides, offset));
   }

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <vector>
 
+#include "core/device.h"
 #include "core/error.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -157,17 +158,22 @@ Storage::~Storage() {
   if (serial && storage_watch) storage_watch->alive.erase(serial);
   if (owner)
     owner();
+  else if (__builtin_expect(device.type != DeviceType::cpu, 0))
+    device_table().release(device.index, data, bytes);
   else if (data)
     pool_free(data, bytes);
 }
 void destroy(Storage* s) { delete s; }
 
 StorageRef allocate(size_t bytes, Device device) {
-  check(device.type == DeviceType::cpu, ErrorKind::device,
-        "allocate: this build has no CUDA device; use device='cpu'");
   StorageRef s = new_storage();
-  s->data = pool_allocate(bytes ? bytes : 1);
-  s->bytes = bytes ? bytes : 1;
+  if (!bytes) bytes = 1;
+  if (__builtin_expect(device.type != DeviceType::cpu, 0))
+    s->data = device_table("allocate", device).allocate(device.index, bytes);
+  else
+    s->data = pool_allocate(bytes);
+  s->bytes = bytes;
+  s->device = device;
   return s;
 }
 

@@ -10,6 +10,16 @@ struct UpdateArgs {
   void* s[3];
   double k[9];
 };
+// The same for a device, one struct for a launch: the kernel is that of the op's name and `flags`.
+struct DeviceUpdate {
+  UpdateArgs args;
+  int64_t n;
+  int flags, compute;  // compute: kF32 or kF64
+};
+struct DeviceUpdates {
+  const DeviceUpdate* list;
+  int count;
+};
 using UpdateFn = void (*)(const UpdateArgs& a, int64_t begin, int64_t end);
 
 // Bits of the index of each kernel table below.

@@ -8,6 +8,7 @@
 //   float64: vec_double.h, and libm's (1)
 //   silu, mish: 1e-7 absolute where they decay to 0, a few units elsewhere
 #pragma once
+#include "kernels/special.h"
 #include "kernels/vec_double.h"
 #include "kernels/vec_special.h"
 

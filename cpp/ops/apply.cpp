@@ -3,6 +3,7 @@
 
 #include <atomic>
 
+#include "core/device.h"
 #include "core/threads.h"
 #include "ops/anomaly.h"
 #include "ops/ops.h"
@@ -45,6 +46,13 @@ void check_results(const Call& call) {
   for (const Tensor& t : call.out)
     check(!is_complex(t.dtype()), ErrorKind::dtype, call.name(), ": not defined for ", t.dtype(),
           "; make the real and imaginary parts and join them with lamina.complex");
+}
+
+// Where the call runs; a step that is being recorded stays on the CPU.
+void place_call(Call& c) {
+  place(c);
+  check(!call_observer || c.device.type == DeviceType::cpu, ErrorKind::not_implemented,
+        "compile: a step on a CUDA device cannot be recorded yet; call it without lamina.compile");
 }
 
 // Notes where the inputs came from and lets go of those backward does not read.
@@ -98,6 +106,8 @@ struct Outside {
 
 void launch(Call& call) {
   if (!call.op->launch) return;
+  if (__builtin_expect(call.device.type != DeviceType::cpu && !call.op->on_host, 0))
+    return launch_on_device(call);
   Outside outside(call);
   FlushDenormals flush;
   call.op->launch(call);
@@ -155,6 +165,7 @@ Outputs run(const CallRef& call) {
   const bool recording = wants_record(c);
   if (recording) check_rule(c);
   check_complex(c);
+  place_call(c);
   c.op->infer(c);
   check_results(c);
   for (Tensor& t : c.out)
@@ -190,6 +201,11 @@ Tensor run_into(const CallRef& call, const Tensor& into) {
   check(into->storage->writable, ErrorKind::value, c.name(),
         ": the output's memory is read-only (it came from a read-only array); use .clone()");
   check_complex(c);
+  place_call(c);
+  if (c.in.empty()) c.device = into.device();
+  check(c.device == into.device(), ErrorKind::device, c.name(), ": the output is on ",
+        device_name(into.device()), " but the inputs are on ", device_name(c.device),
+        "; move them to one device with .to()");
   c.op->infer(c);
   const Tensor made = c.out[0];
   check(made.shape() == into.shape(), ErrorKind::shape, c.name(), ": output with shape ",

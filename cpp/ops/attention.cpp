@@ -369,7 +369,9 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
     op.key = from.take(uint64_t(q4.size(0) * q4.size(1) * q4.size(2) * groups * 8));
   }
   Tensor y;
-  if (m.defined() && grad_enabled() && needs_grad(m))
+  // Elsewhere there is no kernel of its own yet: ops that store the (L, S) matrix.
+  const bool elsewhere = q4.device().type != DeviceType::cpu;
+  if (elsewhere || (m.defined() && grad_enabled() && needs_grad(m)))
     y = composed(q4, k4, v4, m, op);
   else
     y = in_order(q4,

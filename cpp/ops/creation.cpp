@@ -6,9 +6,12 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/device.h"
 #include "ops/complex.h"
+#include "ops/creation_args.h"
 #include "ops/ops.h"
 #include "ops/strided_copy.h"
+#include "ops/transfer.h"
 
 namespace lamina {
 namespace {
@@ -95,11 +98,6 @@ const Op kOverwrite{.name = "copy_",
                     .vjp = overwrite_vjp,
                     .complex = true};
 
-struct FillArgs {
-  double d;
-  int64_t i;
-  bool integral;
-};
 void fill_infer(Call& c) { c.output(c.in[0].shape(), c.in[0].dtype()); }
 void fill_values(const Tensor& y, double d, int64_t i, bool integral) {
   if (y.numel() == 0) return;
@@ -145,11 +143,6 @@ const Op kFill{.name = "fill_",
                .fills = true,
                .complex = true};
 
-struct RangeArgs {
-  double start, step;
-  int64_t i_start, i_step, n;
-  DType dtype;
-};
 void range_infer(Call& c) {
   const auto& a = c.args<RangeArgs>();
   c.output({a.n}, a.dtype);
@@ -179,7 +172,7 @@ const Op kRange{
 }  // namespace
 
 Tensor full(const Dims& shape, Scalar value, DType dtype) {
-  Tensor t = empty(shape, dtype);
+  Tensor t = empty(shape, dtype, working_device);
   fill_(t, value);
   t->storage->version = 0;
   return t;
@@ -261,7 +254,8 @@ Tensor& fill_(Tensor& x, Scalar value) {
 }
 
 Tensor copy_(const Tensor& x, const Tensor& y) {
-  const Tensor source = y.shape() == x.shape() ? y : broadcast_to(y, x.shape());
+  const Tensor here = __builtin_expect(y.device() != x.device(), 0) ? to_device(y, x.device()) : y;
+  const Tensor source = here.shape() == x.shape() ? here : broadcast_to(here, x.shape());
   const CopyArgs args{x.dtype()};
   if (grad_enabled() && x.requires_grad() && !x->view)
     return run_into(make_call(kOverwrite, std::initializer_list<Tensor>{source, x}, args), x);
@@ -285,8 +279,8 @@ Scalar item(const Tensor& x) {
         "; take .real or .imag");
   note_read("item", &x);
   const Compute via = compute_type(x.dtype());
-  alignas(8) char value[8];
-  cpu_kernels().load[int(x.dtype())][via == kI64 ? kI64 : kF64](value, x.data<char>(), 0, 1);
+  alignas(8) char value[8], room[16];
+  cpu_kernels().load[int(x.dtype())][via == kI64 ? kI64 : kF64](value, host_bytes(x, room), 0, 1);
   if (x.dtype() == DType::boolean) return Scalar(bool(*reinterpret_cast<int64_t*>(value)));
   if (via == kI64) return Scalar(*reinterpret_cast<int64_t*>(value));
   return Scalar(*reinterpret_cast<double*>(value));

@@ -4,15 +4,12 @@
 #include <cmath>
 
 #include "core/threads.h"
+#include "ops/dropout_args.h"
 #include "ops/ops.h"
 
 namespace lamina {
 namespace {
 
-struct DropoutOpArgs {
-  PhiloxKey key;  // first, for whoever replays the call
-  double p;
-};
 void infer(Call& c) { c.output(c.in[0].shape(), c.in[0].dtype()); }
 void launch(Call& c) {
   const auto& a = c.args<DropoutOpArgs>();

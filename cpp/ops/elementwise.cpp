@@ -11,6 +11,7 @@
 
 #include "kernels/formula_reads.h"
 #include "ops/complex.h"
+#include "ops/elementwise_args.h"
 #include "ops/formulas_on_tensors.h"
 #include "ops/ops.h"
 #include "ops/strided.h"
@@ -21,13 +22,6 @@ namespace {
 using namespace on_tensors;
 
 constexpr int64_t kBlock = 512;  // elements per buffered operand: 5 x 4 kB, inside L1
-
-struct ElementwiseArgs {
-  double p[3];
-  DType compute;  // dtype the arithmetic is done in
-  int16_t function;
-  int16_t input;  // of a derivative: with respect to which input
-};
 
 using TensorGrad = Tensor (*)(const Tensor& g, const Tensor* x, const Tensor& y, Params p);
 

@@ -2,6 +2,7 @@
 // one compute type (float, double, int64). The tail is masked, so an element gets the same bits
 // wherever it sits. Cost: one read of each input, one write; nothing is allocated.
 #pragma once
+#include "kernels/formula_ints.h"
 #include "kernels/formula_reads.h"
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
@@ -10,8 +11,6 @@
 namespace lamina::LAMINA_ISA {
 namespace {
 
-template <class T>
-T constant(double v);
 template <>
 inline F32 constant<F32>(double v) {
   return set1<F32>(float(v));
@@ -21,65 +20,8 @@ inline F64 constant<F64>(double v) {
   return set1<F64>(v);
 }
 
-// An integer modulo 2^64, and the vocabulary of formulas.h for it.
-struct Int {
-  int64_t v;
-};
-template <>
-inline Int constant<Int>(double v) {
-  return {int64_t(v)};
-}
-inline Int wrapped(uint64_t v) { return {int64_t(v)}; }
-inline Int operator+(Int a, Int b) { return wrapped(uint64_t(a.v) + uint64_t(b.v)); }
-inline Int operator-(Int a, Int b) { return wrapped(uint64_t(a.v) - uint64_t(b.v)); }
-inline Int operator*(Int a, Int b) { return wrapped(uint64_t(a.v) * uint64_t(b.v)); }
-inline Int operator-(Int a) { return wrapped(0 - uint64_t(a.v)); }
-inline bool operator==(Int a, Int b) { return a.v == b.v; }
-inline bool operator!=(Int a, Int b) { return a.v != b.v; }
-inline bool operator<(Int a, Int b) { return a.v < b.v; }
-inline bool operator<=(Int a, Int b) { return a.v <= b.v; }
-inline bool operator>(Int a, Int b) { return a.v > b.v; }
-inline bool operator>=(Int a, Int b) { return a.v >= b.v; }
-inline Int select(bool m, Int a, Int b) { return m ? a : b; }
-inline Int abs(Int x) { return x.v < 0 ? -x : x; }
-inline Int sign(Int x) { return {(x.v > 0) - (x.v < 0)}; }
-inline Int min(Int a, Int b) { return a < b ? a : b; }
-inline Int max(Int a, Int b) { return a > b ? a : b; }
-inline Int floor(Int x) { return x; }
-inline Int ceil(Int x) { return x; }
-inline Int trunc(Int x) { return x; }
-inline Int round(Int x) { return x; }
-inline Int sqrt(Int x) { return x; }  // pow_scalar on integers never asks for these two
-inline Int operator/(Int a, Int) { return a; }
-inline Int signbit(Int x) { return {x.v < 0}; }
 inline F32 signbit(F32 x) { return select(bits(x) < 0, set1<F32>(1), F32{}); }
 inline F64 signbit(F64 x) { return select(bits(x) < 0, set1<F64>(1), F64{}); }
-inline Int bitwise_not(Int x) { return {~x.v}; }
-inline Int bitwise_and(Int a, Int b) { return {a.v & b.v}; }
-inline Int bitwise_or(Int a, Int b) { return {a.v | b.v}; }
-inline Int bitwise_xor(Int a, Int b) { return {a.v ^ b.v}; }
-inline Int shift_left(Int a, Int b) {
-  return b.v < 0 || b.v > 63 ? Int{0} : wrapped(uint64_t(a.v) << b.v);
-}
-inline Int shift_right(Int a, Int b) { return {a.v >> (b.v < 0 || b.v > 63 ? 63 : b.v)}; }
-inline Int fmod(Int a, Int b) { return {b.v == 0 || b.v == -1 ? 0 : a.v % b.v}; }
-inline Int remainder(Int a, Int b) {  // the sign of b
-  const Int r = fmod(a, b);
-  return r.v != 0 && (r.v < 0) != (b.v < 0) ? r + b : r;
-}
-inline Int floor_divide(Int a, Int b) {
-  if (b.v == 0) return {0};
-  if (b.v == -1) return -a;
-  const int64_t q = a.v / b.v;
-  return {q * b.v != a.v && (a.v < 0) != (b.v < 0) ? q - 1 : q};
-}
-inline Int pow(Int base, Int e) {
-  if (e.v < 0) return {base.v == 1 ? 1 : base.v == -1 ? (e.v & 1 ? -1 : 1) : 0};
-  Int r{1};
-  for (int64_t k = e.v; k; k >>= 1, base = base * base)
-    if (k & 1) r = r * base;
-  return r;
-}
 
 }  // namespace
 }  // namespace lamina::LAMINA_ISA

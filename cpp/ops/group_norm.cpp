@@ -4,16 +4,12 @@
 
 #include "core/threads.h"
 #include "ops/norm.h"
+#include "ops/norm_args.h"
 #include "ops/ops.h"
 
 namespace lamina {
 namespace {
 
-struct GroupNormOpArgs {
-  int64_t groups;
-  double eps;
-  bool gx, gweight, gbias;  // wanted gradients
-};
 void* data(const Tensor& t) { return t.defined() ? t.data() : nullptr; }
 
 GroupNormArgs kernel_args(const Tensor& x, const GroupNormOpArgs& a) {

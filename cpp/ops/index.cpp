@@ -3,17 +3,16 @@
 #include "ops/index.h"
 
 #include "core/threads.h"
+#include "ops/index_args.h"
 #include "ops/ops.h"
 #include "ops/strided.h"
+#include "ops/transfer.h"
 
 namespace lamina {
 namespace {
 
 // ---- row numbers from several index tensors ----------------------------------------------------
 // rows = sum_k wrap(index_k) * (product of the sizes after k); out of range: an error.
-struct OffsetsArgs {
-  int64_t first, sizes[kMaxDims];
-};
 void offsets_infer(Call& c) {
   Dims shape = c.in[0].shape();
   for (int i = 1; i < c.in.size(); ++i) shape = broadcast_shapes("index", shape, c.in[i].shape());
@@ -47,8 +46,10 @@ void offsets_launch(Call& c) {
     });
   }
 }
-const Op kOffsets{
-    .name = "index", .infer = offsets_infer, .launch = offsets_launch, .differentiable = false};
+const Op kOffsets{.name = "index_offsets",
+                  .infer = offsets_infer,
+                  .launch = offsets_launch,
+                  .differentiable = false};
 
 // ---- nonzero -----------------------------------------------------------------------------------
 struct NonzeroArgs {
@@ -109,7 +110,7 @@ Tensors expand_masks(const Tensor& x, const Tensors& indices) {
       continue;
     }
     if (!is_mask(t)) {
-      out.push_back(as_rows("index", t));
+      out.push_back(to_device(as_rows("index", t), x.device()));
       continue;
     }
     const int at = int(out.size());
@@ -117,7 +118,7 @@ Tensors expand_masks(const Tensor& x, const Tensors& indices) {
       check(at + d < x.dim() && t.size(d) == x.size(at + d), ErrorKind::index,
             "index: the mask with shape ", t.shape(), " does not match the tensor with shape ",
             x.shape(), " at dimension ", at + d);
-    const Tensor places = nonzero(t);
+    const Tensor places = to_device(nonzero(t), x.device());
     for (int d = 0; d < t.dim(); ++d) out.push_back(contiguous(select(places, 1, d)));
   }
   check(int(out.size()) <= x.dim(), ErrorKind::index, "index: too many indices (", out.size(),
@@ -265,6 +266,8 @@ Tensor take(const Tensor& x, const Tensor& places) {
 }
 
 Tensor nonzero(const Tensor& x) {
+  // How many there are decides the shape: the CPU has to know in any case.
+  if (x.device().type != DeviceType::cpu) return to_device(nonzero(to_host(x)), x.device());
   if (is_complex(x.dtype()))
     return nonzero(elementwise(function_index("ne"), {x, scalar_tensor(0)}));
   const DType d = x.dtype();

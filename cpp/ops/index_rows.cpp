@@ -10,19 +10,11 @@
 #include "core/threads.h"
 #include "ops/complex.h"
 #include "ops/index.h"
+#include "ops/index_args.h"
 #include "ops/ops.h"
-#include "ops/packed_dims.h"
 
 namespace lamina {
 namespace {
-
-struct RowsArgs {
-  int32_t first, count;
-  bool accumulate, scale_by_frequency;
-  bool from_zero;    // negative numbers do not count from the end
-  int64_t skip;      // a row without gradient, or -1
-  PackedDims shape;  // of x, for add_rows
-};
 
 struct Extents {
   int64_t P = 1, N = 1, S = 1;

@@ -3,13 +3,10 @@
 
 #include "ops/ops.h"
 #include "ops/strided_copy.h"
+#include "ops/view_args.h"
 
 namespace lamina {
 namespace {
-
-struct JoinArgs {
-  int64_t dim;
-};
 
 // Tensors with the strides and shape of x; y's piece starts `at` steps along `dim`.
 void copy_piece(const Tensor& y, int dim, int64_t at, const Tensor& x, const Dims& ystrides) {

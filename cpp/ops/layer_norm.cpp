@@ -4,16 +4,11 @@
 
 #include "core/threads.h"
 #include "ops/norm.h"
+#include "ops/norm_args.h"
 #include "ops/ops.h"
 
 namespace lamina {
 namespace {
-
-struct LayerNormOpArgs {
-  int64_t dims;  // normalised: the last ones
-  double eps;
-  bool centred, gx, gweight, gbias;  // centred: with the mean; the others: wanted gradients
-};
 
 Dims tail(const Dims& shape, int64_t dims) {
   Dims d;

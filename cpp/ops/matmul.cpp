@@ -9,6 +9,7 @@
 #include "ops/complex.h"
 #include "ops/elementwise.h"
 #include "ops/gemm.h"
+#include "ops/matmul_args.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
 
@@ -187,10 +188,6 @@ Tensor product(const Tensor& a, const Tensor& b) {
 }
 
 // ---- linear ------------------------------------------------------------------------------------
-struct LinearArgs {
-  bool relu;
-};
-
 void linear_infer(Call& c) {
   Dims shape = c.in[0].shape();
   shape[-1] = c.in[1].size(0);

@@ -5,16 +5,11 @@
 #include <cstring>
 
 #include "core/threads.h"
+#include "ops/norm_args.h"
 #include "ops/ops.h"
 
 namespace lamina {
 namespace {
-
-struct BatchNormOpArgs {
-  double eps, momentum;
-  bool training, gx, gweight, gbias;  // the last three: which gradients are wanted
-  BatchNormExtra extra;
-};
 
 int64_t spatial(const Tensor& x) {
   int64_t s = 1;

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "ops/apply.h"
+#include "ops/norm_args.h"
 
 namespace lamina {
 
@@ -17,9 +18,7 @@ Tensor batch_norm(const Tensor& x, const MaybeTensor& weight, const MaybeTensor&
 //   forward:  relu(batch_norm(x) + in[5])                       in[5] undefined: no sum
 //   backward: of relu'(g + in[6]; in[5]), also left in out[3]   in[5]: relu's result
 enum class BatchNormUse { none, forward, backward };
-struct BatchNormExtra {
-  bool relu = false, summand_first = false;
-};
+
 // none where the call cannot do it (a channel is one element, backward with given statistics).
 BatchNormUse batch_norm_use(const Op& op, const void* args, const Dims& shape);
 void extend_batch_norm(void* args, BatchNormExtra extra);

@@ -6,18 +6,10 @@
 #include "ops/join.h"
 #include "ops/ops.h"
 #include "ops/strided_copy.h"
+#include "ops/view_args.h"
 
 namespace lamina {
 namespace {
-
-enum Mode : int64_t { kConstant, kReflect, kReplicate, kCircular };
-
-struct PadArgs {
-  int8_t n;  // dimensions padded: the last n
-  int8_t mode;
-  int64_t before[kMaxDims], after[kMaxDims];  // [i]: of dimension dim() - 1 - i
-  double value;
-};
 
 // Sizes after padding: back = -1 undoes it.
 Dims padded_shape(const Dims& x, const PadArgs& a, int sign) {

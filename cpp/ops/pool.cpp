@@ -7,17 +7,10 @@
 
 #include "core/threads.h"
 #include "ops/ops.h"
+#include "ops/pool_args.h"
 
 namespace lamina {
 namespace {
-
-struct PoolCall {  // [0] rows, [1] columns; one-dimensional pooling has one row
-  int32_t nd;
-  bool adaptive, count_include_pad, quad;
-  PoolIndex index;
-  int64_t divisor;
-  int64_t in[2], out[2], kernel[2], stride[2], pad[2], dilation[2];
-};
 
 // A shape whose last nd sizes are replaced.
 Dims with_plane(const Dims& shape, int nd, const int64_t* plane) {
@@ -31,20 +24,6 @@ Dims index_shape(const Dims& shape, const PoolCall& a) {
   return s;
 }
 
-PoolSpan span(const PoolCall& a, int d, int64_t i) {
-  const int64_t n = a.in[d];
-  if (a.adaptive) {
-    const int64_t begin = i * n / a.out[d], end = ((i + 1) * n + a.out[d] - 1) / a.out[d];
-    return {begin, end, end - begin};
-  }
-  int64_t begin = i * a.stride[d] - a.pad[d];
-  int64_t end = begin + (a.kernel[d] - 1) * a.dilation[d] + 1;
-  const int64_t padded = (end < n + a.pad[d] ? end : n + a.pad[d]) - begin;
-  if (begin < 0) begin += (a.dilation[d] - 1 - begin) / a.dilation[d] * a.dilation[d];
-  if (end > n) end = n;
-  return {begin, end, a.count_include_pad ? padded : end > begin ? end - begin : 0};
-}
-
 // Runs a kernel over the planes of the tensors; `wide` has planes (H, W), the other (OH, OW).
 void launch_pool(const PoolCall& a, PoolFn kernel, const Tensor& x, const Tensor& y,
                  const Tensor* index, const Tensor& wide, double ns_per_element) {
@@ -53,8 +32,8 @@ void launch_pool(const PoolCall& a, PoolFn kernel, const Tensor& x, const Tensor
   Scratch spans(size_t(a.out[0] + a.out[1]) * sizeof(PoolSpan));
   PoolSpan* const rows = spans.as<PoolSpan>();
   PoolSpan* const columns = rows + a.out[0];
-  for (int64_t i = 0; i < a.out[0]; ++i) rows[i] = span(a, 0, i);
-  for (int64_t j = 0; j < a.out[1]; ++j) columns[j] = span(a, 1, j);
+  for (int64_t i = 0; i < a.out[0]; ++i) rows[i] = pool_span(a, 0, i);
+  for (int64_t j = 0; j < a.out[1]; ++j) columns[j] = pool_span(a, 1, j);
   PoolArgs args{};
   args.x = x.data();
   args.y = y.data();

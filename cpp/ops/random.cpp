@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/device.h"
 #include "core/threads.h"
 #include "ops/ops.h"
 #include "ops/packed_dims.h"
@@ -30,7 +31,9 @@ struct DrawArgs {
   PackedDims shape;
 };
 void draw_infer(Call& c) { c.output(unpack(c.args<DrawArgs>().shape), c.args<DrawArgs>().dtype); }
+void draw_elsewhere(Call& c);
 void draw_launch(Call& c) {
+  if (c.device.type != DeviceType::cpu) return draw_elsewhere(c);
   const auto& a = c.args<DrawArgs>();
   const Tensor& y = c.out[0];
   const RandomKernels& k = cpu_kernels().random;
@@ -59,8 +62,19 @@ void draw_launch(Call& c) {
   });
 }
 void no_inputs(Vjp&) {}
-const Op kDraw{
-    .name = "random", .infer = draw_infer, .launch = draw_launch, .vjp = no_inputs, .random = true};
+const Op kDraw{.name = "random",
+               .infer = draw_infer,
+               .launch = draw_launch,
+               .vjp = no_inputs,
+               .random = true,
+               .on_host = true};
+// Drawn by the CPU and copied: the same numbers on every device.
+void draw_elsewhere(Call& c) {
+  const GradMode off(false);
+  const WorkingDevice host({});
+  const CallRef call = make_call(kDraw, std::initializer_list<Tensor>{}, c.args<DrawArgs>());
+  copy_(c.out[0], run(call)[0]);
+}
 
 Generator& pick(GeneratorRef& g) { return g ? *g : default_generator(); }
 

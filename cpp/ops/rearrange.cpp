@@ -6,15 +6,13 @@
 #include "ops/join.h"
 #include "ops/ops.h"
 #include "ops/strided_copy.h"
+#include "ops/view_args.h"
 
 namespace lamina {
 namespace {
 
 void same_infer(Call& c) { c.output(c.in[0].shape(), c.in[0].dtype()); }
 
-struct FlipArgs {
-  uint32_t mask;  // bit d: dimension d is reversed
-};
 void flip_launch(Call& c) {
   const Tensor &x = c.in[0], &y = c.out[0];
   if (y.numel() == 0) return;
@@ -33,9 +31,6 @@ const Op kFlip{
     .name = "flip", .infer = same_infer, .launch = flip_launch, .vjp = flip_vjp, .complex = true};
 Tensor flip_mask(const Tensor& x, uint32_t mask) { return apply(kFlip, {x}, FlipArgs{mask}); }
 
-struct RollArgs {
-  int64_t dim, shift;  // 0 <= shift < size
-};
 void roll_launch(Call& c) {
   const auto& a = c.args<RollArgs>();
   const Tensor &x = c.in[0], &y = c.out[0];
@@ -62,10 +57,6 @@ Tensor roll_one(const Tensor& x, int d, int64_t shift) {
   return apply(kRoll, {x}, RollArgs{d, (shift % n + n) % n});
 }
 
-struct TriangleArgs {
-  int64_t diagonal;
-  bool lower;
-};
 void triangle_launch(Call& c) {  // rows of x: a kept run, the rest 0
   const auto& a = c.args<TriangleArgs>();
   const Tensor &x = c.in[0], &y = c.out[0];
@@ -107,9 +98,6 @@ Tensor triangle(const char* name, const Tensor& x, int64_t diagonal, bool lower)
   return apply(lower ? kTril : kTriu, {contiguous(x)}, TriangleArgs{diagonal, lower});
 }
 
-struct DiagEmbedArgs {
-  int64_t offset, dim1, dim2;
-};
 void diag_embed_infer(Call& c) {
   const auto& a = c.args<DiagEmbedArgs>();
   Dims shape = c.in[0].shape();

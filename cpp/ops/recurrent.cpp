@@ -144,6 +144,8 @@ std::tuple<Tensor, Tensor, Tensor> recurrent_layer(int64_t cell, const Tensor& x
   check(cell >= 0 && cell < kRecurrentCells, ErrorKind::value,
         "recurrent_layer: no cell has number ", cell);
   const char* const name = kNames[cell];
+  check(x.device().type == DeviceType::cpu, ErrorKind::not_implemented, name,
+        ": no CUDA kernel yet; move the tensor to the CPU with .cpu()");
   check(is_floating(x.dtype()), ErrorKind::dtype, name, ": expected a floating input, got ", x,
         "; convert with .float()");
   check(x.dim() == (batch_sizes ? 2 : 3), ErrorKind::shape, name, ": expected an input of shape ",

@@ -1,15 +1,9 @@
 // What every reduction's launch shares: arguments, result shapes, and the walk over the input.
 #pragma once
 #include "core/call.h"
+#include "ops/reduce_args.h"
 
 namespace lamina {
-
-struct ReduceArgs {
-  uint32_t mask;  // bit d: dimension d is reduced
-  bool keep;      // as size 1
-  ReduceKind kind;
-  ReduceFinish finish;
-};
 
 Dims reduced_shape(const Dims& x, uint32_t mask, bool keep);
 int64_t reduced_count(const Dims& x, uint32_t mask);

@@ -11,14 +11,10 @@
 #include "ops/index.h"
 #include "ops/join.h"
 #include "ops/ops.h"
+#include "ops/scan_args.h"
 
 namespace lamina {
 namespace {
-
-struct ScanOpArgs {
-  int dim;
-  bool reverse;
-};
 
 void infer(Call& c) { c.output(c.in[0].shape(), c.in[0].dtype()); }
 void infer_places(Call& c) {

@@ -12,16 +12,11 @@
 #include "core/threads.h"
 #include "ops/complex.h"
 #include "ops/index.h"
+#include "ops/index_args.h"
 #include "ops/ops.h"
 
 namespace lamina {
 namespace {
-
-enum Mode : int { kReplace = -1 };  // else a ScatterReduce
-
-struct DimArgs {
-  int dim;
-};
 
 // A plan of the walk over the index tensor; `data` is dense.
 ScatterArgs walk(const Tensor& data, const Tensor& rows, int dim) {
@@ -255,9 +250,10 @@ Tensor scatter_impl(const Tensor& x, int64_t dim, const Tensor& index, const Ten
   }
   const Op& op = mode < 0 ? kScatter : kReduce[mode];
   if (into && into->is_contiguous() && at == dtype && op.elementwise)
-    return run_into(make_call(op, std::initializer_list<Tensor>{*into, rows, s}, DimArgs{d}),
+    return run_into(make_call(op, std::initializer_list<Tensor>{*into, rows, s}, DimArgs{d, mode}),
                     *into);
-  const Tensor y = to_dtype(apply(op, {contiguous(to_dtype(x, at)), rows, s}, DimArgs{d}), dtype);
+  const Tensor y =
+      to_dtype(apply(op, {contiguous(to_dtype(x, at)), rows, s}, DimArgs{d, mode}), dtype);
   return into ? copy_(*into, y) : y;
 }
 

@@ -6,14 +6,10 @@
 
 #include "core/threads.h"
 #include "ops/ops.h"
+#include "ops/softmax_args.h"
 
 namespace lamina {
 namespace {
-
-struct SoftmaxOpArgs {
-  int dim;
-  bool keep = false;
-};
 
 int64_t count(const Dims& shape, int begin, int end) {
   int64_t n = 1;

@@ -10,16 +10,10 @@
 #include "ops/index.h"
 #include "ops/ops.h"
 #include "ops/softmax.h"
+#include "ops/softmax_args.h"
 
 namespace lamina {
 namespace {
-
-enum Reduction : int { kNone, kMeanLoss, kSumLoss };
-struct LossArgs {
-  int64_t ignore;
-  double smoothing;
-  int reduction;
-};
 
 int64_t units(const CrossEntropyArgs& a) {
   return a.S == 1 ? a.R : a.R / a.S * ((a.S + kSoftmaxTile - 1) / kSoftmaxTile);

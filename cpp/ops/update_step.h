@@ -6,6 +6,7 @@
 // the gradients are written. The elements of all tensors form one range that is split over threads
 // once; a tensor starts at a multiple of 64 there, so pieces start at cache lines.
 #pragma once
+#include "core/device.h"
 #include "core/threads.h"
 #include "ops/ops.h"
 #include "ops/update.h"
@@ -52,11 +53,37 @@ struct UpdatePiece {
 constexpr int64_t kUpdateAlign = 64;    // elements: a cache line and more
 constexpr int64_t kUpdateBlock = 1024;  // elements: the unit in which threads share the work
 
+// The same on a device: its library gets what `setup` made of each parameter.
+template <class Setup>
+void over_parameters_on_device(const StepParts& parts, Setup& setup) {
+  std::vector<DeviceUpdate> list;
+  for (int i = 0; i < parts.a.n; ++i) {
+    if (!parts.grad(i).defined()) continue;
+    const Tensor& p = parts.param(i);
+    check(p.device() == parts.c.device, ErrorKind::device, parts.c.name(), ": parameter ", i,
+          " is on ", device_name(p.device()), " and another on ", device_name(parts.c.device),
+          "; move the model to one device before making the optimizer");
+    DeviceUpdate u{};
+    u.args.p = p.data();
+    u.args.g = parts.grad(i).data();
+    for (int s = 0; s < 3; ++s) u.args.s[s] = parts.state(s, i);
+    u.flags = setup(i, u.args);
+    u.n = p.numel();
+    u.compute = compute_type(p.dtype());
+    if (u.n) list.push_back(u);
+  }
+  const DeviceUpdates all{list.data(), int(list.size())};
+  device_kernel(*parts.c.op)
+      .launch({parts.c.name(), &all, nullptr, nullptr, 0, 0, parts.c.device.index});
+}
+
 // setup(i, args) fills args.k and returns the index of the kernel in table[dtype].
 template <int Kinds, class Setup>
 void over_parameters(const StepParts& parts, const UpdateFn (&table)[2][Kinds],
                      double ns_per_element, Setup&& setup) {
   const int n = parts.a.n;
+  if (__builtin_expect(parts.c.device.type != DeviceType::cpu, 0))
+    return over_parameters_on_device(parts, setup);
   Scratch memory(sizeof(UpdatePiece) * size_t(n));
   UpdatePiece* const pieces = memory.as<UpdatePiece>();
   int count = 0;
@@ -98,6 +125,7 @@ constexpr Op step_op(const char* name, void (*launch)(Call&)) {
   Op op{.name = name, .infer = step_infer, .launch = launch};
   op.differentiable = false;
   op.written = step_written;
+  op.on_host = true;
   return op;
 }
 

@@ -7,6 +7,7 @@
 #include "ops/join.h"
 #include "ops/ops.h"
 #include "ops/packed_dims.h"
+#include "ops/view_args.h"
 
 namespace lamina {
 namespace {
@@ -30,9 +31,6 @@ void slice_infer(Call& c) {
   c.output_view(x, shape, strides, offset);
 }
 
-struct SliceGradArgs {
-  int64_t dim, start, step, size;
-};
 void slice_grad_infer(Call& c) {
   const auto& a = c.args<SliceGradArgs>();
   Dims shape = c.in[0].shape();

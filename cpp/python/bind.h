@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/device.h"
 #include "core/random.h"
 #include "ops/apply.h"
 #include "ops/creation.h"
@@ -213,6 +214,25 @@ struct Name {
 
 [[noreturn]] void wrong_count(const char* function, int expected, Py_ssize_t got);
 
+// The device of the first tensor that is not in host memory.
+inline void note_device(const Tensor& t, Device* d) {
+  if (t.defined() && __builtin_expect(t.device().type != DeviceType::cpu, 0)) *d = t.device();
+}
+inline void note_device(const std::optional<Tensor>& t, Device* d) {
+  if (t) note_device(*t, d);
+}
+inline void note_device(const Tensors& list, Device* d) {
+  if (!list.empty()) note_device(list[0], d);
+}
+template <class T>
+void note_device(const T&, Device*) {}
+template <class... T>
+Device device_among(const std::tuple<T...>& values) {
+  Device d;
+  std::apply([&](const auto&... v) { (note_device(v, &d), ...); }, values);
+  return d;
+}
+
 template <auto F, class R, class... A, size_t... I>
 PyObject* call_cpp(PyObject* const* args, R (*)(A...), std::index_sequence<I...>) {
   const char* name = Name<F>::value;
@@ -220,6 +240,7 @@ PyObject* call_cpp(PyObject* const* args, R (*)(A...), std::index_sequence<I...>
   (void)args;
   std::tuple<std::decay_t<A>...> converted{
       FromPython<std::decay_t<A>>::get(args[I], At{name, int(I)})...};
+  const MaybeWorkingDevice on(device_among(converted));
   if constexpr (std::is_void_v<R>) {
     std::apply(F, converted);
     Py_RETURN_NONE;

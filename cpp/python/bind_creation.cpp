@@ -5,7 +5,7 @@
 namespace lamina {
 namespace {
 
-Tensor py_empty(const Dims& shape, DType dtype) { return empty(shape, dtype); }
+Tensor py_empty(const Dims& shape, DType dtype) { return empty(shape, dtype, working_device); }
 Tensor py_full(const Dims& shape, Scalar value, DType dtype) { return full(shape, value, dtype); }
 void py_fill(const Tensor& x, Scalar value) {
   Tensor t = x;

@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "ops/complex.h"
+#include "ops/transfer.h"
 #include "ops/view.h"
 #include "python/types.h"
 
@@ -72,7 +73,7 @@ bool weak_number(PyObject* o, Tensor* out) {
 PyObject* number_to_python(const Tensor& t) {
   if (!is_complex(t.dtype()) || t.numel() != 1) return scalar_to_python(item(t));
   note_read("item");
-  const Tensor wide = to_dtype(reshape(t, {}), DType::complex128);
+  const Tensor wide = to_dtype(reshape(to_host(t), {}), DType::complex128);
   return PyComplex_FromDoubles(wide.data<double>()[0], wide.data<double>()[1]);
 }
 

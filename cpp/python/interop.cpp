@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "ops/ops.h"
+#include "ops/transfer.h"
 #include "python/types.h"
 
 namespace lamina {
@@ -146,6 +147,8 @@ PyObject* to_dlpack(const Tensor& t) {
   note_read("to_dlpack");
   check(!needs_grad(t) || !grad_enabled(), ErrorKind::runtime,
         "__dlpack__: the tensor requires grad; use .detach()");
+  check(t.device().type == DeviceType::cpu, ErrorKind::device,
+        "__dlpack__: only host memory can be shared; use .cpu()");
   auto* e = new Exported{{}, t};
   e->managed.t = {t.data(),           {1, 0}, t.dim(), to_dl(t.dtype()), e->keep->shape.v,
                   e->keep->strides.v, 0};
@@ -197,7 +200,7 @@ struct Nested {
 bool is_sequence(PyObject* o) { return PyList_Check(o) || PyTuple_Check(o) || PyRange_Check(o); }
 
 Tensor leaf_array(PyObject* o) {
-  if (is_tensor(o)) return unwrap(o);
+  if (is_tensor(o)) return to_host(unwrap(o));
   return from_buffer(o);
 }
 bool is_array(PyObject* o) {
@@ -344,7 +347,8 @@ Tensor tensor_from_python(PyObject* o, std::optional<DType> dtype) {
 
 PyObject* to_list(const Tensor& t) {
   note_read("tolist", &t);
-  return list_at(t, 0, t->offset);
+  const Tensor here = to_host(t);
+  return list_at(here, 0, here->offset);
 }
 
 }  // namespace lamina

@@ -159,6 +159,8 @@ void add_conversion(py::module_& m) {
   });
   m.def("bytes_of", [](const Tensor& t) {
     note_read("bytes_of");
+    check(t.device().type == DeviceType::cpu, ErrorKind::device,
+          "bytes_of: the tensor is not in host memory; use .cpu()");
     check(t.is_contiguous(), ErrorKind::runtime, "bytes_of: the tensor must be contiguous");
     return py::memoryview(py::cast(Bytes{t}));
   });
@@ -191,6 +193,7 @@ PYBIND11_MODULE(_core, m) {
   add_autograd(m);
   add_machine(m);
   add_conversion(m);
+  init_devices(m.ptr());
   init_plan(m.ptr());
   init_compiled_call(m.ptr());
 }

@@ -3,6 +3,7 @@
 // A Python object and a TensorImpl know each other: the object owns a handle, the impl a borrowed
 // pointer back, so that x.grad, saved tensors and parameters keep their identity. Methods with
 // signatures and docstrings are attached from Python (lamina/ops).
+#include "core/device.h"
 #include "ops/complex.h"
 #include "ops/ops.h"
 #include "python/types.h"
@@ -284,9 +285,7 @@ Py_hash_t identity_hash(PyObject* self) {
 PyObject* get_shape(PyObject* self, void*) { return size_from_dims(unwrap(self).shape()); }
 PyObject* get_dtype(PyObject* self, void*) { return dtype_to_python(unwrap(self).dtype()); }
 PyObject* get_device(PyObject* self, void*) {
-  (void)self;
-  Py_INCREF(g_cpu_device);
-  return g_cpu_device;
+  return guarded([&] { return device_to_python(unwrap(self).device()); }, nullptr);
 }
 PyObject* get_ndim(PyObject* self, void*) { return PyLong_FromLong(unwrap(self).dim()); }
 PyObject* get_version(PyObject* self, void*) {
@@ -328,6 +327,9 @@ int set_grad(PyObject* self, PyObject* value, void*) {
         const Tensor& g = unwrap(value);
         check(g.shape() == t.shape() && g.dtype() == t.dtype(), ErrorKind::shape, "grad: assigned ",
               g, " to the gradient of ", t, "; shape and dtype must be equal");
+        check(g.device() == t.device(), ErrorKind::device, "grad: assigned a gradient on ",
+              device_name(g.device()), " to a tensor on ", device_name(t.device()),
+              "; move it with .to()");
         t->grad = g;
         return 0;
       },
@@ -353,6 +355,7 @@ int set_data(PyObject* self, PyObject* value, void*) {
         t->shape = v.shape();
         t->strides = v.strides();
         t->dtype = v.dtype();
+        t->device = v.device();
         return 0;
       },
       -1);

@@ -17,6 +17,8 @@ void init_elementwise(PyObject* module);
 void init_random(PyObject* module);
 void init_renaming(PyObject* module);
 void init_plan(PyObject* module);
+void init_devices(PyObject* module);
+PyObject* device_to_python(Device d);  // lamina.device("cuda", 0); new reference
 void init_compiled_call(PyObject* module);
 
 // A tensor object of `type` (a subclass of lamina.Tensor) holding t, which must have none yet.

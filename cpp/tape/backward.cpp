@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/device.h"
 #include "ops/anomaly.h"
 #include "ops/complex.h"
 #include "ops/ops.h"
@@ -70,6 +71,7 @@ class Engine {
       check(!is_complex(root.dtype()), ErrorKind::runtime,
             "backward: a gradient can be made up only for real outputs, got ", root.dtype(),
             "; make it real (.abs(), .real) or pass gradient=");
+      const WorkingDevice on(root.device());
       g = ones(root.shape(), root.dtype());
     }
     check(g.shape() == root.shape(), ErrorKind::shape, "backward: gradient has shape ", g.shape(),
@@ -211,6 +213,7 @@ class Engine {
       const Restore restore{c};
       Vjp vjp(c, p.g.begin(), gins.begin());
       {
+        const WorkingDevice on(c.device);
         const AnomalyPause pause;  // the gradients are searched instead
         c.op->vjp(vjp);
       }

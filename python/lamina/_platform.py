@@ -203,18 +203,19 @@ def is_inference_mode_enabled() -> bool:
 
 
 def set_default_device(device) -> None:
-    """Accepts "cpu" (or None), where every tensor is; raises DeviceError for others."""
-    from ._types import device as Device
+    """Makes new tensors on `device` where no other is given (None: "cpu"). DeviceError when it is
+    not there."""
+    from . import _types
 
-    if device is not None:
-        Device(device)._require()
+    _types._default = -1 if device is None else _types.device(device)._where()
 
 
 def get_default_device():
-    """device("cpu")."""
-    from ._types import device as Device
+    """The device that `set_default_device` named, device("cpu") at first."""
+    from . import _types
 
-    return Device("cpu")
+    at = _types._default
+    return _types.device("cpu") if at < 0 else _types.device("cuda", at)
 
 
 def set_default_tensor_type(t) -> None:

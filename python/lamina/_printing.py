@@ -145,6 +145,8 @@ def tensor_repr(self: Tensor) -> str:
     implied = (default, _core.int64, _core.bool, default.to_complex())
     if self.dtype not in implied or (self.numel() == 0 and self.dtype is not implied[0]):
         extra.append(f"dtype={self.dtype}")
+    if self.is_cuda:
+        extra.append(f"device='{self.device}'")
     if self._call_name:
         extra.append(f"grad_fn={self.grad_fn}")
     elif self.requires_grad:

@@ -29,6 +29,8 @@ class Size(tuple):
         return Size(item) if isinstance(key, slice) else item
 
 
+_default = -1  # `set_default_device`: where tensors made without `device` are, for `_core`
+_before: list[int] = []  # what it was outside `with device(...)`
 _DEVICES = ("cpu", "cuda", "mps", "xpu", "meta")
 
 
@@ -55,20 +57,38 @@ class device:
         self.type = type
         self.index = index
 
+    def _where(self) -> int:
+        """The device's number for `_core`, -1 for the CPU; DeviceError when it is not there."""
+        if self.type == "cpu":
+            return -1
+        from . import _core
+
+        if self.type != "cuda":
+            raise _core.DeviceError(f"device: lamina has no {self.type} devices; use 'cpu'")
+        count = _core.device_count()
+        if not count:
+            raise _core.DeviceError(
+                f"device: {self} is not available ({_core.device_trouble()}); use 'cpu'"
+            )
+        index = _core.current_device() if self.index is None else self.index
+        if index >= count:
+            raise _core.DeviceError(f"device: there is no {self}, the last is cuda:{count - 1}")
+        return index
+
     def _require(self) -> None:
         if self.type != "cpu":
-            from ._core import DeviceError
-
-            raise DeviceError(
-                f"device: {self} is not available (this build of lamina is for CPUs); use 'cpu'"
-            )
+            self._where()
 
     def __enter__(self):
-        self._require()
+        global _default
+        where = self._where()
+        _before.append(_default)
+        _default = where
         return self
 
     def __exit__(self, *_) -> None:
-        return None
+        global _default
+        _default = _before.pop()
 
     def __repr__(self) -> str:
         return (

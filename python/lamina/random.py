@@ -15,6 +15,7 @@ from . import _core
 from ._core import Tensor
 from ._expect import fails
 from .ops._method import method, write
+from .ops.creation import _made
 
 __all__ = [
     "Generator", "default_generator", "manual_seed", "seed", "initial_seed", "get_rng_state",
@@ -158,10 +159,8 @@ def _finish(name, value, out, device, requires_grad, named=()) -> Tensor:
     unknown = set(named) - {"layout", "pin_memory", "memory_format"}
     if unknown:
         raise TypeError(f"{name}: got an unexpected keyword argument {sorted(unknown)[0]!r}")
-    if device is not None:
-        from ._types import device as Device
-
-        Device(device)._require()
+    if out is None:
+        value = _made(value, device)
     value = write(out, value)
     if requires_grad:
         value.requires_grad = True

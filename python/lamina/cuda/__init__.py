@@ -1,15 +1,46 @@
-"""CUDA's names for programs that ask whether there is a GPU: there is none.
+"""NVIDIA GPUs: which there are, their memory, streams and events.
 
-Queries answer so (``is_available()`` is False, ``device_count()`` 0), what has nothing to do does
-nothing, and what needs a device raises RuntimeError.
+Without a GPU, its driver or the library (``liblamina_cuda.so``) queries answer so
+(``is_available()`` is False, ``device_count()`` 0), what has nothing to do does nothing, and what
+needs a device raises RuntimeError.
 """
 
 from __future__ import annotations
 
 from .._core import OutOfMemoryError
 from .._tensor_types import cuda_type as _cuda_type
-from .._types import device as _device
 from . import amp
+from ._device import (
+    DeviceProperties,
+    _number,
+    current_device,
+    device,
+    device_count,
+    get_device_capability,
+    get_device_name,
+    get_device_properties,
+    is_available,
+    is_bf16_supported,
+    set_device,
+    synchronize,
+)
+from ._memory import (
+    empty_cache,
+    ipc_collect,
+    max_memory_allocated,
+    max_memory_cached,
+    max_memory_reserved,
+    mem_get_info,
+    memory_allocated,
+    memory_cached,
+    memory_reserved,
+    memory_stats,
+    memory_summary,
+    reset_max_memory_allocated,
+    reset_max_memory_cached,
+    reset_peak_memory_stats,
+)
+from .streams import Event, Stream, current_stream, default_stream, set_stream, stream
 
 FloatTensor = _cuda_type("FloatTensor")
 DoubleTensor = _cuda_type("DoubleTensor")
@@ -26,191 +57,53 @@ default_generators: tuple = ()
 _initialized = False  # as `is_initialized`
 
 
-def is_available() -> bool:
-    """False: this build computes on CPUs."""
-    return False
-
-
 def is_initialized() -> bool:
-    """False: there is nothing to initialise."""
-    return False
+    """Whether there is a device to have been initialised (that happens by itself)."""
+    return is_available()
 
 
 def init() -> None:
-    """Raises RuntimeError: there is no CUDA device."""
-    _none("init")
-
-
-def is_bf16_supported(including_emulation=True) -> bool:
-    """False: there is no device."""
-    return False
-
-
-def device_count() -> int:
-    """0."""
-    return 0
-
-
-def _none(name: str):
-    raise RuntimeError(
-        f"cuda.{name}: no CUDA device is available; guard the call with cuda.is_available() and "
-        "use device 'cpu'"
-    )
-
-
-def _index(device) -> int | None:
-    return device if isinstance(device, int) else None if device is None else _device(device).index
-
-
-def set_device(device) -> None:
-    """Raises RuntimeError for a device number; a negative one does nothing, as in PyTorch."""
-    index = _index(device)
-    if index is None or index >= 0:
-        _none("set_device")
-
-
-def current_device() -> int:
-    """Raises RuntimeError: there is no device."""
-    return _none("current_device")
-
-
-def get_device_name(device=None) -> str:
-    """Raises RuntimeError: there is no device."""
-    return _none("get_device_name")
-
-
-def get_device_properties(device=None):
-    """Raises RuntimeError: there is no device."""
-    return _none("get_device_properties")
-
-
-def get_device_capability(device=None):
-    """Raises RuntimeError: there is no device."""
-    return _none("get_device_capability")
+    """Nothing; raises RuntimeError when there is no CUDA device."""
+    _number(None, "init")
 
 
 def get_arch_list() -> list:
-    """No architectures."""
-    return []
+    """The architectures the library holds code for; none without a device."""
+    return ["sm_80", "sm_90", "compute_90"] if is_available() else []
 
 
-def synchronize(device=None) -> None:
-    """Raises RuntimeError: there is no device to wait for."""
-    _none("synchronize")
-
-
+# One generator serves every device: the same seed gives the same numbers on all of them.
 def manual_seed(seed) -> None:
-    """Nothing: `lamina.manual_seed` seeds what there is."""
+    """Seeds `lamina.default_generator`, from which tensors of every device draw."""
+    if is_available():
+        from ..random import manual_seed
+
+        manual_seed(seed)
 
 
-def manual_seed_all(seed) -> None:
-    """Nothing: `lamina.manual_seed` seeds what there is."""
+manual_seed_all = manual_seed
 
 
 def seed() -> None:
-    """Nothing."""
+    """Nothing: `lamina.seed` draws a new seed for every device."""
 
 
 def seed_all() -> None:
-    """Nothing."""
+    """Nothing: `lamina.seed` draws a new seed for every device."""
 
 
 def get_rng_state_all() -> list:
-    """No states, as there are no devices."""
-    return []
+    """The state of the generator, once for each device."""
+    from ..random import get_rng_state
+
+    return [get_rng_state() for _ in range(device_count())]
 
 
 def set_rng_state_all(new_states) -> None:
-    """Nothing for an empty list of states; raises RuntimeError for others."""
+    """Sets the generator to the last of the states; raises RuntimeError for any when there is no
+    device."""
     if len(new_states):
-        _none("set_rng_state_all")
+        _number(None, "set_rng_state_all")
+        from ..random import set_rng_state
 
-
-def empty_cache() -> None:
-    """Nothing."""
-
-
-def ipc_collect() -> None:
-    """Nothing."""
-
-
-def memory_allocated(device=None) -> int:
-    """0 bytes."""
-    return 0
-
-
-max_memory_allocated = memory_reserved = max_memory_reserved = memory_allocated
-memory_cached = max_memory_cached = memory_allocated
-
-
-def reset_peak_memory_stats(device=None) -> None:
-    """Nothing."""
-
-
-reset_max_memory_allocated = reset_max_memory_cached = reset_peak_memory_stats
-
-
-def memory_stats(device=None) -> dict:
-    """No entries."""
-    return {}
-
-
-def memory_summary(device=None, abbreviated=False) -> str:
-    """An empty table."""
-    return ""
-
-
-def mem_get_info(device=None):
-    """Raises RuntimeError: there is no device."""
-    return _none("mem_get_info")
-
-
-class device:
-    """``with cuda.device(i):`` does nothing for a negative number or None, else it raises
-    RuntimeError."""
-
-    def __init__(self, device):
-        self.idx = _index(device)
-        if self.idx is not None and self.idx >= 0:
-            _none("device")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return False
-
-
-class Stream:
-    """Raises RuntimeError: there is no device to run a stream on."""
-
-    def __init__(self, device=None, priority=0, **kwargs):
-        _none("Stream")
-
-
-class Event:
-    """Raises RuntimeError: there is no device to record events on."""
-
-    def __init__(self, enable_timing=False, blocking=False, interprocess=False):
-        _none("Event")
-
-
-class stream:
-    """``with cuda.stream(None):`` does nothing."""
-
-    def __init__(self, stream):
-        self.stream = stream
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return False
-
-
-def current_stream(device=None):
-    """Raises RuntimeError: there is no device."""
-    return _none("current_stream")
-
-
-default_stream = current_stream
+        set_rng_state(new_states[-1])

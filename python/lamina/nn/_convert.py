@@ -6,6 +6,7 @@ from .. import _core
 from .._core import Tensor
 from .._types import device as _device
 from ..autograd import no_grad
+from ..ops.creation import empty
 
 
 def _parse_to(args, kwargs):
@@ -82,8 +83,8 @@ class Convert:
 
         def convert(t):
             to = dtype if dtype is not None and t.dtype.is_floating_point else None
-            if device is not None:
-                device._require()
+            if device is not None and device._where() != _core.device_of(t):
+                return t.detach().to(device, to)
             if to is None or to == t.dtype:
                 return t.detach().clone() if copy else t
             return t.detach().to(to)
@@ -126,8 +127,9 @@ class Convert:
 
     def to_empty(self, *, device, recurse=True):
         """Moves to `device` without the values; returns self."""
-        _device(device)._require()
-        return self._apply(lambda t: _core.empty(tuple(t.shape), t.dtype), recurse=recurse)
+        return self._apply(
+            lambda t: empty(tuple(t.shape), dtype=t.dtype, device=device), recurse=recurse
+        )
 
     def share_memory(self):
         """Moves parameters and buffers to memory that processes forked later share with this one;

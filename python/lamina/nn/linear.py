@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from .. import _core
 from .._core import Tensor
+from ..ops.creation import empty
 from . import functional as F
 from . import init
 from .module import Module
@@ -22,11 +22,7 @@ def _new(*shape, device=None, dtype=None) -> Parameter:
             raise TypeError(f"a layer's sizes must be integers, got {n!r} in {shape}")
         if n < 0:
             raise ValueError(f"a layer's sizes cannot be negative, got {n} in {shape}")
-    if device is not None:
-        from .._types import device as _device
-
-        _device(device)._require()
-    return Parameter(_core.empty(shape, _core.default_dtype() if dtype is None else dtype))
+    return Parameter(empty(shape, dtype=dtype, device=device))
 
 
 class Identity(Module):

@@ -100,8 +100,8 @@ def _as_float_mask(mask: Tensor | None, name: str, dtype) -> Tensor | None:
             f"multi_head_attention_forward: only bool and floating types of {name} are supported, "
             f"got {mask.dtype}"
         )
-    zero = _core.full((), 0.0, dtype)
-    return _core.where(mask, _core.full((), -math.inf, dtype), zero)
+    zero = mask.new_full((), 0.0, dtype=dtype)
+    return _core.where(mask, mask.new_full((), -math.inf, dtype=dtype), zero)
 
 
 def _project(query, key, value, packed, separate, bias):
@@ -253,7 +253,7 @@ def multi_head_attention_forward(
     k = heads(k) if static_k is None else _static("static_k", static_k, N, num_heads, D)
     v = heads(v) if static_v is None else _static("static_v", static_v, N, num_heads, D)
     if add_zero_attn:
-        zeros = _core.full((N, num_heads, 1, D), 0.0, k.dtype)
+        zeros = k.new_full((N, num_heads, 1, D), 0.0)
         k, v = cat([k, zeros], 2), cat([v, zeros], 2)
         extra += 1
     mask = _join_masks(attn_mask, key_padding_mask, N, num_heads, k.shape[2], extra)
@@ -300,4 +300,4 @@ def _join_masks(attn_mask, key_padding_mask, N, heads, S, extra) -> Tensor | Non
         mask = attn_mask + key_padding_mask
     if mask is None or not extra:
         return mask
-    return cat([mask, _core.full((*mask.shape[:-1], extra), 0.0, mask.dtype)], -1)
+    return cat([mask, mask.new_full((*mask.shape[:-1], extra), 0.0)], -1)

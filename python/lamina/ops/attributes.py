@@ -15,12 +15,13 @@ def _constant(name: str, value, doc: str) -> None:
 
 
 for _name, _what in {
-    "is_cuda": "on a CUDA device", "is_cpu": "in host memory", "is_mps": "on an Apple GPU",
-    "is_xpu": "on an Intel GPU", "is_meta": "without memory", "is_quantized": "quantized",
-    "is_sparse": "sparse (COO)", "is_sparse_csr": "sparse (CSR)", "is_nested": "nested",
-    "is_mkldnn": "in another library's layout",
+    "is_mps": "on an Apple GPU", "is_xpu": "on an Intel GPU", "is_meta": "without memory",
+    "is_quantized": "quantized", "is_sparse": "sparse (COO)", "is_sparse_csr": "sparse (CSR)",
+    "is_nested": "nested", "is_mkldnn": "in another library's layout",
 }.items():  # fmt: skip
-    _constant(_name, _name == "is_cpu", f"Whether the tensor is {_what}.")
+    _constant(_name, False, f"Whether the tensor is {_what}.")
+Tensor.is_cuda = property(lambda self: _core.device_of(self) >= 0, doc="Whether on a CUDA device.")
+Tensor.is_cpu = property(lambda self: _core.device_of(self) < 0, doc="Whether in host memory.")
 
 
 def _layout(self: Tensor):
@@ -68,8 +69,8 @@ def is_same_size(input: Tensor, other: Tensor) -> bool:
 
 @method
 def get_device(self: Tensor) -> int:
-    """-1: the number of the CUDA device, of which there is none."""
-    return -1
+    """The number of the CUDA device, -1 for the CPU."""
+    return _core.device_of(self)
 
 
 @method

@@ -6,7 +6,7 @@ from .. import _core
 from .._core import Tensor
 from .._types import device as Device
 from ._method import method
-from .creation import _check_device, as_tensor
+from .creation import _moved, as_tensor
 
 __all__ = ["clone"]
 
@@ -82,8 +82,9 @@ def to(self: Tensor, *args, dtype=None, device=None, non_blocking=False, copy=Fa
             device = a
         elif a is not None:
             raise TypeError(f"to: expected a dtype, a device or a tensor, got {a!r}")
-    _check_device(device)
     out = self if dtype is None else _converted(self, dtype)
+    if device is not None:
+        out = _core.to_device(out, Device(device)._where(), not non_blocking)
     return _core.clone(self) if copy and out is self else out
 
 
@@ -100,15 +101,14 @@ def type(self: Tensor, dtype=None, non_blocking=False):
     elif dtype is Tensor:
         dtype = _core.default_dtype()
     elif hasattr(dtype, "dtype"):  # lamina.FloatTensor and kin
-        _check_device(dtype.device)
-        dtype = dtype.dtype
+        self, dtype = _moved(self, dtype.device), dtype.dtype
     return _converted(self, dtype)
 
 
 @method
 def type_as(self: Tensor, other: Tensor) -> Tensor:
-    """The tensor converted to the dtype of `other`."""
-    return _converted(self, other.dtype)
+    """The tensor converted to the dtype of `other`, on its device."""
+    return _moved(_converted(self, other.dtype), other.device)
 
 
 _TYPE_NAMES = {
@@ -142,19 +142,20 @@ for _name, _dtype in {
 @method
 def cpu(self: Tensor, memory_format=None) -> Tensor:
     """The tensor in CPU memory; itself when it is there."""
-    return self
+    return _core.to_device(self, -1, True)
 
 
 @method
 def cuda(self: Tensor, device=None, non_blocking=False) -> Tensor:
-    """The tensor on a CUDA device."""
-    return self.to(Device("cuda" if device is None else device))
+    """The tensor on a CUDA device (the current one by default); itself when it is there."""
+    return self.to(Device("cuda" if device is None else device), non_blocking=non_blocking)
 
 
 @method
 def pin_memory(self: Tensor, device=None) -> Tensor:
-    """The tensor itself: page-locked memory only helps copies to a GPU."""
-    return self
+    """A copy in page-locked memory, from which copies to a GPU need not wait; itself without a
+    GPU."""
+    return _core.pin_memory(self) if _core.device_count() else self
 
 
 @method
@@ -170,6 +171,10 @@ def numpy(self: Tensor, *, force=False):
         raise RuntimeError(
             "numpy: the tensor requires grad; use .detach().numpy(), or numpy(force=True)"
         )
+    if _core.device_of(self) >= 0:
+        if not force:
+            raise TypeError(f"numpy: the tensor is on {self.device}; use .cpu(), or force=True")
+        self = self.cpu()
     if self.dtype is _core.bfloat16:
         raise TypeError("numpy: NumPy has no bfloat16; convert with .float() first")
     return numpy.asarray(_ArrayView(self))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import _core
+from .. import _core, _types
 from .._core import Tensor
 from .._types import Size
 from .._types import device as Device
@@ -36,9 +36,32 @@ def _finish(t: Tensor, requires_grad: bool, name="", named=None) -> Tensor:
     return t
 
 
-def _check_device(device) -> None:
-    if device is not None:
-        Device(device)._require()
+def _at(device, make, *args) -> Tensor:
+    """``make(*args)``, a new tensor, in the memory of `device` (None: the default device)."""
+    where = _types._default if device is None else Device(device)._where()
+    if where < 0:
+        return make(*args)
+    before = _core.set_working_device(where)
+    try:
+        return make(*args)
+    finally:
+        _core.set_working_device(before)
+
+
+def _made(t: Tensor, device) -> Tensor:
+    """`t`, just made in CPU memory, in that of `device` (None: the default device)."""
+    where = _types._default if device is None else Device(device)._where()
+    return t if where < 0 else _core.to_device(t, where, True)
+
+
+def _moved(t: Tensor, device) -> Tensor:
+    """`t` in the memory of `device` (None: where it is)."""
+    return t if device is None else _core.to_device(t, Device(device)._where(), True)
+
+
+def _like(input: Tensor, device):
+    """`device`, or else that of `input`."""
+    return input.device if device is None else device
 
 
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False) -> Tensor:
@@ -56,19 +79,17 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     >>> lamina.tensor([[1.0, 2.0], [3.0, 4.0]]).shape
     lamina.Size([2, 2])
     """
-    _check_device(device)
-    return _finish(_core.tensor(data, dtype), requires_grad)
+    return _finish(_made(_core.tensor(data, dtype), device), requires_grad)
 
 
 def as_tensor(data, dtype=None, device=None) -> Tensor:
     """`data` as a tensor, sharing memory where it can (tensors, NumPy arrays of the same dtype)."""
-    _check_device(device)
     if isinstance(data, Tensor):
-        return data if dtype is None or data.dtype is dtype else data.to(dtype)
+        return _moved(data if dtype is None or data.dtype is dtype else data.to(dtype), device)
     if hasattr(data, "__array_interface__"):
         t = from_numpy(data)
-        return t if dtype is None or t.dtype is dtype else t.to(dtype)
-    return _core.tensor(data, dtype)
+        return _moved(t if dtype is None or t.dtype is dtype else t.to(dtype), device)
+    return _made(_core.tensor(data, dtype), device)
 
 
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False) -> Tensor:
@@ -92,11 +113,9 @@ def from_numpy(ndarray) -> Tensor:
 
 def empty(*size, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """A tensor of the given shape whose values are whatever was in memory."""
-    _check_device(device)
-    return _finish(
-        _core.empty(_shape(named.get("size", size) or size), dtype or _core.default_dtype()),
-        requires_grad, "empty", named,
-    )  # fmt: skip
+    shape = _shape(named.get("size", size) or size)
+    t = _at(device, _core.empty, shape, dtype or _core.default_dtype())
+    return _finish(t, requires_grad, "empty", named)
 
 
 def zeros(*size, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
@@ -115,53 +134,49 @@ def ones(*size, dtype=None, device=None, requires_grad=False, **named) -> Tensor
 
 def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """A tensor of shape `size` filled with `fill_value`, whose type gives the dtype when None."""
-    _check_device(device)
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
     if isinstance(fill_value, complex):
         value = _core.tensor(fill_value, dtype)
         t = _core.copy_(_core.empty(tuple(size), value.dtype), value)
-        return _finish(t, requires_grad)
+        return _finish(_made(t, device), requires_grad)
     if dtype is None:
         dtype = (
             _core.bool if isinstance(fill_value, bool)
             else _core.int64 if isinstance(fill_value, int)
             else _core.default_dtype()
         )  # fmt: skip
-    return _finish(_core.full(size, fill_value, dtype), requires_grad, "full", named)
+    return _finish(_at(device, _core.full, size, fill_value, dtype), requires_grad, "full", named)
 
 
 def empty_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """Uninitialised, with the shape and dtype of `input`."""
-    return _finish(
-        _core.empty(input.shape, dtype or input.dtype), requires_grad, "empty_like", named
-    )
+    t = _at(_like(input, device), _core.empty, input.shape, dtype or input.dtype)
+    return _finish(t, requires_grad, "empty_like", named)
 
 
 def zeros_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """Zeros with the shape and dtype of `input`."""
-    return _finish(
-        _core.full(input.shape, 0, dtype or input.dtype), requires_grad, "zeros_like", named
-    )
+    t = _at(_like(input, device), _core.full, input.shape, 0, dtype or input.dtype)
+    return _finish(t, requires_grad, "zeros_like", named)
 
 
 def ones_like(input: Tensor, *, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """Ones with the shape and dtype of `input`."""
-    return _finish(
-        _core.full(input.shape, 1, dtype or input.dtype), requires_grad, "ones_like", named
-    )
+    t = _at(_like(input, device), _core.full, input.shape, 1, dtype or input.dtype)
+    return _finish(t, requires_grad, "ones_like", named)
 
 
 def full_like(input: Tensor, fill_value, *, dtype=None, device=None, requires_grad=False, **named):
     """`fill_value` everywhere, with the shape and dtype of `input`."""
     return full(input.shape, fill_value, dtype=dtype or input.dtype, requires_grad=requires_grad,
-                **named)  # fmt: skip
+                device=_like(input, device), **named)  # fmt: skip
 
 
 def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """Uninitialised, with the given strides (in elements)."""
     span = 1 + sum((n - 1) * s for n, s in zip(size, stride)) if all(size) else 0
-    memory = _core.empty((span,), dtype or _core.default_dtype())
+    memory = _at(device, _core.empty, (span,), dtype or _core.default_dtype())
     return _finish(_core.as_strided(memory, size, stride, 0), requires_grad, "empty_strided", named)
 
 
@@ -177,7 +192,8 @@ def arange(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=
     if dtype is None:
         whole = all(isinstance(x, int) for x in (start, end, step))
         dtype = _core.int64 if whole else _core.default_dtype()
-    return _finish(_core.arange(start, end, step, dtype), requires_grad, "arange", named)
+    t = _at(device, _core.arange, start, end, step, dtype)
+    return _finish(t, requires_grad, "arange", named)
 
 
 def range(start, end, step=1, *, dtype=None, **kwargs) -> Tensor:
@@ -187,18 +203,14 @@ def range(start, end, step=1, *, dtype=None, **kwargs) -> Tensor:
 
 def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, **named) -> Tensor:
     """`steps` evenly spaced values from `start` to `end`, both included."""
-    _check_device(device)
-    return _finish(
-        _core.linspace(start, end, steps, dtype or _core.default_dtype()),
-        requires_grad,
-        "linspace",
-        named,
-    )
+    t = _at(device, _core.linspace, start, end, steps, dtype or _core.default_dtype())
+    return _finish(t, requires_grad, "linspace", named)
 
 
-def logspace(start, end, steps, base=10.0, *, dtype=None, requires_grad=False, **named) -> Tensor:
+def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False,
+             **named) -> Tensor:  # fmt: skip
     """``base ** linspace(start, end, steps)``."""
-    exponents = _core.linspace(start, end, steps, _core.float64)
+    exponents = _at(device, _core.linspace, start, end, steps, _core.float64)
     values = _core.pow(base, exponents)
     return _finish(values.to(dtype or _core.default_dtype()), requires_grad, "logspace", named)
 
@@ -230,8 +242,8 @@ def numel(input: Tensor) -> int:
 
 def _new(name: str, make) -> None:
     def new(self: Tensor, *size, dtype=None, device=None, requires_grad=False, **kw):
-        return make(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad,
-                    **kw)  # fmt: skip
+        return make(*size, dtype=dtype or self.dtype, device=_like(self, device),
+                    requires_grad=requires_grad, **kw)  # fmt: skip
 
     new.__name__ = name
     new.__doc__ = f"lamina.{name[4:]} with this tensor's dtype unless another is given."
@@ -247,5 +259,5 @@ for _name, _make in {"new_zeros": zeros, "new_ones": ones, "new_empty": empty, "
 def new(self: Tensor, *args) -> Tensor:
     """An uninitialised tensor of the given sizes (or a copy of data) with this dtype."""
     if args and not isinstance(args[0], (int, Size)):
-        return tensor(args[0], dtype=self.dtype)
-    return empty(*(args or (0,)), dtype=self.dtype)
+        return tensor(args[0], dtype=self.dtype, device=self.device)
+    return empty(*(args or (0,)), dtype=self.dtype, device=self.device)

@@ -58,7 +58,7 @@ def _keep(input: Tensor, p, channels: bool) -> Tensor:
                 f"shape {tuple(shape)}"
             )
         shape = (*shape[:2], *[1] * (len(shape) - 2))
-    return _core.dropout(_core.full(shape, 1, input.dtype), p, None)
+    return _core.dropout(input.new_full(shape, 1), p, None)
 
 
 def feature_dropout(input: Tensor, p, train) -> Tensor:
@@ -155,7 +155,7 @@ def _alpha(input: Tensor, p, channels: bool) -> tuple[Tensor, Tensor]:
     """Factor and summand of alpha dropout: y = x * factor + summand."""
     limit = -_SELU_LIMIT
     if p == 1:
-        zero = _core.full((), 0, input.dtype)
+        zero = input.new_full((), 0)
         return zero, zero
     a = ((1 - p) * (1 + p * limit * limit)) ** -0.5
     kept = _keep(input, p, channels) * (1 - p)

@@ -367,7 +367,7 @@ def multi_margin_loss(input: Tensor, target: Tensor, p=1, margin=1.0, weight=Non
     loss = gap if p == 1 else gap**p
     if weight is not None:
         loss = loss * weight.to(input.dtype)[at]
-    zero = _core.full((), 0.0, loss.dtype).expand(at.shape)
+    zero = loss.new_full((), 0.0).expand(at.shape)
     loss = _core.scatter(loss, -1, at, zero, "", True)
     return _reduce("multi_margin_loss", loss.sum(-1) / input.shape[-1], reduction)
 
@@ -382,7 +382,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, size_average=None, red
     listed = (target < 0).long().cumsum(-1) == 0
     at = target.long().masked_fill(listed.logical_not(), 0)
     one = listed.to(input.dtype)
-    is_label = _core.scatter(_core.full(input.shape, 0.0, input.dtype), -1, at, one, "amax", True)
+    is_label = _core.scatter(input.new_full(input.shape, 0.0), -1, at, one, "amax", True)
     gap = _core.relu(1 - _core.gather(input, -1, at).unsqueeze(-1) + input.unsqueeze(-2))
     loss = gap * one.unsqueeze(-1) * (1 - is_label).unsqueeze(-2)
     return _reduce("multilabel_margin_loss", loss.sum((-1, -2)) / input.shape[-1], reduction)

@@ -251,7 +251,7 @@ def gaussian_nll_loss(input: Tensor, target: Tensor, var, full=False, eps=1e-6,
     log(2 pi) / 2. Raises ValueError for a negative variance, ShapeError (Nix and Weigend, 1994).
     """
     if not isinstance(var, Tensor):
-        var = _core.full(input.shape, float(var), input.dtype)
+        var = input.new_full(input.shape, float(var))
     elif tuple(var.shape) != tuple(input.shape):
         if tuple(var.shape) == tuple(input.shape[:-1]):
             var = var.unsqueeze(-1)

@@ -132,7 +132,7 @@ def local_response_norm(input: Tensor, size, alpha=1e-4, beta=0.75, k=1.0) -> Te
         if offset:
             gap = list(input.shape)
             gap[1] = abs(offset)
-            zeros = _core.full(tuple(gap), 0, input.dtype)
+            zeros = input.new_full(tuple(gap), 0)
             part = _core.cat([part, zeros] if offset > 0 else [zeros, part], 1)
         total = part if total is None else total + part
     return input / (total * (alpha / size) + k) ** beta

@@ -144,7 +144,7 @@ def gumbel_softmax(logits: Tensor, tau=1, hard=False, eps=1e-10, dim=-1) -> Tens
 
     With `hard` the result is one-hot, and gradients are those of the soft one.
     """
-    noise = -_core.empty(tuple(logits.shape), logits.dtype).exponential_().log()
+    noise = -logits.new_empty(tuple(logits.shape)).exponential_().log()
     soft = ((logits + noise) / tau).softmax(dim)
     if not hard:
         return soft

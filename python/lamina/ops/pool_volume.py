@@ -312,7 +312,7 @@ def _fractional(name, nd, input, kernel_size, output_size, output_ratio, return_
     x = input if input.dim() == nd + 2 else input.unsqueeze(0)
     batch, channels = x.shape[:2]
     if samples is None:
-        samples = _core.empty((batch, channels, nd), input.dtype).uniform_()
+        samples = input.new_empty((batch, channels, nd)).uniform_()
     if tuple(samples.shape) != (batch, channels, nd):
         raise _core.ShapeError(
             f"{name}: expected random samples of shape {(batch, channels, nd)}, got "

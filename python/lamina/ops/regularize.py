@@ -33,7 +33,7 @@ def variational_dropout(input: Tensor, p=0.5, dim=1, training=True) -> Tensor:
     shape = list(input.shape)
     for d in dim if isinstance(dim, (tuple, list)) else (dim,):
         shape[d] = 1
-    return input * _core.dropout(_core.full(tuple(shape), 1, input.dtype), p, None)
+    return input * _core.dropout(input.new_full(tuple(shape), 1), p, None)
 
 
 def concrete_dropout(input: Tensor, logit: Tensor, temperature=0.1) -> Tensor:
@@ -43,7 +43,7 @@ def concrete_dropout(input: Tensor, logit: Tensor, temperature=0.1) -> Tensor:
     small temperature, 1 with probability p. input: any shape; logit: a tensor broadcast to it.
     (Gal, Hron and Kendall, "Concrete dropout", NeurIPS 2017.)
     """
-    u = _core.full(input.shape, 0, input.dtype).uniform_(1e-7, 1 - 1e-7)
+    u = input.new_full(input.shape, 0).uniform_(1e-7, 1 - 1e-7)
     z = _core.sigmoid((logit + u.log() - (1 - u).log()) / temperature)
     return input * (1 - z) / (1 - _core.sigmoid(logit))
 
@@ -64,7 +64,7 @@ def stochastic_depth(input: Tensor, p: float, mode: str, training: bool = True) 
         return input
     rows = input.shape[0] if mode == "row" else 1
     shape = (rows, *[1] * (input.dim() - 1))
-    return input * _core.dropout(_core.full(shape, 1, input.dtype), p, None)
+    return input * _core.dropout(input.new_full(shape, 1), p, None)
 
 
 def maxout(input: Tensor, pieces: int, dim: int = 1) -> Tensor:
@@ -99,7 +99,7 @@ def blur_pool2d(input: Tensor, size: int = 3, stride: int = 2) -> Tensor:
     row = [1.0]
     for _ in range(size - 1):
         row = [a + b for a, b in zip([0.0, *row], [*row, 0.0])]
-    line = _core.full((size,), 0, input.dtype)
+    line = input.new_full((size,), 0)
     for i, value in enumerate(row):
         line[i] = value / 2.0 ** (size - 1)
     channels = input.shape[1]

@@ -112,7 +112,7 @@ def _median(name, input, dim, keepdim, skip_nan):
     n = x.shape[d]
     if n == 0:
         if flat:
-            return _core.full((), math.nan, input.dtype)
+            return input.new_full((), math.nan)
         raise _core.RangeError(f"{name}: dimension {dim} of shape {tuple(input.shape)} is empty")
     values, indices = _core.sort(x, d, False)
     place = _core.full(values.select(d, 0).shape, (n - 1) // 2, _core.int64)
@@ -176,7 +176,7 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
         raise _core.ArgumentError(
             f"{name}: interpolation must be one of {_INTERPOLATIONS}, got {interpolation!r}"
         )
-    q = q if isinstance(q, Tensor) else _core.full((), q, input.dtype)
+    q = q if isinstance(q, Tensor) else input.new_full((), q)
     if ((q < 0) | (q > 1)).any():
         raise _core.ArgumentError(f"{name}: q must be between 0 and 1, got {q.tolist()}")
     d = 0 if dim is None else dim % max(input.dim(), 1)
@@ -228,14 +228,14 @@ def nanquantile(input: Tensor, q, dim=None, keepdim=False, *, interpolation="lin
 def _runs(fresh: Tensor, n: int):
     """(starts, lengths, run number of each) from where a new run begins."""
     starts = fresh.nonzero().reshape(-1)
-    ends = _core.cat([starts[1:], _core.full((1,), n, _core.int64)], 0)
+    ends = _core.cat([starts[1:], starts.new_full((1,), n)], 0)
     return starts, ends - starts, fresh.long().cumsum(0) - 1
 
 
 def _changes(rows: Tensor) -> Tensor:
     """Whether each row of (n, m) differs from the one before; the first does."""
     differs = (rows[1:] != rows[:-1]).any(1)
-    return _core.cat([_core.full((1,), True, _core.bool), differs], 0)
+    return _core.cat([differs.new_full((1,), True), differs], 0)
 
 
 def _pack(y, inverse, counts, return_inverse, return_counts):
@@ -311,7 +311,7 @@ def searchsorted(sorted_sequence: Tensor, input, *, out_int32=False, right=False
     if side not in (None, "left", "right"):
         raise _core.ArgumentError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
     if not isinstance(input, Tensor):
-        input = _core.full((), input, sorted_sequence.dtype)
+        input = sorted_sequence.new_full((), input)
     y = _core.searchsorted(sorted_sequence, input, right or side == "right", sorter)
     return write(out, y.to(_core.int32) if out_int32 else y)
 
@@ -331,9 +331,9 @@ def bucketize(input, boundaries: Tensor, *, out_int32=False, right=False, out=No
 def isin(elements, test_elements, *, assume_unique=False, invert=False) -> Tensor:
     """Whether each of `elements` is among `test_elements`; bool (with `invert`: is not)."""
     if not isinstance(elements, Tensor):
-        elements = _core.full((), elements, test_elements.dtype)
+        elements = test_elements.new_full((), elements)
     if not isinstance(test_elements, Tensor):
-        test_elements = _core.full((1,), test_elements, elements.dtype)
+        test_elements = elements.new_full((1,), test_elements)
     list_ = _core.sort(test_elements.detach().reshape(-1), 0, False)[0]
     n = list_.shape[0]
     if n == 0:
@@ -363,10 +363,10 @@ def bincount(input: Tensor, weights=None, minlength=0) -> Tensor:
             raise _core.ArgumentError(f"bincount: {at.min().item()} is negative")
         n = max(minlength, at.max().item() + 1)
     if weights is None:
-        weights = _core.full(at.shape, 1, _core.int64)
+        weights = at.new_full(at.shape, 1)
     elif weights.dtype is not _core.float32:
         weights = weights.double()
-    return _core.scatter(_core.full((n,), 0, weights.dtype), 0, at, weights, "sum", True)
+    return _core.scatter(weights.new_full((n,), 0), 0, at, weights, "sum", True)
 
 
 @method
@@ -384,10 +384,8 @@ def histc(input: Tensor, bins=100, min=0, max=0, *, out=None) -> Tensor:
         raise _core.ArgumentError(f"histc: max ({high}) must not be below min ({low})")
     x = x[(x >= low) & (x <= high)]
     at = ((x - low) * bins / (high - low)).floor().long().clamp(0, bins - 1)
-    y = _core.scatter(
-        _core.full((bins,), 0, input.dtype), 0, at, _core.full(at.shape, 1, input.dtype), "sum",
-        True,
-    )  # fmt: skip
+    none, one = input.new_full((bins,), 0), input.new_full(at.shape, 1)
+    y = _core.scatter(none, 0, at, one, "sum", True)
     return write(out, y)
 
 

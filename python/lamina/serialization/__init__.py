@@ -89,6 +89,20 @@ def _check_place(map_location) -> None:
     _device(map_location)._require()
 
 
+def _placed(value, where):
+    """`value` with its tensors, inside dicts, lists and tuples too, moved to the device `where`."""
+    if not isinstance(where, (str, _device)) or _device(where).type == "cpu":
+        return value
+    if isinstance(value, lamina.Tensor):
+        return value.to(where)
+    if type(value) in (list, tuple):
+        return type(value)(_placed(v, where) for v in value)
+    if isinstance(value, dict):
+        for key in value:
+            value[key] = _placed(value[key], where)
+    return value
+
+
 def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=None, **_):
     """What `save` wrote to `f`, a path or a seekable file open for reading in binary mode.
 
@@ -98,8 +112,8 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=No
     state_dicts; tensors that shared memory share it again. Nothing in a file is executed; but
     classes of saved modules that are not lamina's own are made only when `safe_globals` allows
     them, or with weights_only=False (which imports their modules; it does nothing for a .pt file).
-    `map_location`: where the tensors go, None or "cpu". From a file object exactly one saved object
-    is read, from where the file stands.
+    `map_location`: the device that the tensors go to (None: the CPU, wherever they were). From a
+    file object exactly one saved object is read, from where the file stands.
 
     Raises FileNotFoundError; ValueError with the file's name when it is damaged, cut off, of
     another format, or holds what is none of the above (as a whole module of PyTorch's).
@@ -112,8 +126,8 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=No
             if is_foreign(head):
                 from .foreign import read_foreign  # slow to import
 
-                return read_foreign(head, file, left)
-            return unpack(*read_open(file, left, must_end), not weights_only)
+                return _placed(read_foreign(head, file, left), map_location)
+            return _placed(unpack(*read_open(file, left, must_end), not weights_only), map_location)
         except ValueError as error:
             raise ValueError(f"load: {where}: {error}") from None
 

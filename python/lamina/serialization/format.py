@@ -48,7 +48,7 @@ def write(tensors: dict, metadata: dict, f) -> None:
     with open_to_write(f) as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for name in order:
-            t = tensors[name].detach().contiguous()
+            t = tensors[name].detach().cpu().contiguous()
             data = _core.bytes_of(t)
             while len(data):  # an unbuffered file may take a part only
                 data = data[file.write(data) or len(data) :]
@@ -180,7 +180,7 @@ def read_open(file, left: int, must_end: bool) -> tuple[dict, dict]:
     for name, (kind, shape, _, _) in sorted(layout.items(), key=lambda item: item[1][2:]):
         dtype = DTYPES[kind]
         held = lamina.uint8 if dtype is lamina.bool else dtype
-        t = lamina.empty(shape, dtype=held)
+        t = lamina.empty(shape, dtype=held, device="cpu")
         data = _core.bytes_of(t)
         while len(data):
             n = file.readinto(data)

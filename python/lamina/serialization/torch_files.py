@@ -157,7 +157,7 @@ def _find(module: str, name: str) -> Any:
 def _fill(tensor, file) -> None:
     """Reads a tensor's bytes. ValueError when there are too few."""
     if tensor.dtype is lamina.bool:  # any byte but 0 is True
-        held = lamina.empty(tensor.shape, dtype=lamina.uint8)
+        held = lamina.empty(tensor.shape, dtype=lamina.uint8, device="cpu")
         _fill(held, file)
         tensor.copy_(held != 0)
         return

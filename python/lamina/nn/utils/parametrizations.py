@@ -116,7 +116,7 @@ class _Orthogonal(Module):
                 return A.mT if wide else A
             whole = tall
             if n != k:
-                draw = _core.empty((*tall.shape[:-1], n - k), tall.dtype).normal_(0, 1)
+                draw = tall.new_empty((*tall.shape[:-1], n - k)).normal_(0, 1)
                 whole = cat([tall, draw], -1)
             # with base = Q the trained matrix starts at -I, whose orthogonal matrix is I
             kept = n == k and _is_orthonormal(whole)
@@ -225,7 +225,7 @@ class _SpectralNorm(Module):
             with no_grad():
                 matrix = self._matrix(weight.detach())
                 for key, n in zip(("_u", "_v"), matrix.shape):
-                    draw = _core.empty((n,), weight.dtype).normal_(0, 1)
+                    draw = weight.new_empty((n,)).normal_(0, 1)
                     self.register_buffer(key, normalize(draw, dim=0, eps=eps))
                 self._iterate(matrix, 15)
 

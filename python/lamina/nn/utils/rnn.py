@@ -193,7 +193,7 @@ def pad_packed_sequence(sequence: PackedSequence, batch_first=False, padding_val
     rest = tuple(data.shape[1:])
     size = (batch, steps, *rest) if batch_first else (steps, batch, *rest)
     places = [place, step] if batch_first else [step, place]
-    padded = _core.full(size, padding_value, data.dtype)
+    padded = data.new_full(size, padding_value)
     return _core.index_put(padded, places, data, False), lengths
 
 

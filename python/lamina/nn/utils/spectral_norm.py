@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ... import _core
 from ..._core import Tensor
 from ...autograd import no_grad
 from ...ops.norm import normalize
@@ -70,7 +69,7 @@ def spectral_norm(module: Module, name: str = "weight", n_power_iterations: int 
     setattr(module, name, weight.detach())
     with no_grad():
         for key, n in zip("uv", hook.matrix(weight).shape):
-            draw = normalize(_core.empty((n,), weight.dtype).normal_(0, 1), dim=0, eps=eps)
+            draw = normalize(weight.new_empty((n,)).normal_(0, 1), dim=0, eps=eps)
             module.register_buffer(f"{name}_{key}", draw)
     module.register_forward_pre_hook(hook)
     return module

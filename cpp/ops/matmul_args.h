@@ -1,0 +1,11 @@
+// Arguments of linear, for every device.
+#pragma once
+#include "kernels/kernels.h"
+
+namespace lamina {
+
+struct LinearArgs {
+  bool relu;
+};
+
+}  // namespace lamina

@@ -1,0 +1,212 @@
+// Memory, streams and events of the emulated device (see cuda_runtime.h).
+//
+// Device memory is one reserved range of addresses, readable and writable only while kernels and
+// copies run. Work is done as it is issued, so streams are always idle and events already past.
+#include <execinfo.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+
+#include "cuda_runtime.h"
+
+struct lamina_emulated_stream {
+  int unused;
+};
+struct lamina_emulated_event {
+  std::chrono::steady_clock::time_point when;
+};
+
+namespace lamina::emulate {
+namespace {
+
+constexpr size_t kAlign = 512;
+constexpr int kDevices = 2;
+
+size_t memory_bytes() {
+  const char* mib = std::getenv("LAMINA_EMULATE_MEMORY");
+  return (mib ? size_t(std::atoll(mib)) : 1024) << 20;
+}
+
+struct sigaction g_before;
+char *g_begin = nullptr, *g_end = nullptr;
+
+// Says what it means that host code faulted on device memory, then fails as before.
+void on_fault(int signal, siginfo_t* info, void*) {
+  char* const at = static_cast<char*>(info->si_addr);
+  if (at >= g_begin && at < g_end) {
+    const char text[] = "emulated CUDA device: host code touched device memory, from:\n";
+    if (write(2, text, sizeof text - 1) > 0) {
+      void* frames[40];
+      backtrace_symbols_fd(frames, backtrace(frames, 40), 2);
+    }
+  }
+  sigaction(signal, &g_before, nullptr);  // the access is tried again, and fails
+}
+
+struct Arena {
+  char* base = nullptr;
+  size_t bytes = memory_bytes(), used = 0, top = 0;  // top: pages above it were never given out
+  std::map<size_t, size_t> taken;                    // offset -> size
+  int open = 0;
+  std::mutex mutex;
+
+  Arena() {
+    void* p = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    base = p == MAP_FAILED ? nullptr : static_cast<char*>(p);
+    if (!base) return;
+    g_begin = base;
+    g_end = base + bytes;
+    struct sigaction action{};
+    action.sa_sigaction = on_fault;
+    action.sa_flags = SA_SIGINFO;
+    sigaction(SIGSEGV, &action, &g_before);
+  }
+  void protect() {
+    if (top) mprotect(base, top, open ? PROT_READ | PROT_WRITE : PROT_NONE);
+  }
+  cudaError_t take(void** out, size_t n) {
+    std::lock_guard<std::mutex> lock(mutex);
+    n = (n + kAlign - 1) / kAlign * kAlign;
+    size_t at = 0;  // the first gap that is large enough
+    for (const auto& [offset, size] : taken) {
+      if (offset - at >= n) break;
+      at = offset + size;
+    }
+    if (!base || at + n > bytes) return cudaErrorMemoryAllocation;
+    taken[at] = n;
+    used += n;
+    if (at + n > top) top = (at + n + 4095) / 4096 * 4096;
+    ++open;
+    protect();
+    std::memset(base + at, 0xff, n);  // what was never written reads as NaN
+    --open;
+    protect();
+    *out = base + at;
+    return cudaSuccess;
+  }
+  cudaError_t give(void* p) {
+    std::lock_guard<std::mutex> lock(mutex);
+    const auto it = taken.find(size_t(static_cast<char*>(p) - base));
+    if (it == taken.end()) return cudaErrorInvalidValue;
+    used -= it->second;
+    taken.erase(it);
+    return cudaSuccess;
+  }
+};
+Arena& arena() {
+  static Arena* a = new Arena;
+  return *a;
+}
+thread_local int device_now = 0;
+
+}  // namespace
+
+void open_memory() {
+  Arena& a = arena();
+  std::lock_guard<std::mutex> lock(a.mutex);
+  if (a.open++ == 0) a.protect();
+}
+void close_memory() {
+  Arena& a = arena();
+  std::lock_guard<std::mutex> lock(a.mutex);
+  if (--a.open == 0) a.protect();
+}
+
+}  // namespace lamina::emulate
+
+using namespace lamina::emulate;
+
+const char* cudaGetErrorString(cudaError_t e) {
+  return e == cudaSuccess                 ? "no error"
+         : e == cudaErrorMemoryAllocation ? "out of memory"
+                                          : "invalid argument";
+}
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaGetDeviceCount(int* n) {
+  *n = kDevices;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int) {
+  *p = {"emulated CUDA device", arena().bytes, 48 << 10, 0, 0, 1, 32, 1024, 1024, 0, 0};
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  *value = 0;
+  return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= kDevices) return cudaErrorInvalidValue;
+  device_now = device;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDevice(int* device) {
+  *device = device_now;
+  return cudaSuccess;
+}
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  *total = arena().bytes;
+  *free = arena().bytes - arena().used;
+  return cudaSuccess;
+}
+cudaError_t cudaMalloc(void** p, size_t bytes) { return arena().take(p, bytes); }
+cudaError_t cudaFree(void* p) { return p ? arena().give(p) : cudaSuccess; }
+cudaError_t cudaHostAlloc(void** p, size_t bytes, unsigned) {
+  *p = std::malloc(bytes ? bytes : 1);
+  return *p ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+cudaError_t cudaHostGetDevicePointer(void** device, void* host, unsigned) {
+  *device = host;
+  return cudaSuccess;
+}
+cudaError_t cudaFreeHost(void* p) {
+  std::free(p);
+  return cudaSuccess;
+}
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
+                            cudaStream_t) {
+  open_memory();
+  std::memmove(to, from, bytes);
+  close_memory();
+  return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t) {
+  open_memory();
+  std::memset(p, value, bytes);
+  close_memory();
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* s, unsigned, int) {
+  *s = new lamina_emulated_stream{};
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t s) {
+  delete s;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamQuery(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* e, unsigned) {
+  *e = new lamina_emulated_event{};
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t e) {
+  delete e;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t) {
+  e->when = std::chrono::steady_clock::now();
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventQuery(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t from, cudaEvent_t to) {
+  *ms = std::chrono::duration<float, std::milli>(to->when - from->when).count();
+  return cudaSuccess;
+}

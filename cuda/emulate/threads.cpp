@@ -1,0 +1,239 @@
+// Blocks of fibers: the threads of a block on one thread of the CPU (see cuda_runtime.h).
+#include "cuda_runtime.h"
+
+#include <ucontext.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace lamina::emulate {
+
+Position* position = nullptr;
+void open_memory();  // memory.cpp
+void close_memory();
+
+namespace {
+
+constexpr size_t kStack = 128 * 1024;
+
+// ---- a switch between stacks -------------------------------------------------------------------
+#if defined(__x86_64__)
+// Keeps the registers that a call must keep, and the stack they lie on.
+extern "C" void lamina_switch(void** save, void* load);
+asm(R"(
+.text
+.globl lamina_switch
+.hidden lamina_switch
+.type lamina_switch, @function
+lamina_switch:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  ret
+.size lamina_switch, .-lamina_switch
+)");
+struct Context {
+  void* sp = nullptr;
+  void prepare(char* stack, size_t bytes, void (*entry)()) {
+    auto top = reinterpret_cast<uintptr_t>(stack + bytes) & ~uintptr_t(63);
+    void** at = reinterpret_cast<void**>(top) - 1;  // as after a call: 8 bytes off 16
+    *at = nullptr;
+    *--at = reinterpret_cast<void*>(entry);
+    for (int i = 0; i < 6; ++i) *--at = nullptr;
+    sp = at;
+  }
+};
+void change(Context& from, Context& to) { lamina_switch(&from.sp, to.sp); }
+#else
+struct Context {
+  ucontext_t c;
+  void prepare(char* stack, size_t bytes, void (*entry)()) {
+    getcontext(&c);
+    c.uc_stack.ss_sp = stack;
+    c.uc_stack.ss_size = bytes;
+    c.uc_link = nullptr;
+    makecontext(&c, entry, 0);
+  }
+};
+void change(Context& from, Context& to) { swapcontext(&from.c, &to.c); }
+#endif
+
+enum State { kReady, kAtBarrier, kInWarp, kDone };
+
+struct Fiber {
+  Context context;
+  Position place;
+  State state = kDone;
+  unsigned mask = 0;   // of the shuffle it waits in
+  uint64_t value = 0;  // what it gives there
+  std::unique_ptr<char[]> stack;
+};
+
+struct Block {
+  std::deque<Fiber> fibers;  // they stay where they are
+  std::vector<int> order;
+  int count = 0, running = 0;
+  Context main;
+  const std::function<void()>* body = nullptr;
+  std::vector<uint64_t> slots;  // what threads gave to the shuffle they were in last
+  std::vector<char> shared;
+};
+Block block;
+std::mutex one_launch;  // kernels run one at a time
+
+[[noreturn]] void stop(const char* what) {
+  std::fprintf(stderr, "emulated CUDA device: %s (block %u,%u,%u)\n", what,
+               block.fibers[size_t(block.running)].place.block.x,
+               block.fibers[size_t(block.running)].place.block.y,
+               block.fibers[size_t(block.running)].place.block.z);
+  std::abort();
+}
+
+void yield() { change(block.fibers[size_t(block.running)].context, block.main); }
+
+void fiber_main() {
+  for (;;) {
+    (*block.body)();
+    block.fibers[size_t(block.running)].state = kDone;
+    yield();
+  }
+}
+
+void resume(int i) {
+  block.running = i;
+  position = &block.fibers[size_t(i)].place;
+  change(block.main, block.fibers[size_t(i)].context);
+}
+
+// Runs the lanes of a warp until each is at the block's barrier or has ended.
+void run_warp(int warp) {
+  const int first = warp * 32, last = first + 32 < block.count ? first + 32 : block.count;
+  for (;;) {
+    for (int k : block.order) {
+      const int i = first + k;
+      if (i < last && block.fibers[size_t(i)].state == kReady) resume(i);
+    }
+    unsigned waiting = 0, wanted = 0;
+    for (int i = first; i < last; ++i)
+      if (block.fibers[size_t(i)].state == kInWarp) {
+        waiting |= 1u << (i - first);
+        wanted |= block.fibers[size_t(i)].mask;
+      }
+    if (!waiting) return;
+    const unsigned exists = last - first == 32 ? ~0u : (1u << (last - first)) - 1;
+    if ((wanted & exists) != waiting)
+      stop("a shuffle or vote that not all lanes of its mask reach");
+    for (int i = first; i < last; ++i) {
+      Fiber& f = block.fibers[size_t(i)];
+      block.slots[size_t(i)] = f.value;
+      if (f.state == kInWarp) f.state = kReady;
+    }
+  }
+}
+
+void run_block(const Position& place) {
+  const dim3 size = place.block_size;
+  int i = 0;
+  for (unsigned z = 0; z < size.z; ++z)
+    for (unsigned y = 0; y < size.y; ++y)
+      for (unsigned x = 0; x < size.x; ++x, ++i) {
+        Fiber& f = block.fibers[size_t(i)];
+        f.place = place;
+        f.place.thread = {x, y, z};
+        f.state = kReady;
+      }
+  const int warps = (block.count + 31) / 32;
+  const bool backwards = block.order[0] != 0;
+  for (;;) {
+    for (int w = 0; w < warps; ++w) run_warp(backwards ? warps - 1 - w : w);
+    int at_barrier = 0;
+    for (int k = 0; k < block.count; ++k) at_barrier += block.fibers[size_t(k)].state == kAtBarrier;
+    if (at_barrier == 0) return;
+    if (at_barrier != block.count) stop("__syncthreads that not all threads of the block reach");
+    for (int k = 0; k < block.count; ++k) block.fibers[size_t(k)].state = kReady;
+  }
+}
+
+void choose_order() {
+  block.order.resize(32);
+  const char* wish = std::getenv("LAMINA_EMULATE_ORDER");
+  for (int i = 0; i < 32; ++i) {
+    const bool reverse = wish && std::strcmp(wish, "reverse") == 0;
+    const bool shuffled = wish && std::strcmp(wish, "shuffled") == 0;
+    block.order[size_t(i)] = reverse ? 31 - i : shuffled ? (i * 11 + 5) % 32 : i;
+  }
+}
+
+}  // namespace
+
+void run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>& body) {
+  std::lock_guard<std::mutex> lock(one_launch);
+  open_memory();
+  choose_order();
+  block.count = int(size.x * size.y * size.z);
+  block.body = &body;
+  block.slots.assign(size_t(block.count), 0);
+  // What a block finds in shared memory is garbage: NaN.
+  block.shared.assign(shared_bytes + 64, char(0xff));
+  while (int(block.fibers.size()) < block.count) {
+    block.fibers.emplace_back();
+    Fiber& f = block.fibers.back();
+    f.stack.reset(new char[kStack]);
+    f.context.prepare(f.stack.get(), kStack, fiber_main);
+  }
+  Position place{{0, 0, 0}, {0, 0, 0}, size, grid};
+  for (place.block.z = 0; place.block.z < grid.z; ++place.block.z)
+    for (place.block.y = 0; place.block.y < grid.y; ++place.block.y)
+      for (place.block.x = 0; place.block.x < grid.x; ++place.block.x) run_block(place);
+  close_memory();
+}
+
+void barrier() {
+  block.fibers[size_t(block.running)].state = kAtBarrier;
+  yield();
+}
+
+int lane() { return block.running % 32; }
+
+uint64_t exchange(unsigned mask, uint64_t value, int from) {
+  Fiber& f = block.fibers[size_t(block.running)];
+  const int mine = block.running, first = mine - mine % 32;
+  f.mask = mask;
+  f.value = value;
+  f.state = kInWarp;
+  yield();
+  const int source = from < 0 ? mine : first + from;
+  const uint64_t got = source < block.count ? block.slots[size_t(source)] : value;
+  return got;  // slots change only when every lane of the warp has gone on and stopped again
+}
+
+unsigned vote(unsigned mask, bool predicate) {
+  exchange(mask, predicate, -1);
+  const int first = block.running - block.running % 32;
+  unsigned votes = 0;
+  for (int i = 0; i < 32 && first + i < block.count; ++i)
+    if ((mask >> i & 1) && block.slots[size_t(first + i)]) votes |= 1u << i;
+  return votes;
+}
+
+void* dynamic_shared() {
+  return reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(block.shared.data()) + 63) &
+                                 ~uintptr_t(63));
+}
+
+}  // namespace lamina::emulate

@@ -1,0 +1,115 @@
+// Copies with conversion, fills and ranges: one thread an element, in the order of the output.
+#include "ops/creation_args.h"
+
+#include "launch.h"
+#include "strided.h"
+#include "table.h"
+
+namespace lamina::cuda {
+namespace {
+
+struct alignas(16) Bytes16 {
+  uint64_t half[2];
+};
+
+template <class T>
+__global__ void move_kernel(T* y, const T* x, Strides s) {
+  LAMINA_GRID_STRIDE(i, s.n) {
+    int64_t at[2];
+    s.offsets(i, at);
+    y[at[0]] = x[at[1]];
+  }
+}
+template <class S>
+__global__ void convert_kernel(void* y, DType to, const void* x, DType from, Strides s) {
+  LAMINA_GRID_STRIDE(i, s.n) {
+    int64_t at[2];
+    s.offsets(i, at);
+    store_as<S>(y, at[0], to, load_as<S>(x, at[1], from));
+  }
+}
+
+void copy(const DeviceCall& c) {
+  const Operand &x = c.in[0], &y = c.out[0];
+  Strides s(y);
+  if (s.n == 0) return;
+  s.add(y);
+  s.add(x);
+  s.merge();
+  if (x.dtype == y.dtype) return move_elements(c, s, item_size(x.dtype), y.data, x.data);
+  const unsigned blocks = blocks_for(s.n);
+  if (x.dtype >= DType::complex64 || y.dtype >= DType::complex64)
+    fail(kNotImplemented, "copy: no CUDA kernel yet converts complex tensors; use .cpu()");
+  // Through the compute type of the operand that holds more.
+  const Compute from = compute_type(x.dtype);
+  const auto kernel = from == kI64                                ? convert_kernel<Int>
+                      : y.dtype == DType::float64 || from == kF64 ? convert_kernel<double>
+                                                                  : convert_kernel<float>;
+  launch(c, kernel, blocks, kBlock, 0, y.data, y.dtype, x.data, x.dtype, s);
+}
+
+template <class S>
+__global__ void fill_kernel(void* y, DType type, S value, Strides s) {
+  LAMINA_GRID_STRIDE(i, s.n) {
+    int64_t at[1];
+    s.offsets(i, at);
+    store_as<S>(y, at[0], type, value);
+  }
+}
+
+void fill(const DeviceCall& c) {
+  const auto& a = *static_cast<const FillArgs*>(c.args);
+  const Operand& y = c.out[0];
+  Strides s(y);
+  if (s.n == 0) return;
+  s.add(y);
+  s.merge();
+  const unsigned blocks = blocks_for(s.n);
+  if (compute_type(y.dtype) == kI64) {
+    const int64_t v = a.integral ? a.i : y.dtype == DType::boolean ? a.d != 0 : truncated(a.d);
+    launch(c, fill_kernel<Int>, blocks, kBlock, 0, y.data, y.dtype, Int{v}, s);
+  } else {
+    const double v = a.integral ? double(a.i) : a.d;
+    launch(c, fill_kernel<double>, blocks, kBlock, 0, y.data, y.dtype, v, s);
+  }
+}
+
+__global__ void range_kernel(void* y, RangeArgs a, bool floating) {
+  LAMINA_GRID_STRIDE(i, a.n) {
+    if (floating)
+      store_as<double>(y, i, a.dtype, a.start + double(i) * a.step);
+    else
+      store_as<Int>(y, i, a.dtype, Int{a.i_start + i * a.i_step});
+  }
+}
+void range(const DeviceCall& c) {
+  const auto& a = *static_cast<const RangeArgs*>(c.args);
+  if (a.n)
+    launch(c, range_kernel, blocks_for(a.n), kBlock, 0, c.out[0].data, a, is_floating(a.dtype));
+}
+
+const Launches kLaunches{
+    {"copy", copy, true}, {"copy_", copy, true}, {"fill_", fill}, {"arange", range}};
+
+template <class T>
+void move(const DeviceCall& c, const Strides& s, void* y, const void* x) {
+  launch(c, move_kernel<T>, blocks_for(s.n), kBlock, 0, static_cast<T*>(y),
+         static_cast<const T*>(x), s);
+}
+
+}  // namespace
+
+void move_elements(const DeviceCall& c, const Strides& s, int item, void* y, const void* x) {
+  if (s.n == 0) return;
+  if (s.dense(0) && s.dense(1))
+    return check(cudaMemcpyAsync(y, x, size_t(s.n * item), cudaMemcpyDeviceToDevice,
+                                 current_stream(c.device)),
+                 c.name);
+  item == 1   ? move<uint8_t>(c, s, y, x)
+  : item == 2 ? move<uint16_t>(c, s, y, x)
+  : item == 4 ? move<uint32_t>(c, s, y, x)
+  : item == 8 ? move<uint64_t>(c, s, y, x)
+              : move<Bytes16>(c, s, y, x);
+}
+
+}  // namespace lamina::cuda

@@ -1,0 +1,74 @@
+// Dropout: the mask is made from Philox words on the way and never stored; which element takes
+// which bits is cpp/kernels/vec_dropout.h's rule, so a seed drops the same elements on every
+// device.
+#include "ops/dropout_args.h"
+
+#include <cmath>
+
+#include "launch.h"
+#include "number.h"
+#include "table.h"
+
+namespace lamina::cuda {
+namespace {
+
+struct Words {
+  uint32_t w[4];
+};
+// Philox 4x32-10 of counter (block mod 2^32, block / 2^32, c2, 0).
+__device__ Words philox(uint64_t seed, uint64_t block, uint32_t c2) {
+  uint32_t k0 = uint32_t(seed), k1 = uint32_t(seed >> 32);
+  uint32_t c0 = uint32_t(block), c1 = uint32_t(block >> 32), c3 = 0;
+  for (int i = 0; i < 10; ++i, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+    const uint32_t h0 = __umulhi(c0, 0xD2511F53u), l0 = c0 * 0xD2511F53u;
+    const uint32_t h1 = __umulhi(c2, 0xCD9E8D57u), l1 = c2 * 0xCD9E8D57u;
+    c0 = h1 ^ c1 ^ k0;
+    c1 = l1;
+    c2 = h0 ^ c3 ^ k1;
+    c3 = l0;
+  }
+  return {{c0, c1, c2, c3}};
+}
+
+// A group of 64 elements takes 8 blocks; a thread takes the 8 elements that share one of them.
+template <class T>
+__global__ void dropout_kernel(const T* x, T* y, int64_t n, PhiloxKey key, uint64_t threshold,
+                               double scale) {
+  constexpr int fields = int(sizeof(T)) / 2, run = 32 / fields, per_word = 8 / int(sizeof(T));
+  const int high = int(threshold >> 16);
+  const uint32_t low = uint32_t(threshold & 0xffff);
+  LAMINA_GRID_STRIDE(t, (n + 63) / 64 * 8) {
+    const int64_t group = t / 8;
+    const int at = int(t % 8);
+    const Words w = philox(key.seed, key.offset + uint64_t(t), 0);
+    for (int half = 0; half < 2; ++half)
+      for (int field = 0; field < fields; ++field)
+        for (int e = 0; e < per_word; ++e) {
+          const int64_t i = group * 64 + half * 32 + field * run + at * per_word + e;
+          if (i >= n) continue;
+          const int word = half * 2 + (fields == 2 ? e : field / 2), shift = field % 2 * 16;
+          const int u = int(w.w[word] >> shift & 0xffff);
+          bool keep = u > high;
+          if (u == high)
+            keep = (philox(key.seed, key.offset + uint64_t(t), 1).w[word] >> shift & 0xffff) >= low;
+          y[i] = keep ? x[i] * T(scale) : T(0);
+        }
+  }
+}
+
+template <class T>
+void dropout_of(const DeviceCall& c, int64_t n, const DropoutOpArgs& a) {
+  launch(c, dropout_kernel<T>, dim3(blocks_for((n + 63) / 64 * 8)), dim3(kBlock), 0,
+         static_cast<const T*>(c.in[0].data), static_cast<T*>(c.out[0].data), n, a.key,
+         uint64_t(std::llround(a.p * 0x1p32)), a.p < 1 ? 1 / (1 - a.p) : 0.0);
+}
+void dropout(const DeviceCall& c) {
+  const auto& a = *static_cast<const DropoutOpArgs*>(c.args);
+  const int64_t n = c.in[0].numel();
+  if (n == 0) return;
+  c.in[0].dtype == DType::float64 ? dropout_of<double>(c, n, a) : dropout_of<float>(c, n, a);
+}
+const Launches kLaunches{{"dropout", dropout}};
+
+}  // namespace
+}  // namespace lamina::cuda

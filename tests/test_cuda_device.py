@@ -1,0 +1,172 @@
+"""Tensors, memory, streams, errors and training on a CUDA device, real or emulated.
+
+Skipped without one. tests/test_cuda.py runs this file on the emulated device.
+"""
+
+import gc
+
+import numpy as np
+import pytest
+
+import lamina
+from lamina import nn
+
+cuda = lamina.cuda
+pytestmark = pytest.mark.skipif(not cuda.is_available(), reason="no CUDA device")
+emulated = cuda.is_available() and cuda.get_device_properties().emulated
+
+
+def same(a, b, tol=0.0):
+    np.testing.assert_allclose(a.detach().cpu().numpy(), b.detach().cpu().numpy(), atol=tol, rtol=0)
+
+
+def test_to_and_back():
+    x = lamina.arange(12, dtype=lamina.float32).reshape(3, 4)
+    y = x.to("cuda")
+    assert y.is_cuda and not x.is_cuda and y.device == lamina.device("cuda", 0)
+    assert y.get_device() == 0 and x.get_device() == -1
+    assert y.to("cuda") is y and y.cpu().cpu().device.type == "cpu"
+    same(y.t().cpu(), x.t())
+    same(y[1:, ::2].to("cpu"), x[1:, ::2])
+    assert "device='cuda:0'" in repr(y) and y.tolist() == x.tolist() and y[1, 2].item() == 6
+    assert y.to("cuda", lamina.float64).dtype is lamina.float64
+    with pytest.raises(TypeError, match="the tensor is on cuda:0; use .cpu()"):
+        y.numpy()
+    assert (y.numpy(force=True) == x.numpy()).all()
+
+
+def test_creation():
+    for t in (lamina.zeros(2, device="cuda"), lamina.ones(2, device="cuda:0"),
+              lamina.tensor([1, 2], device="cuda"), lamina.arange(3, device="cuda"),
+              lamina.rand(3, device="cuda"), lamina.full((2,), 7, device="cuda"),
+              lamina.linspace(0, 1, 5, device="cuda"), lamina.eye(3, device="cuda")):  # fmt: skip
+        assert t.is_cuda
+        assert lamina.zeros_like(t).is_cuda and t.new_ones(2).is_cuda
+    with lamina.device("cuda"):
+        assert lamina.zeros(2).is_cuda
+    assert not lamina.zeros(2).is_cuda
+    lamina.manual_seed(3)
+    a = lamina.randn(100)
+    lamina.manual_seed(3)
+    same(lamina.randn(100, device="cuda"), a)
+    assert nn.Linear(3, 2, device="cuda").weight.is_cuda
+
+
+def test_gradients_come_back():
+    x = lamina.randn(5, requires_grad=True)
+    (x.cuda().exp() * 2).sum().cpu().backward()
+    same(x.grad, 2 * x.exp(), 1e-5)
+
+
+def test_numbers_mix_and_tensors_do_not():
+    x = lamina.ones(3, device="cuda")
+    assert (2 - x).is_cuda and (x * lamina.tensor(3.0)).is_cuda
+    with pytest.raises(lamina.DeviceError, match=r"add: one input is on cuda:0 .* on cpu"):
+        x + lamina.ones(3)
+    with pytest.raises(lamina.DeviceError, match="there is no device cuda:9|there is no cuda:9"):
+        x.cuda(9)
+    with pytest.raises(lamina.DeviceError, match="there is no cuda:9"):
+        x.to("cuda:9")
+
+
+def test_absent_kernels_say_so():
+    with pytest.raises(NotImplementedError, match="sort: no CUDA kernel yet; move the tensor"):
+        lamina.ones(4, device="cuda").sort()
+    with pytest.raises(NotImplementedError, match="no CUDA kernel yet"):
+        lamina.fft.fft(lamina.ones(4, device="cuda"))
+
+
+def test_reports_at_synchronisation():
+    table = nn.Embedding(4, 2, device="cuda")
+    table(lamina.tensor([0, 9], device="cuda"))
+    with pytest.raises(IndexError, match="embedding: index 9 is out of bounds .* size 4"):
+        cuda.synchronize()
+    scores, labels = lamina.randn(3, 4, device="cuda"), lamina.tensor([0, 7, 1], device="cuda")
+    loss = nn.functional.cross_entropy(scores, labels)
+    with pytest.raises(IndexError, match="cross_entropy: target 7 is out of range for 4 classes"):
+        loss.item()
+    same(table(lamina.tensor([1], device="cuda")), table.weight[1:2])  # the process goes on
+
+
+def test_memory():
+    gc.collect()
+    cuda.empty_cache()
+    before = cuda.memory_allocated()
+    x = lamina.empty(1 << 20, device="cuda")
+    assert cuda.memory_allocated() - before == 4 << 20
+    assert cuda.max_memory_allocated() >= cuda.memory_allocated()
+    del x
+    assert cuda.memory_allocated() == before and cuda.memory_reserved() >= 4 << 20
+    cuda.empty_cache()
+    free, total = cuda.mem_get_info()
+    assert 0 < free <= total
+    with pytest.raises(lamina.OutOfMemoryError, match=r"cuda:0: .* asked, .* free, .* in use"):
+        lamina.empty(total, device="cuda")
+    lamina.ones(3).pin_memory().to("cuda", non_blocking=True)
+
+
+def test_streams_and_events():
+    stream, start, end = cuda.Stream(), cuda.Event(True), cuda.Event(enable_timing=True)
+    with cuda.stream(stream):
+        assert cuda.current_stream() == stream
+        start.record()
+        x = lamina.ones(1000, device="cuda") + 1
+        end.record()
+    assert cuda.current_stream() == cuda.default_stream() != stream
+    cuda.current_stream().wait_stream(stream)
+    end.synchronize()
+    assert end.query() and start.elapsed_time(end) >= 0 and x.sum().item() == 2000
+    stream.synchronize()
+
+
+@pytest.mark.parametrize("make", [
+    lambda p: lamina.optim.SGD(p, 0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
+    lambda p: lamina.optim.Adam(p, 1e-2, amsgrad=True), lambda p: lamina.optim.AdamW(p, 1e-2),
+    lambda p: lamina.optim.RMSprop(p, 1e-2, centered=True, momentum=0.5),
+    lambda p: lamina.optim.Adagrad(p, 1e-2),
+], ids=["sgd", "adam", "adamw", "rmsprop", "adagrad"])  # fmt: skip
+def test_training_as_on_the_cpu(make):
+    x, t = lamina.randn(32, 1, 12, 12), lamina.randint(0, 5, (32,))
+
+    def losses(device):
+        lamina.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(),
+                            nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.2), nn.Linear(144, 16),
+                            nn.LayerNorm(16), nn.GELU(), nn.Linear(16, 5)).to(device)  # fmt: skip
+        step, out = make(net.parameters()), []
+        for _ in range(4):
+            step.zero_grad()
+            loss = nn.functional.cross_entropy(net(x.to(device)), t.to(device))
+            loss.backward()
+            step.step()
+            out.append(loss.item())
+        return out
+
+    np.testing.assert_allclose(losses("cuda"), losses("cpu"), rtol=2e-4)
+
+
+def test_transformer_block():
+    lamina.manual_seed(1)
+    block = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
+    x = lamina.randn(2, 5, 16)
+    y = block(x)
+    same(block.to("cuda")(x.cuda()), y, 2e-5)
+
+
+def test_state_moves_between_devices(tmp_path):
+    net = nn.Linear(3, 2).cuda()
+    lamina.save(net.state_dict(), tmp_path / "net.st")
+    here = nn.Linear(3, 2)
+    here.load_state_dict(lamina.load(tmp_path / "net.st", map_location="cpu"))
+    same(here.weight, net.weight)
+    assert lamina.load(tmp_path / "net.st", map_location="cuda")["weight"].is_cuda
+    net.load_state_dict(here.state_dict())
+    assert net.weight.is_cuda
+
+
+def test_compile_refuses():
+    x = lamina.ones(3, device="cuda")
+    step = lamina.compile(lambda x: x * 2)
+    with pytest.raises(NotImplementedError, match="compile: .* CUDA"):
+        for _ in range(3):
+            step(x)
