@@ -69,26 +69,31 @@ LAMINA_HD float round(float x) { return ::rintf(x); }
 LAMINA_HD double round(double x) { return ::rint(x); }
 LAMINA_HD float abs(float x) { return ::fabsf(x); }
 LAMINA_HD double abs(double x) { return ::fabs(x); }
-#define LAMINA_EACH(T)                                                         \
-  LAMINA_HD T select(bool m, T a, T b) { return m ? a : b; }                   \
-  LAMINA_HD T min(T a, T b) { return a < b ? a : b; } /* b where one is NaN */ \
-  LAMINA_HD T max(T a, T b) { return a > b ? a : b; }                          \
-  LAMINA_HD T sign(T x) { return x > 0 ? T(1) : x < 0 ? T(-1) : x * T(0); }    \
-  LAMINA_HD T sigmoid(T x) {                                                   \
-    const T e = exp(-abs(x));                                                  \
-    return (x < 0 ? e : T(1)) / (T(1) + e);                                    \
-  }                                                                            \
-  LAMINA_HD T signbit(T x) { return copysign(T(1), x) < 0 ? T(1) : T(0); }     \
-  LAMINA_HD T remainder(T a, T b) { /* the sign of b */                        \
-    const T r = fmod(a, b);                                                    \
-    return r != 0 && (r < 0) != (b < 0) ? r + b : r;                           \
-  }                                                                            \
-  LAMINA_HD T floor_divide(T a, T b) { /* floor of the exact quotient */       \
-    const T r = fmod(a, b), q = round((a - r) / b);                            \
-    return b == 0 ? a / b : r != 0 && (r < 0) != (b < 0) ? q - 1 : q;          \
-  }                                                                            \
-  LAMINA_HD T erfinv(T x) { return T(erfinv_double(x)); }                      \
-  LAMINA_HD T digamma(T x) { return T(digamma_double(x)); }                    \
+#define LAMINA_EACH(T)                                                             \
+  LAMINA_HD T select(bool m, T a, T b) { return m ? a : b; }                       \
+  LAMINA_HD T min(T a, T b) { return a < b ? a : b; } /* b where one is NaN */     \
+  LAMINA_HD T max(T a, T b) { return a > b ? a : b; }                              \
+  LAMINA_HD T sign(T x) { return x > 0 ? T(1) : x < 0 ? T(-1) : x * T(0); }        \
+  LAMINA_HD T sigmoid(T x) {                                                       \
+    const T e = exp(-abs(x));                                                      \
+    return (x < 0 ? e : T(1)) / (T(1) + e);                                        \
+  }                                                                                \
+  LAMINA_HD T signbit(T x) { return copysign(T(1), x) < 0 ? T(1) : T(0); }         \
+  LAMINA_HD T remainder(T a, T b) { /* the sign of b */                            \
+    const T r = fmod(a, b);                                                        \
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;                               \
+  }                                                                                \
+  LAMINA_HD T floor_divide(T a, T b) { /* floor of the exact quotient */           \
+    const T r = fmod(a, b), q = round((a - r) / b);                                \
+    return b == 0 ? a / b : r != 0 && (r < 0) != (b < 0) ? q - 1 : q;              \
+  }                                                                                \
+  LAMINA_HD T gelu(T x) { return x * T(0.5) * erfc(x * T(-0.70710678118654752)); } \
+  LAMINA_HD T gelu_slope(T x) {                                                    \
+    return T(0.5) * erfc(x * T(-0.70710678118654752)) +                            \
+           x * T(0.39894228040143268) * exp(x * x * T(-0.5));                      \
+  }                                                                                \
+  LAMINA_HD T erfinv(T x) { return T(erfinv_double(x)); }                          \
+  LAMINA_HD T digamma(T x) { return T(digamma_double(x)); }                        \
   LAMINA_HD T polygamma(T x, double n) { return T(polygamma_double(n, x)); }
 LAMINA_EACH(float)
 LAMINA_EACH(double)

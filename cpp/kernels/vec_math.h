@@ -10,7 +10,6 @@
 #pragma once
 #include "kernels/special.h"
 #include "kernels/vec_double.h"
-#include "kernels/vec_special.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {

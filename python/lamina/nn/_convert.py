@@ -83,7 +83,8 @@ class Convert:
 
         def convert(t):
             to = dtype if dtype is not None and t.dtype.is_floating_point else None
-            if device is not None and device._where() != _core.device_of(t):
+            where = _core.device_of(t) if isinstance(t, Tensor) else -1  # sparse: on the CPU only
+            if device is not None and device._where() != where:
                 return t.detach().to(device, to)
             if to is None or to == t.dtype:
                 return t.detach().clone() if copy else t
