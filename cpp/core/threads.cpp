@@ -1,4 +1,6 @@
-// The pool of threads: chunks are taken from one counter; workers spin, then park.
+// The pool of threads: every thread begins with a range of chunks of its own, the same part of
+// every region, so that it finds in its caches what it wrote in the last ones (reading what another
+// core wrote can be 3 to 6 times slower), and then helps the others. Workers spin, then park.
 #include "core/threads.h"
 
 #include <pthread.h>
@@ -12,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -54,25 +57,43 @@ double cgroup_cpus() {
   return quota > 0 && period > 0 ? quota / period : 0;
 }
 
+// What is left of a thread's range of a region.
+struct alignas(64) Share {
+  std::atomic<int64_t> next{0};
+  int64_t end = 0;
+};
+
 struct Region {
   void (*fn)(void*, int64_t, int64_t);
   void* ctx;
   int64_t n, chunk;
-  std::atomic<int64_t> next{0};
+  Share* shares;
+  int threads;
   std::mutex error_mutex;
   std::exception_ptr error;
 
-  void work() {
+  void divide() {
+    const int64_t chunks = (n + chunk - 1) / chunk;
+    for (int i = 0; i < threads; ++i) {
+      shares[i].next.store(chunks * i / threads * chunk, std::memory_order_relaxed);
+      shares[i].end = i + 1 < threads ? chunks * (i + 1) / threads * chunk : n;
+    }
+  }
+  void work(int thread) {
     FlushDenormals flush;
-    for (;;) {
-      const int64_t b = next.fetch_add(chunk, std::memory_order_relaxed);
-      if (b >= n) return;
-      try {
-        fn(ctx, b, b + chunk < n ? b + chunk : n);
-      } catch (...) {
-        std::lock_guard<std::mutex> lock(error_mutex);
-        if (!error) error = std::current_exception();
-        next.store(n, std::memory_order_relaxed);
+    for (int i = 0; i < threads; ++i) {
+      Share& share = shares[thread + i < threads ? thread + i : thread + i - threads];
+      for (;;) {
+        const int64_t b = share.next.fetch_add(chunk, std::memory_order_relaxed);
+        if (b >= share.end) break;
+        try {
+          fn(ctx, b, b + chunk < share.end ? b + chunk : share.end);
+        } catch (...) {
+          std::lock_guard<std::mutex> lock(error_mutex);
+          if (!error) error = std::current_exception();
+          for (int k = 0; k < threads; ++k)
+            shares[k].next.store(shares[k].end, std::memory_order_relaxed);
+        }
       }
     }
   }
@@ -82,12 +103,15 @@ thread_local bool t_inside = false;
 
 class Pool {
  public:
-  explicit Pool(int threads) : threads_(threads) {}
+  explicit Pool(int threads) : threads_(threads), shares_(new Share[size_t(threads)]) {}
 
   int threads() const { return threads_; }
 
   void run(Region& region) {
     start_workers();
+    region.shares = shares_.get();
+    region.threads = threads_;
+    region.divide();
     region_ = &region;
     pending_.store(threads_ - 1, std::memory_order_relaxed);
     {
@@ -96,7 +120,7 @@ class Pool {
     }
     if (parked_.load(std::memory_order_acquire)) wake_.notify_all();
     t_inside = true;
-    region.work();
+    region.work(0);
     t_inside = false;
     for (int spins = 0; pending_.load(std::memory_order_acquire) > 0; ++spins) {
       pause_cpu();
@@ -125,6 +149,7 @@ class Pool {
     stop();
     stopping_ = false;
     threads_ = n;
+    shares_.reset(new Share[size_t(n)]);
   }
 
  private:
@@ -133,11 +158,12 @@ class Pool {
   void start_workers() {
     while (int(workers_.size()) < threads_ - 1) {
       const uint64_t seen = epoch_.load();
-      workers_.emplace_back([this, seen] { loop(seen); });
+      const int thread = int(workers_.size()) + 1;
+      workers_.emplace_back([this, seen, thread] { loop(seen, thread); });
     }
   }
 
-  void loop(uint64_t seen) {
+  void loop(uint64_t seen, int thread) {
     t_inside = true;
     for (;;) {
       int spins = 0;
@@ -154,12 +180,13 @@ class Pool {
       }
       ++seen;
       if (stopping_) return;
-      region_->work();
+      region_->work(thread);
       pending_.fetch_sub(1, std::memory_order_release);
     }
   }
 
   int threads_;
+  std::unique_ptr<Share[]> shares_;
   std::vector<std::thread> workers_;
   std::atomic<uint64_t> epoch_{0};
   std::atomic<int> pending_{0}, parked_{0};
@@ -225,7 +252,7 @@ void parallel_chunks(int64_t n, int64_t chunk, void (*fn)(void*, int64_t, int64_
     return;
   }
   std::lock_guard<std::mutex> lock(g_use, std::adopt_lock);
-  Region region{fn, ctx, n, chunk, {}, {}, nullptr};
+  Region region{fn, ctx, n, chunk, nullptr, 0, {}, nullptr};
   pool().run(region);
   if (region.error) std::rethrow_exception(region.error);
 }

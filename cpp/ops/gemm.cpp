@@ -44,7 +44,8 @@ struct Cut {
 };
 
 // The cut into about `pieces` that takes least: multiply-adds of the largest piece, with its
-// operands' packing at 4 multiply-adds per element (about what a transposing copy takes).
+// operands at 12 multiply-adds per element: packing takes about 4, and what the other threads read
+// too has to come from another core's cache where it was just written.
 Cut best_cut(const GemmArgs& g, int compute, int64_t pieces) {
   const MatmulKernels& k = cpu_kernels().matmul;
   const int64_t tm = k.tile_rows[compute], tn = k.tile_columns[compute];
@@ -59,7 +60,7 @@ Cut best_cut(const GemmArgs& g, int compute, int64_t pieces) {
     const int64_t made = ceil_div(g.M, rows) * ceil_div(g.N, columns);
     const int64_t rounds = ceil_div(made, pieces);  // pieces one thread does after another
     const double padded = double(ceil_div(columns, tn) * tn);
-    const double cost = double(rounds) * (double(rows) * padded + 4 * (double(rows) + padded));
+    const double cost = double(rounds) * (double(rows) * padded + 12 * (double(rows) + padded));
     if (cost < least) {
       least = cost;
       best = {rows, columns};

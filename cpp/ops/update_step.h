@@ -48,6 +48,7 @@ struct StepParts {
 struct UpdatePiece {
   UpdateArgs args;
   UpdateFn fn;
+  int64_t first;       // element of the tensor
   int64_t start, end;  // in the common range; start is a multiple of kUpdateAlign
 };
 constexpr int64_t kUpdateAlign = 64;    // elements: a cache line and more
@@ -85,21 +86,39 @@ void over_parameters(const StepParts& parts, const UpdateFn (&table)[2][Kinds],
   if (__builtin_expect(parts.c.device.type != DeviceType::cpu, 0))
     return over_parameters_on_device(parts, setup);
   Scratch memory(sizeof(UpdatePiece) * size_t(n));
-  UpdatePiece* const pieces = memory.as<UpdatePiece>();
-  int count = 0;
-  int64_t total = 0;
+  UpdatePiece* const whole = memory.as<UpdatePiece>();
+  int tensors = 0;
   for (int i = 0; i < n; ++i) {
     if (!parts.grad(i).defined()) continue;
     const Tensor& p = parts.param(i);
-    UpdatePiece& piece = pieces[count++];
+    UpdatePiece& piece = whole[tensors++];
     piece.args.p = p.data();
     piece.args.g = parts.grad(i).data();
     for (int s = 0; s < 3; ++s) piece.args.s[s] = parts.state(s, i);
     piece.fn = table[compute_type(p.dtype())][setup(i, piece.args)];
-    piece.start = total;
-    piece.end = total + p.numel();
-    total += (p.numel() + kUpdateAlign - 1) / kUpdateAlign * kUpdateAlign;
+    piece.end = p.numel();
   }
+  // The same part of every large tensor one after another, so that a thread's range of the blocks
+  // is the part of each tensor that it also has in the products before and after.
+  const int shares = num_threads();
+  Scratch cut(sizeof(UpdatePiece) * size_t(tensors) * size_t(shares));
+  UpdatePiece* const pieces = cut.as<UpdatePiece>();
+  int count = 0;
+  int64_t total = 0;
+  for (int share = 0; share < shares; ++share)
+    for (int k = 0; k < tensors; ++k) {
+      const int64_t elements = whole[k].end, lines = elements / kUpdateAlign;
+      const bool large = lines >= int64_t(shares) * 16;
+      if (!large && share > 0) continue;
+      UpdatePiece& piece = pieces[count++];
+      piece = whole[k];
+      piece.first = large ? lines * share / shares * kUpdateAlign : 0;
+      const bool last = !large || share + 1 == shares;
+      const int64_t end = last ? elements : lines * (share + 1) / shares * kUpdateAlign;
+      piece.start = total;
+      piece.end = total + end - piece.first;
+      total += (end - piece.first + kUpdateAlign - 1) / kUpdateAlign * kUpdateAlign;
+    }
   const int64_t blocks = (total + kUpdateBlock - 1) / kUpdateBlock;
   parallel_rows(blocks, ns_per_element * kUpdateBlock, [&](int64_t b, int64_t e) {
     b *= kUpdateBlock;
@@ -112,7 +131,8 @@ void over_parameters(const StepParts& parts, const UpdateFn (&table)[2][Kinds],
     for (int j = lo; j < count && pieces[j].start < e; ++j) {
       const int64_t from = b > pieces[j].start ? b : pieces[j].start;
       const int64_t to = e < pieces[j].end ? e : pieces[j].end;
-      if (from < to) pieces[j].fn(pieces[j].args, from - pieces[j].start, to - pieces[j].start);
+      const int64_t at = pieces[j].first - pieces[j].start;
+      if (from < to) pieces[j].fn(pieces[j].args, from + at, to + at);
     }
   });
 }
