@@ -359,3 +359,19 @@ def test_profile_times_each_launch():
     lines = call.plan.profile().splitlines()
     assert len(lines) == call.plan.stats()["calls"] == plan.stats()["calls"]
     assert all("us" in line and "%" in line for line in lines) and "matmul" in lines[0]
+
+
+def test_a_norm_takes_one_sum_only():
+    """Two normalisations, summed, and a sum after that."""
+    first, second = nn.BatchNorm2d(8).eval(), nn.BatchNorm2d(8).eval()
+
+    def branches(x, y):
+        with lamina.no_grad():
+            g = first(x)
+            g = g + second(y)
+            return F.relu(g + x)
+
+    step = lamina.compile(branches)
+    for i in range(5):
+        x, y = lamina.randn(4, 8, 5, 7), lamina.randn(4, 8, 5, 7)
+        assert step(x, y).equal(branches(x, y)), i

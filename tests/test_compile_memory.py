@@ -321,3 +321,27 @@ def threads():
 @pytest.mark.parametrize("name", case)
 def test_results_are_those_of_the_eager_step(name):
     assert_as_eager(case[name])
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        lambda h: [h.detach().t()],
+        lambda h: [h.detach()[0:1]],
+        lambda h: [h.detach()[0:1], h.detach()[1:3].t()],
+        lambda h: [h.detach(), h.detach()[1:3]],
+    ],
+)
+def test_returned_views_are_not_overwritten(result):
+    w = lamina.ones(4, 4, requires_grad=True)
+
+    @lamina.compile
+    def step(x):
+        h = x * w
+        h.sum().backward()
+        w.grad = None
+        return result(h)
+
+    kept = [step(lamina.full((4, 4), float(i))) for i in range(6)]
+    for i, views in enumerate(kept):
+        assert all((v == i).all() for v in views), i

@@ -192,7 +192,7 @@ def test_a_full_cache():
     cache.crop(4)
     k, v = cache.update(layer, x, x + 1)
     assert k.shape == (1, 4, 5, 2) and (v[:, :, 4] == 1).all() and cache.length_of(layer) == 5
-    with pytest.raises(ValueError, match="KVCache: capacity must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="KVCache: capacity must be at least 1, and an int, got 0"):
         nn.KVCache(0)
 
 
@@ -236,3 +236,46 @@ def test_attend_with_a_scale_and_grouped_heads(capacity):
         parts.append(cache.attend("layer", *piece, scale=0.3))
         at += n
     np.testing.assert_allclose(lamina.cat(parts, 2).numpy(), wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [lamina.float16, lamina.bfloat16])
+def test_half_precision(dtype):
+    """Kept in float32; the same as without a capacity, but for the last rounding."""
+    attention = nn.CausalSelfAttention(64, 4).to(dtype)
+    x = lamina.randn(2, 9, 64).to(dtype)
+    with lamina.no_grad():
+        whole = attention(x)
+        for capacity in (None, 16):
+            cache = nn.KVCache(capacity)
+            parts = [attention(x[:, i : i + 3], cache=cache) for i in (0, 3, 6)]
+            y = lamina.cat(parts, 1)
+            assert y.dtype == dtype
+            assert (y.float() - whole.float()).abs().max() <= 2e-2 * whole.float().abs().max()
+    m = model(dtype)
+    prompt = lamina.tensor([[1, 2, 3], [4, 5, 6]])
+    with lamina.no_grad():
+        for _ in range(2):
+            got = nn.generate(m, prompt, 6)
+            assert got.shape == (2, 9)
+
+
+def test_layers_that_change_between_calls():
+    prompt = lamina.tensor([[1, 2, 3]])
+    m = model()
+    nn.generate(m, prompt, 5)
+    m.blocks[0] = nn.CausalSelfAttention(8, 4).double()
+    assert nn.generate(m, prompt, 5).equal(nn.generate(m, prompt, 5, use_cache=False))
+    m.blocks = m.blocks[1:]
+    assert nn.generate(m, prompt, 5).equal(nn.generate(m, prompt, 5, use_cache=False))
+    other = copy.copy(m)
+    other._modules = dict(m._modules)
+    other.blocks = nn.ModuleList([nn.CausalSelfAttention(8, 4).double()])
+    assert nn.generate(other, prompt, 5).equal(nn.generate(other, prompt, 5, use_cache=False))
+
+
+def test_capacities_and_lengths_that_make_no_sense():
+    for capacity in (0, -1, 2.5, True, "a"):
+        with pytest.raises(ValueError, match="KVCache: capacity must be"):
+            nn.KVCache(capacity)
+    with pytest.raises(ValueError, match="must not be negative"):
+        nn.KVCache(4).crop(-1)

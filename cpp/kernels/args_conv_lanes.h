@@ -70,7 +70,7 @@ struct DepthwiseArgs {
   int64_t bias_channel;
   const ConvRun* runs;  // as in ConvLanesArgs
   const int64_t* begin;
-  void* sum;  // (taps, L) +=
+  void* sum;  // (taps, L) +=; forward: room for the weights of more than 256 taps
 };
 struct DepthwiseSumArgs {  // dw from `sums` of them
   const void* sum;

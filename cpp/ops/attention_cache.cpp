@@ -44,6 +44,8 @@ void infer(Call& c) {
             keys.dtype() == values.dtype(),
         ErrorKind::dtype, kCacheName, ": query ", q, ", keys ", k, " and values ", v,
         " are not of the cache's dtype, ", keys.dtype(), "; make a new cache");
+  check(keys.dtype() == DType::float32 || keys.dtype() == DType::float64, ErrorKind::dtype,
+        kCacheName, ": the cache's buffers must be float32 or float64, got ", keys.dtype());
   c.output({q.size(0), q.size(2), q.size(1), v.size(3)}, q.dtype());
 }
 

@@ -28,7 +28,10 @@ ConvPath path_of(const ConvGeometry& a, int64_t C, int64_t M, int64_t fewest) {
   if (a.depthwise()) return ConvPath::depthwise;
   if (a.pointwise() || a.whole_image()) return ConvPath::patches;
   const bool many = C >= 16 && M >= 16;
-  if (a.winograd() && many && a.OH >= 4 && a.OW >= 4 && !a.few_tiles()) return ConvPath::winograd;
+  // A block of Winograd tiles is a whole row of them: not of very wide images.
+  const bool narrow = (a.OW + 1) / 2 * (C + M) * 16 <= (1 << 22);
+  if (a.winograd() && many && narrow && a.OH >= 4 && a.OW >= 4 && !a.few_tiles())
+    return ConvPath::winograd;
   if (many && a.N < 4 && (a.few_tiles() || a.OH * a.OW <= 16)) return ConvPath::patches;
   // Long signals, which only the direct loops cut along a row.
   if (a.OH < 4 && a.OW > 64 && (a.N < 8 || C * a.OW > (1 << 19))) return ConvPath::direct;

@@ -1,10 +1,15 @@
 // The three bilinear maps of a convolution over dense memory: y from x and w, dx from dy and w, dw
 // from x and dy.
 //
-// How each is computed: direct (conv_direct.cpp), where x is copied once, padded, and the product
-// runs over it in place; Winograd (conv_winograd.cpp), for 3x3 kernels of stride 1; or by patches
-// (conv_patches.cpp), im2col and a matrix product; depthwise convolution a plane at a time
-// (conv_depthwise.cpp). LAMINA_CONV=direct|winograd|im2col forces one.
+// How each is computed (conv_launch.cpp chooses; LAMINA_CONV=direct|lanes|winograd|im2col forces):
+//   winograd   conv_winograd.cpp: 3x3 kernels of stride 1
+//   lanes      conv_lanes.cpp: any stride and dilation, channels in the lanes of vectors
+//   direct     conv_direct.cpp: outputs in the lanes, for few channels
+//   patches    conv_patches.cpp: im2col and a matrix product
+//   depthwise  conv_depthwise.cpp: L channels at a time
+// All but patches multiply zeros where a tap lies outside the image, and Winograd adds inputs
+// before it multiplies: an infinite input may give NaN where it would give infinity, and NaN may
+// reach outputs of its tile that do not see it.
 #pragma once
 #include <cstdint>
 

@@ -44,6 +44,11 @@ ConvStrips::ConvStrips(ConvAxis r, ConvAxis c, int64_t N, int64_t C, int64_t M, 
       u_row * blocks * rows.stride / rows.step + (whole ? v_row * ceil_div(M, L) : 0);
   height = std::clamp<int64_t>(kBlockElements / std::max<int64_t>(per_row, 1),
                                std::min<int64_t>(4 * rows.step, out), out);
+  if (rows.step == 1) {  // rows seen by the taps, whatever their number, are brought for each piece
+    int64_t span = 0;
+    for (const ConvAxis::Tap& tap : rows.classes[0]) span = std::max(span, tap.first + rows.left);
+    height = std::min(std::max(height, span / rows.stride), out);
+  }
   if (groups < shares) height = std::min(height, ceil_div(out, ceil_div(shares, groups)));
   if (together) height = out;
   pieces = ceil_div(out, height);
@@ -118,16 +123,27 @@ bool ConvStrips::follows(int64_t c, const std::vector<size_t>& begin) const {
 }
 
 ConvRuns::ConvRuns(const ConvStrips& p) : taps_(p.taps), height_(p.rows.out) {
-  for (int64_t tap = 0; tap < taps_; ++tap)
-    for (int64_t y = 0; y <= height_; ++y) {
-      at_.push_back(int64_t(list.size()));
-      if (y == height_) break;
+  at_.assign(size_t(taps_ * (height_ + 1)), 0);
+  const auto for_each = [&](auto&& f) {  // f(index of tap and row, strip, tap)
+    for (int64_t y = 0; y < height_; ++y)
       for (int64_t i = p.first_strip[size_t(y)]; i < p.first_strip[size_t(y + 1)]; ++i) {
         const ConvStrip& s = p.strips[size_t(i)];
         for (int64_t j = 0; j < s.n_taps; ++j)
-          if (s.taps[j].b == tap * p.C) list.push_back({s.taps[j].a, s.c, s.rows});
+          f(size_t(s.taps[j].b / p.C * (height_ + 1) + y), s, s.taps[j]);
       }
-    }
+  };
+  for_each([&](size_t at, const ConvStrip&, const ConvTap&) { ++at_[at]; });
+  int64_t total = 0;
+  for (int64_t& at : at_) {
+    const int64_t count = at;
+    at = total;
+    total += count;
+  }
+  list.resize(size_t(total));
+  std::vector<int64_t> next = at_;
+  for_each([&](size_t at, const ConvStrip& s, const ConvTap& tap) {
+    list[size_t(next[at]++)] = {tap.a, s.c, s.rows};
+  });
 }
 void ConvRuns::of_rows(int64_t row, int64_t rows, int64_t* bounds) const {
   for (int64_t tap = 0; tap < taps_; ++tap) {

@@ -121,6 +121,7 @@ bool join_linear(CallGraph& g, int i, Fused& done) {
 bool join_norm(CallGraph& g, int i, Fused& done) {
   RecordedCall c = g[i];
   if (batch_norm_use(*c.op, c.args.data(), c.in[0].shape) != BatchNormUse::forward) return false;
+  if (c.in.size() != 5) return false;  // it has taken a sum already
   int j = only_reader(g, i, c.out[0]), sum = -1;
   if (j < 0) return false;
   BatchNormExtra extra;

@@ -90,7 +90,7 @@ void Plan::place(const Recording& r, const CallGraph& g, const Fused& fused) {
   for (size_t i = 0; i < n; ++i)
     result[i] = holders[i] && r.memory[i].kind == Memory::kMade &&
                 !grads.count(r.memory[i].storage.get()) &&
-                r.memory[i].storage->refs() == 1 + holders[i];
+                r.memory[i].storage->refs() == 1 + holders[i] + r.memory[i].bases;
   std::vector<Lifetime> blocks;
   memory_.resize(n);
   for (size_t i = 0; i < n; ++i) {

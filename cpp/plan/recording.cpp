@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <sstream>
 
 namespace lamina {
@@ -286,6 +287,14 @@ RecordingRef stop_recording(const Tensors& results) {
         known != r->leaves.end() || (t->requires_grad && !is_new(*r, t)) ? t : Tensor());
     list.results.push_back(o);
   }
+  std::map<TensorImpl*, std::pair<uint32_t, int>> bases;  // of results: their views, the memory
+  for (size_t i = 0; i < results.size(); ++i)
+    if (results[i]->view && list.results[i].memory >= 0 &&
+        results[i]->view->base->storage == results[i]->storage)
+      bases[results[i]->view->base.get()].first += 1,
+          bases[results[i]->view->base.get()].second = list.results[i].memory;
+  for (const auto& [base, views] : bases)
+    if (base->refs() == views.first) list.memory[size_t(views.second)].bases += 1;
   for (Memory& m : list.memory) {
     if (m.kind == Memory::kMade) {
       auto alive = r->watch.alive.find(m.serial);

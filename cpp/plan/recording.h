@@ -21,6 +21,7 @@ struct Memory {
   const Storage* address = nullptr;
   StorageRef storage;  // held: all from outside, constants, and what of the made outlived the step
   bool kept = false;   // made, and somebody held it after the step
+  uint32_t bases = 0;  // of the holders: tensors that only results, their views, keep
   int argument = -1;   // which one
   int64_t start = 0;   // where in its memory the argument began, in bytes
   size_t bytes = 0;

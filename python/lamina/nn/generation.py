@@ -15,7 +15,7 @@ from .. import _core
 from .._core import Tensor
 from ..random import multinomial
 from . import functional as F
-from .kv_cache import KVCache
+from .kv_cache import KVCache, kept_in
 from .module import Module
 
 __all__ = ["filter_logits", "generate", "beam_search"]
@@ -114,6 +114,7 @@ class _Decoder:
         found = model.__dict__.pop("_decoder", None) if isinstance(model, Module) else None
         if (
             found is not None
+            and found.model is model
             and (found.sequences, found.compiled) == (sequences, compiled)
             and found.cache.capacity >= length
             and found.suits()
@@ -128,10 +129,15 @@ class _Decoder:
             object.__setattr__(self.model, "_decoder", self)
 
     def suits(self) -> bool:
-        """Whether the model still computes in the cache's dtype."""
-        p = next(iter(self.model.parameters()), None)
-        held = next(iter(self.cache._layers.values()), None)
-        return p is None or held is None or p.dtype is held[0].dtype
+        """Whether the model still has the cache's layers, its dtype and its device."""
+        model, held = self.model, list(self.cache._layers.values())
+        p = next(iter(model.parameters()), None)
+        if p is not None and held:
+            x = held[0][0]
+            if kept_in(p.dtype) is not x.dtype or p.device != x.device:
+                return False
+        layers = {id(layer) for layer in model.modules()}
+        return all(id(entry[3]) in layers for entry in held)
 
     def __deepcopy__(self, memo):
         return None  # a copied model begins anew

@@ -11,6 +11,11 @@ from . import functional as F
 __all__ = ["KVCache"]
 
 
+def kept_in(dtype):
+    """The dtype of the buffers of a cache with a capacity, for keys and values of `dtype`."""
+    return _core.float32 if dtype in (_core.float16, _core.bfloat16) else dtype
+
+
 class KVCache:
     """Keys and values of the positions a model has seen, one pair per attention layer.
 
@@ -24,12 +29,13 @@ class KVCache:
             (`generate` does so by itself). A position too many is a ValueError. None: room doubles
             when it is used up, so n steps copy O(n); steps are not replayed.
 
-    A model that adds positions to its tokens takes them from ``cache.positions(T)``.
+    A model that adds positions to its tokens takes them from ``cache.positions(T)``. With a
+    capacity float16 and bfloat16 keys and values are kept in float32, which attention computes in.
     """
 
     def __init__(self, capacity: int | None = None):
-        if capacity is not None and capacity < 1:
-            raise ValueError(f"KVCache: capacity must be at least 1, got {capacity}")
+        if capacity is not None and (type(capacity) is not int or capacity < 1):
+            raise ValueError(f"KVCache: capacity must be at least 1, and an int, got {capacity!r}")
         self.capacity = capacity
         # id(layer): keys, values, positions held (a number, or with a capacity a tensor), layer
         self._layers: dict[int, list] = {}
@@ -49,7 +55,7 @@ class KVCache:
         entries = self._layers
         entry = next(iter(entries.values()), None) if layer is None else entries.get(id(layer))
         new = _core.arange(0, length, 1, _core.int64)
-        return new if entry is None else new + entry[2]
+        return new if entry is None else new.to(entry[0].device) + entry[2]
 
     def attend(self, layer, q: Tensor, k: Tensor, v: Tensor, scale=None, dropout_p=0.0) -> Tensor:
         """Adds the new keys and values; the queries' attention to all held so far and, each, to
@@ -60,10 +66,11 @@ class KVCache:
                 q.detach(), k.detach(), v.detach(), keys, values, filled, scale
             )
         past, T = self.length_of(layer), q.shape[2]
+        q = q.detach()
         k, v = self.update(layer, k, v)
         mask = None
         if past and T > 1:  # query i of these stands at position past + i
-            mask = _core.tril(_core.full((T, past + T), 1, _core.bool), past)
+            mask = _core.tril(q.new_full((T, past + T), 1, dtype=_core.bool), past)
         return F.scaled_dot_product_attention(
             q, k, v, mask, dropout_p, is_causal=past == 0 and T > 1, scale=scale,
             enable_gqa=q.shape[1] != k.shape[1],
@@ -73,8 +80,9 @@ class KVCache:
         """The entry of a layer in a cache with a capacity."""
         entry = self._layers.get(id(layer))
         if entry is None:
-            room = [_core.empty((*x.shape[:2], self.capacity, x.shape[3]), x.dtype) for x in (k, v)]
-            filled = _core.full((), 0, _core.int64)
+            shapes = [(*x.shape[:2], self.capacity, x.shape[3]) for x in (k, v)]
+            room = [k.new_empty(shape, dtype=kept_in(k.dtype)) for shape in shapes]
+            filled = k.new_full((), 0, dtype=_core.int64)
             entry = self._layers[id(layer)] = [*room, filled, layer]
         return entry
 
@@ -97,7 +105,7 @@ class KVCache:
             entry[2] = held + T
         else:
             entry[2].fill_(held + T)
-        return entry[0][:, :, : held + T], entry[1][:, :, : held + T]
+        return tuple(x[:, :, : held + T].to(k.dtype) for x in entry[:2])
 
     def _grown(self, layer, k: Tensor, v: Tensor, length: int) -> list:
         """The entry of a layer with room for `length` positions."""
@@ -107,7 +115,7 @@ class KVCache:
         room, held = 64, length - k.shape[2]
         while room < length:
             room *= 2
-        grown = [_core.empty((*x.shape[:2], room, x.shape[3]), x.dtype) for x in (k, v)]
+        grown = [x.new_empty((*x.shape[:2], room, x.shape[3])) for x in (k, v)]
         if entry is not None and held:
             for new, old in zip(grown, entry):
                 new[:, :, :held] = old[:, :, :held]
@@ -125,6 +133,8 @@ class KVCache:
 
     def crop(self, length: int) -> None:
         """Forgets positions from `length` on."""
+        if length < 0:
+            raise ValueError(f"KVCache.crop: the length must not be negative, got {length}")
         for entry in self._layers.values():
             if self.capacity is None:
                 entry[2] = min(entry[2], length)

@@ -114,7 +114,7 @@ def _kinds() -> list:
     if not _KINDS:
         from ._base import Compose, Transform
 
-        _KINDS.extend((Compose, Transform))
+        _KINDS[:] = (Compose, Transform)  # whole: other threads may be here too
     return _KINDS
 
 
