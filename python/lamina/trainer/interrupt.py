@@ -32,10 +32,16 @@ class Interrupt:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+        self._say()
+
+    def _say(self) -> None:
         if self._notify is not None:
-            with contextlib.suppress(RuntimeError):  # the signal came in the middle of a print
+            with contextlib.suppress(RuntimeError):  # in the middle of a print: said at the end
                 self._notify()
+                self._notify = None
 
     def __exit__(self, *exc) -> None:
+        if self.requested:
+            self._say()
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
