@@ -123,3 +123,19 @@ def test_a_run_whose_state_is_lost_is_not_trained_over(capsys):
 def test_too_many_threads(capsys):
     assert cli.main([*FAST, "--out", "run", "--threads", "1000"]) == 2
     assert "expected 1 to 256 threads, got 1000" in capsys.readouterr().err
+
+
+def test_an_interrupt_in_the_middle_of_a_print_is_told_at_the_end():
+    from lamina.trainer.interrupt import Interrupt
+
+    said = []
+
+    def notify():
+        said.append(len(said))
+        if len(said) == 1:
+            raise RuntimeError("reentrant call")  # what print raises inside print
+
+    with Interrupt(notify) as interrupt:
+        signal.raise_signal(signal.SIGINT)
+        assert interrupt.requested and said == [0]
+    assert said == [0, 1]

@@ -409,19 +409,3 @@ def test_history_and_csv(tmp_path):
     with pytest.raises(KeyError, match="history has no column 'val_loss'; it has epoch, loss"):
         history["val_loss"]
     assert History().best() is None and repr(History()) == "History(0 epochs)"
-
-
-def test_an_interrupt_in_the_middle_of_a_print_is_told_at_the_end():
-    from lamina.trainer.interrupt import Interrupt
-
-    said = []
-
-    def notify():
-        said.append(len(said))
-        if len(said) == 1:
-            raise RuntimeError("reentrant call")  # what print raises inside print
-
-    with Interrupt(notify) as interrupt:
-        signal.raise_signal(signal.SIGINT)
-        assert interrupt.requested and said == [0]
-    assert said == [0, 1]
