@@ -3,7 +3,9 @@
 Skipped without one. tests/test_cuda.py runs this file on the emulated device.
 """
 
+import copy
 import gc
+import pickle
 
 import numpy as np
 import pytest
@@ -162,6 +164,54 @@ def test_state_moves_between_devices(tmp_path):
     assert lamina.load(tmp_path / "net.st", map_location="cuda")["weight"].is_cuda
     net.load_state_dict(here.state_dict())
     assert net.weight.is_cuda
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64", "int32"])
+def test_products_of_every_dtype(dtype):
+    draw = lambda *shape: lamina.randint(-3, 4, shape).to(getattr(lamina, dtype))  # noqa: E731
+    a, b, bias = draw(2, 3, 5), draw(4, 5), draw(4)
+    for f in (lambda a, b, _: a @ b.t(), lambda a, b, _: a[0] @ b[1], nn.functional.linear,
+              lambda a, b, _: lamina.bmm(a, b.t().expand(2, 5, 4)),
+              lambda a, b, bias: lamina.addmm(bias, a[0], b.t())):  # fmt: skip
+        y = f(a.cuda(), b.cuda(), bias.cuda())
+        assert y.is_cuda and y.dtype is a.dtype
+        same(y.double(), f(a.double(), b.double(), bias.double()))
+    if a.is_floating_point():
+        x, w = a.cuda().requires_grad_(), b.cuda().requires_grad_()
+        nn.functional.linear(x, w).sum().backward()
+        same(x.grad.double(), b.double().sum(0).expand(2, 3, 5))
+        same(w.grad.double(), a.double().sum((0, 1)).expand(4, 5))
+
+
+def test_pickle_and_deepcopy():
+    x = lamina.arange(6.0).reshape(2, 3).cuda().requires_grad_()
+    for y in (pickle.loads(pickle.dumps(x)), copy.deepcopy(x)):
+        assert y.device == x.device and y.requires_grad
+        same(y, x)
+    same(pickle.loads(pickle.dumps(x.detach().t())), x.t())
+    assert pickle.loads(pickle.dumps(nn.Linear(2, 2, device="cuda"))).weight.is_cuda
+
+
+def test_writes_into_views():
+    def gradients(device):
+        w, v = (lamina.arange(n, dtype=lamina.float32, device=device) for n in (6, 2))
+        w.requires_grad_(), v.requires_grad_()
+        x = (w * 2).reshape(2, 3)
+        x[0, 1:].mul_(v)
+        x[1] = 7.0
+        x[:, 0].add_(1)
+        (x * x).sum().backward()
+        return w.grad, v.grad
+
+    for a, b in zip(gradients("cuda"), gradients("cpu")):
+        assert a.is_cuda
+        same(a, b)
+    w = lamina.ones(3, device="cuda", requires_grad=True)
+    x = w * w
+    x[1:].mul_(w[1:])
+    (g,) = lamina.autograd.grad(x.sum(), w, create_graph=True)
+    g.sum().backward()
+    same(w.grad, lamina.tensor([2.0, 6.0, 6.0]))
 
 
 def test_compile_refuses():
