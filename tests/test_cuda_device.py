@@ -214,6 +214,79 @@ def test_writes_into_views():
     same(w.grad, lamina.tensor([2.0, 6.0, 6.0]))
 
 
+def test_new_tensors_go_to_their_inputs_device():
+    F = nn.functional
+    x, m = lamina.rand(3, device="cuda"), lamina.rand(3, 3, device="cuda")
+    at, one = lamina.tensor([0, 2, 1], device="cuda"), lamina.tensor([[0, 2, 1]], device="cuda")
+    for t in (lamina.rand_like(x), lamina.randn_like(x), lamina.randint_like(x, 5), x.bernoulli(),
+              lamina.bernoulli(x, 0.5), lamina.normal(x, x), F.rrelu(x, training=True),
+              lamina.tril_indices(2, 2, device="cuda"), F.pdist(m), lamina.vander(x),
+              lamina.combinations(x), F.gumbel_softmax(m, hard=True), x.clone().bernoulli_(x),
+              F.affine_grid(m[:2][None], (1, 1, 2, 2)), nn.utils.rnn.pad_sequence([x, x[:2]]),
+              nn.Transformer.generate_square_subsequent_mask(3, device="cuda"),
+              x.clone().set_(), x.clone().resize_as_(m)):  # fmt: skip
+        assert t.is_cuda
+    y = x.clone().resize_(2, 2)
+    assert y.is_cuda and y.shape == (2, 2)
+    same(y.view(-1)[:3], x)
+    same(F.one_hot(at), F.one_hot(at.cpu()))
+    for times, dim in ((2, None), (2, 1), (at, 0), (at.cpu(), 0)):
+        there = times.cpu() if isinstance(times, lamina.Tensor) else times
+        y = m.repeat_interleave(times, dim)
+        assert y.is_cuda
+        same(y, m.cpu().repeat_interleave(there, dim))
+    same(lamina.repeat_interleave(at), lamina.repeat_interleave(at.cpu()))
+    same(m.scatter(0, one, 2.0), m.cpu().scatter(0, one.cpu(), 2.0))
+    same(m.clone().scatter_(0, one, 2), m.cpu().scatter_(0, one.cpu(), 2))
+    same(x.index_fill(0, at[:1], 1.0), x.cpu().index_fill(0, at[:1].cpu(), 1.0))
+
+
+def test_assignment():
+    def write(x):
+        x[[0, 2]] = 1.0
+        x[lamina.tensor([1], device=x.device), 1] = 2
+        x[[3, 4]] = [3.0, 4.0]
+        x[x > 3.5] = 5.0
+        x[5] = lamina.arange(2.0)
+        x[:, 0][lamina.tensor([1])] = lamina.tensor(6.0)
+        return x
+
+    same(write(lamina.zeros(6, 2, device="cuda")), write(lamina.zeros(6, 2)))
+
+
+def test_layers_made_on_the_device():
+    x = lamina.randn(4, 3)
+    for make in (lambda **k: nn.BatchNorm1d(3, **k), lambda **k: nn.LazyBatchNorm1d(**k)):
+        norm, here = make(device="cuda"), make()
+        same(norm(x.cuda()), here(x), 1e-6)
+        assert all(t.is_cuda for t in norm.state_dict().values())
+        same(norm.running_mean, here.running_mean, 1e-6)
+    assert nn.LazyLinear(2, device="cuda")(x.cuda()).is_cuda
+    q = lamina.randn(1, 5, 4)
+    for turn in (nn.RotaryPositions(4), nn.SinusoidalPositions(4, max_len=2).cuda()):
+        y = turn(q.cuda())
+        same(y, turn.cpu()(q), 1e-6)
+    numbers, starts = lamina.tensor([0, 1, 2, 3]), lamina.tensor([0, 3])
+    for mode in ("sum", "mean", "max"):
+        bag = nn.EmbeddingBag(5, 3, mode=mode, padding_idx=1)
+        for arguments in ((numbers.view(2, 2),), (numbers, starts)):
+            y = bag(*arguments)
+            same(bag.cuda()(*(a.cuda() for a in arguments)), y, 1e-6)
+            bag.cpu()
+
+
+def test_generation():
+    table = lamina.tensor([[0.0, 1.0, 0.5], [0.5, 0.0, 1.0], [1.0, 0.0, 0.5]])
+    rows, start = table.cuda(), lamina.tensor([[0], [1]])
+    for f in (lambda m, t: nn.generate(m, t, 4, eos_token=2),
+              lambda m, t: nn.beam_search(m, t, 4, num_beams=2, eos_token=2)):  # fmt: skip
+        found, wanted = f(lambda t: rows[t], start.cuda()), f(lambda t: table[t], start)
+        one = isinstance(found, lamina.Tensor)
+        for a, b in ((found, wanted),) if one else zip(found, wanted):
+            assert a.is_cuda
+            same(a, b, 1e-6)
+
+
 def test_compile_refuses():
     x = lamina.ones(3, device="cuda")
     step = lamina.compile(lambda x: x * 2)
