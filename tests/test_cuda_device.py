@@ -5,7 +5,9 @@ Skipped without one. tests/test_cuda.py runs this file on the emulated device.
 
 import copy
 import gc
+import io
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -285,6 +287,35 @@ def test_generation():
         for a, b in ((found, wanted),) if one else zip(found, wanted):
             assert a.is_cuda
             same(a, b, 1e-6)
+
+
+@pytest.mark.parametrize("place", ["cuda", 0, lamina.device("cuda:0"), {"cpu": "cuda"},
+                                   lambda t, _: t.cuda()], ids=str)  # fmt: skip
+def test_map_location(place):
+    file = io.BytesIO()
+    lamina.save({"w": [nn.Parameter(lamina.ones(2))], "m": nn.BatchNorm1d(2)}, file)
+    file.seek(0)
+    got = lamina.load(file, map_location=place)
+    assert got["w"][0].is_cuda and got["w"][0].requires_grad and got["w"][0].is_leaf
+    assert all(t.is_cuda for t in got["m"].state_dict().values())
+
+
+def test_pinned_memory():
+    x = lamina.ones(3)
+    y = x.pin_memory()
+    assert y.is_pinned() and y[1:].is_pinned() and not x.is_pinned() and y.pin_memory() is y
+    assert not y.cuda().is_pinned()
+    with pytest.raises(RuntimeError, match="pin_memory: only .* host memory .* on cuda:0"):
+        y.cuda().pin_memory()
+
+
+def test_default_device_of_each_thread():
+    found = []
+    with lamina.device("cuda"):
+        thread = threading.Thread(target=lambda: found.append(lamina.ones(1).is_cuda))
+        thread.start()
+        thread.join()
+        assert lamina.ones(1).is_cuda and found == [False]
 
 
 def test_compile_refuses():

@@ -75,8 +75,8 @@ def get_device(self: Tensor) -> int:
 
 @method
 def is_pinned(self: Tensor, device=None) -> bool:
-    """False: pinned memory serves devices only."""
-    return False
+    """Whether in page-locked memory (`pin_memory`)."""
+    return _core.is_pinned(self)
 
 
 @method

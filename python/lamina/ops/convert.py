@@ -153,9 +153,9 @@ def cuda(self: Tensor, device=None, non_blocking=False) -> Tensor:
 
 @method
 def pin_memory(self: Tensor, device=None) -> Tensor:
-    """A copy in page-locked memory, from which copies to a GPU need not wait; itself without a
-    GPU."""
-    return _core.pin_memory(self) if _core.device_count() else self
+    """A copy in page-locked memory, from which copies to a GPU need not wait; itself when it is
+    there already, and without a GPU. RuntimeError for a tensor on a GPU."""
+    return _core.pin_memory(self) if _core.device_count() and not _core.is_pinned(self) else self
 
 
 @method
