@@ -44,13 +44,17 @@ def test_rows():
     assert int(summary.split(" passed")[0].split()[-1]) > 200, summary
 
 
-def test_a_library_that_cannot_be_opened():
+@pytest.mark.parametrize("library, why", [
+    ("no-such-library.so", "LAMINA_CUDA_LIBRARY cannot be opened"),
+    (lamina._core.__file__, f"{lamina._core.__file__} is no device library of lamina"),
+])  # fmt: skip
+def test_a_library_that_does_not_serve(library, why):
     program = (
         "import lamina\n"
         "assert not lamina.cuda.is_available()\n"
         "try: lamina.ones(2).cuda()\n"
         "except lamina.DeviceError as e: print(e)\n"
     )
-    env = {**os.environ, "LAMINA_CUDA_LIBRARY": "no-such-library.so"}
+    env = {**os.environ, "LAMINA_CUDA_LIBRARY": library}
     done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True)
-    assert "cuda is not available (LAMINA_CUDA_LIBRARY cannot be opened" in done.stdout, done.stderr
+    assert f"cuda is not available ({why}" in done.stdout, done.stderr

@@ -3,7 +3,11 @@
 Skipped without one. tests/test_cuda.py runs this file on the emulated device.
 """
 
+import copy
 import gc
+import io
+import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -162,6 +166,156 @@ def test_state_moves_between_devices(tmp_path):
     assert lamina.load(tmp_path / "net.st", map_location="cuda")["weight"].is_cuda
     net.load_state_dict(here.state_dict())
     assert net.weight.is_cuda
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64", "int32"])
+def test_products_of_every_dtype(dtype):
+    draw = lambda *shape: lamina.randint(-3, 4, shape).to(getattr(lamina, dtype))  # noqa: E731
+    a, b, bias = draw(2, 3, 5), draw(4, 5), draw(4)
+    for f in (lambda a, b, _: a @ b.t(), lambda a, b, _: a[0] @ b[1], nn.functional.linear,
+              lambda a, b, _: lamina.bmm(a, b.t().expand(2, 5, 4)),
+              lambda a, b, bias: lamina.addmm(bias, a[0], b.t())):  # fmt: skip
+        y = f(a.cuda(), b.cuda(), bias.cuda())
+        assert y.is_cuda and y.dtype is a.dtype
+        same(y.double(), f(a.double(), b.double(), bias.double()))
+    if a.is_floating_point():
+        x, w = a.cuda().requires_grad_(), b.cuda().requires_grad_()
+        nn.functional.linear(x, w).sum().backward()
+        same(x.grad.double(), b.double().sum(0).expand(2, 3, 5))
+        same(w.grad.double(), a.double().sum((0, 1)).expand(4, 5))
+
+
+def test_pickle_and_deepcopy():
+    x = lamina.arange(6.0).reshape(2, 3).cuda().requires_grad_()
+    for y in (pickle.loads(pickle.dumps(x)), copy.deepcopy(x)):
+        assert y.device == x.device and y.requires_grad
+        same(y, x)
+    same(pickle.loads(pickle.dumps(x.detach().t())), x.t())
+    assert pickle.loads(pickle.dumps(nn.Linear(2, 2, device="cuda"))).weight.is_cuda
+
+
+def test_writes_into_views():
+    def gradients(device):
+        w, v = (lamina.arange(n, dtype=lamina.float32, device=device) for n in (6, 2))
+        w.requires_grad_(), v.requires_grad_()
+        x = (w * 2).reshape(2, 3)
+        x[0, 1:].mul_(v)
+        x[1] = 7.0
+        x[:, 0].add_(1)
+        (x * x).sum().backward()
+        return w.grad, v.grad
+
+    for a, b in zip(gradients("cuda"), gradients("cpu")):
+        assert a.is_cuda
+        same(a, b)
+    w = lamina.ones(3, device="cuda", requires_grad=True)
+    x = w * w
+    x[1:].mul_(w[1:])
+    (g,) = lamina.autograd.grad(x.sum(), w, create_graph=True)
+    g.sum().backward()
+    same(w.grad, lamina.tensor([2.0, 6.0, 6.0]))
+
+
+def test_new_tensors_go_to_their_inputs_device():
+    F = nn.functional
+    x, m = lamina.rand(3, device="cuda"), lamina.rand(3, 3, device="cuda")
+    at, one = lamina.tensor([0, 2, 1], device="cuda"), lamina.tensor([[0, 2, 1]], device="cuda")
+    for t in (lamina.rand_like(x), lamina.randn_like(x), lamina.randint_like(x, 5), x.bernoulli(),
+              lamina.bernoulli(x, 0.5), lamina.normal(x, x), F.rrelu(x, training=True),
+              lamina.tril_indices(2, 2, device="cuda"), F.pdist(m), lamina.vander(x),
+              lamina.combinations(x), F.gumbel_softmax(m, hard=True), x.clone().bernoulli_(x),
+              F.affine_grid(m[:2][None], (1, 1, 2, 2)), nn.utils.rnn.pad_sequence([x, x[:2]]),
+              nn.Transformer.generate_square_subsequent_mask(3, device="cuda"),
+              x.clone().set_(), x.clone().resize_as_(m)):  # fmt: skip
+        assert t.is_cuda
+    y = x.clone().resize_(2, 2)
+    assert y.is_cuda and y.shape == (2, 2)
+    same(y.view(-1)[:3], x)
+    same(F.one_hot(at), F.one_hot(at.cpu()))
+    for times, dim in ((2, None), (2, 1), (at, 0), (at.cpu(), 0)):
+        there = times.cpu() if isinstance(times, lamina.Tensor) else times
+        y = m.repeat_interleave(times, dim)
+        assert y.is_cuda
+        same(y, m.cpu().repeat_interleave(there, dim))
+    same(lamina.repeat_interleave(at), lamina.repeat_interleave(at.cpu()))
+    same(m.scatter(0, one, 2.0), m.cpu().scatter(0, one.cpu(), 2.0))
+    same(m.clone().scatter_(0, one, 2), m.cpu().scatter_(0, one.cpu(), 2))
+    same(x.index_fill(0, at[:1], 1.0), x.cpu().index_fill(0, at[:1].cpu(), 1.0))
+
+
+def test_assignment():
+    def write(x):
+        x[[0, 2]] = 1.0
+        x[lamina.tensor([1], device=x.device), 1] = 2
+        x[[3, 4]] = [3.0, 4.0]
+        x[x > 3.5] = 5.0
+        x[5] = lamina.arange(2.0)
+        x[:, 0][lamina.tensor([1])] = lamina.tensor(6.0)
+        return x
+
+    same(write(lamina.zeros(6, 2, device="cuda")), write(lamina.zeros(6, 2)))
+
+
+def test_layers_made_on_the_device():
+    x = lamina.randn(4, 3)
+    for make in (lambda **k: nn.BatchNorm1d(3, **k), lambda **k: nn.LazyBatchNorm1d(**k)):
+        norm, here = make(device="cuda"), make()
+        same(norm(x.cuda()), here(x), 1e-6)
+        assert all(t.is_cuda for t in norm.state_dict().values())
+        same(norm.running_mean, here.running_mean, 1e-6)
+    assert nn.LazyLinear(2, device="cuda")(x.cuda()).is_cuda
+    q = lamina.randn(1, 5, 4)
+    for turn in (nn.RotaryPositions(4), nn.SinusoidalPositions(4, max_len=2).cuda()):
+        y = turn(q.cuda())
+        same(y, turn.cpu()(q), 1e-6)
+    numbers, starts = lamina.tensor([0, 1, 2, 3]), lamina.tensor([0, 3])
+    for mode in ("sum", "mean", "max"):
+        bag = nn.EmbeddingBag(5, 3, mode=mode, padding_idx=1)
+        for arguments in ((numbers.view(2, 2),), (numbers, starts)):
+            y = bag(*arguments)
+            same(bag.cuda()(*(a.cuda() for a in arguments)), y, 1e-6)
+            bag.cpu()
+
+
+def test_generation():
+    table = lamina.tensor([[0.0, 1.0, 0.5], [0.5, 0.0, 1.0], [1.0, 0.0, 0.5]])
+    rows, start = table.cuda(), lamina.tensor([[0], [1]])
+    for f in (lambda m, t: nn.generate(m, t, 4, eos_token=2),
+              lambda m, t: nn.beam_search(m, t, 4, num_beams=2, eos_token=2)):  # fmt: skip
+        found, wanted = f(lambda t: rows[t], start.cuda()), f(lambda t: table[t], start)
+        one = isinstance(found, lamina.Tensor)
+        for a, b in ((found, wanted),) if one else zip(found, wanted):
+            assert a.is_cuda
+            same(a, b, 1e-6)
+
+
+@pytest.mark.parametrize("place", ["cuda", 0, lamina.device("cuda:0"), {"cpu": "cuda"},
+                                   lambda t, _: t.cuda()], ids=str)  # fmt: skip
+def test_map_location(place):
+    file = io.BytesIO()
+    lamina.save({"w": [nn.Parameter(lamina.ones(2))], "m": nn.BatchNorm1d(2)}, file)
+    file.seek(0)
+    got = lamina.load(file, map_location=place)
+    assert got["w"][0].is_cuda and got["w"][0].requires_grad and got["w"][0].is_leaf
+    assert all(t.is_cuda for t in got["m"].state_dict().values())
+
+
+def test_pinned_memory():
+    x = lamina.ones(3)
+    y = x.pin_memory()
+    assert y.is_pinned() and y[1:].is_pinned() and not x.is_pinned() and y.pin_memory() is y
+    assert not y.cuda().is_pinned()
+    with pytest.raises(RuntimeError, match="pin_memory: only .* host memory .* on cuda:0"):
+        y.cuda().pin_memory()
+
+
+def test_default_device_of_each_thread():
+    found = []
+    with lamina.device("cuda"):
+        thread = threading.Thread(target=lambda: found.append(lamina.ones(1).is_cuda))
+        thread.start()
+        thread.join()
+        assert lamina.ones(1).is_cuda and found == [False]
 
 
 def test_compile_refuses():

@@ -157,7 +157,22 @@ def test_map_location():
         file.seek(0)
         assert lamina.load(file, map_location=place) == [1]
     with pytest.raises(TypeError, match="map_location must be None, 'cpu'"):
-        lamina.load(file, map_location=3)
+        lamina.load(file, map_location=3.5)
+    with pytest.raises(RuntimeError, match="cuda:7"):
+        lamina.load(file, map_location=7)
+    file = io.BytesIO()
+    w = nn.Parameter(lamina.ones(2))
+    lamina.save({"w": w, "n": [lamina.arange(3)], "m": nn.Linear(2, 1)}, file)
+    file.seek(0)
+    seen = []
+    got = lamina.load(
+        file, lambda t, place: seen.append(place) or (t + 1 if t.dim() == 1 else None)
+    )
+    assert set(seen) == {"cpu"} and got["w"].tolist() == [2, 2] and got["w"].requires_grad
+    assert got["w"].is_leaf and got["n"][0].tolist() == [1, 2, 3]
+    file.seek(0)
+    with pytest.raises(TypeError, match="must return a tensor or None, got int"):
+        lamina.load(file, map_location=lambda t, place: 1)
 
 
 def test_random_trees():

@@ -36,7 +36,11 @@ struct Library {
       return;
     }
     const auto entry = reinterpret_cast<DeviceEntry>(dlsym(handle, "lamina_device"));
-    const DeviceTable* found = entry ? entry(&kHost) : nullptr;
+    if (!entry) {
+      trouble = path + " is no device library of lamina: it has no function lamina_device";
+      return;
+    }
+    const DeviceTable* found = entry(&kHost);
     if (!found || found->version != kDeviceVersion) {
       trouble = path + " was built for another version of lamina";
       return;

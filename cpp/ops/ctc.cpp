@@ -6,6 +6,7 @@
 
 #include "core/threads.h"
 #include "ops/ops.h"
+#include "ops/transfer.h"
 
 namespace lamina {
 namespace {
@@ -95,7 +96,8 @@ Tensor ctc_loss(const Tensor& x, const Tensor& targets, const Tensor& table, int
         "(3, N), got ", x, ", ", targets, ", ", table);
   const DType t = x.dtype() == DType::float64 ? DType::float64 : DType::float32;
   CtcOpArgs args{blank, 1, zero_infinity};
-  const int64_t N = x.size(1), *const rows = table.data<int64_t>();
+  const Tensor here = to_host(table);
+  const int64_t N = x.size(1), *const rows = here.data<int64_t>();
   for (int64_t n = 0; n < N; ++n) {
     const int64_t frames = rows[n], labels = rows[N + n], start = rows[2 * N + n];
     check(frames >= 0 && frames <= x.size(0) && labels >= 0 && start >= 0 &&
@@ -106,7 +108,7 @@ Tensor ctc_loss(const Tensor& x, const Tensor& targets, const Tensor& table, int
     args.width = std::max(args.width, 2 * labels + 1);
   }
   const std::initializer_list<Tensor> inputs{contiguous(to_dtype(x, t)), contiguous(targets),
-                                             table};
+                                             to_device(table, x.device())};
   return to_dtype(run(make_call(kCtc, inputs, args))[0], x.dtype());
 }
 

@@ -12,6 +12,7 @@
 #include "ops/index.h"
 #include "ops/index_args.h"
 #include "ops/ops.h"
+#include "ops/transfer.h"
 
 namespace lamina {
 namespace {
@@ -294,7 +295,7 @@ Tensor put_rows(const char* name, const Tensor& x, const Tensor& rows, int first
                    : compute_type(dtype) == kF64 ? DType::float64
                                                  : DType::int64;
   const Dims shape = selected_shape(x.shape(), rows.shape(), first, count);
-  Tensor v = value;
+  Tensor v = value.dim() ? value : to_device(value, x.device());
   while (v.dim() > shape.n && v.size(0) == 1) v = squeeze(v, {0});
   broadcast_shapes(op.name, v.shape(), shape);
   v = to_dtype(v, at);

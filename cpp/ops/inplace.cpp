@@ -41,7 +41,7 @@ Tensor in_base_layout(const Tensor& g, const GeometryArgs& a) {
     strides.push(a.base_strides[i]);
     if (g.shape()[i] > 1) span += (g.shape()[i] - 1) * a.base_strides[i];
   }
-  Tensor memory = empty({span}, g.dtype());
+  Tensor memory = empty({span}, g.dtype(), g.device());
   Tensor copy = Tensor::view_of(memory, g.shape(), strides, 0);
   copy_(copy, g);
   return copy;
@@ -143,6 +143,7 @@ void refresh_view(TensorImpl& t) {
   if (!base->call) return;
   const Tensor self(&t);
   CallRef call = make_call(kRegion, std::initializer_list<Tensor>{Tensor()}, pack(base, self));
+  call->device = base.device();
   call->source.push_back(source_of(base, edge_of_base(base)));
   call->out.push_back(self);
   note_outputs(call, {self});
@@ -174,6 +175,7 @@ void record_in_place(const CallRef& call, const Tensor& into) {
   const Tensor base = into->view->base;
   CallRef merge =
       make_call(kCopySlices, std::initializer_list<Tensor>{Tensor(), Tensor()}, pack(base, into));
+  merge->device = base.device();
   merge->source.push_back(source_of(base, edge_of_base(base)));
   merge->source.push_back(source_of(into, Edge{call, {}, 0}));
   merge->out.push_back(base);

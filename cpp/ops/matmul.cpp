@@ -42,9 +42,10 @@ bool expands(const Dims& from, const Dims& to) {
   return true;
 }
 
-// The type whose kernel makes a product of `d`.
-DType computed_in(DType d) {
-  if (d == DType::float64 || d == DType::bfloat16) return d;
+// The type whose kernel makes a product of `t`: only the CPU has one for bfloat16.
+DType computed_in(const Tensor& t) {
+  const DType d = t.dtype();
+  if (d == DType::float64 || (d == DType::bfloat16 && t.device().type == DeviceType::cpu)) return d;
   return is_floating(d) ? DType::float32 : DType::int64;
 }
 // What gemm_batched calls it.
@@ -53,7 +54,7 @@ int product_of(DType d) { return d == DType::bfloat16 ? kProductBF16 : int(compu
 // f applied to operands of a computable dtype, its result converted back.
 template <class F>
 Tensor in_compute_type(const Tensor& a, const Tensor& b, F f) {
-  const DType d = a.dtype(), c = is_complex(d) ? d : computed_in(d);
+  const DType d = a.dtype(), c = is_complex(d) ? d : computed_in(a);
   return d == c ? f(a, b) : to_dtype(f(to_dtype(a, c), to_dtype(b, c)), d);
 }
 
@@ -260,7 +261,7 @@ Tensor linear_with(const Tensor& x, const Tensor& w, const Tensor& b, bool relu)
     const Tensor y = matmul(x, swapped(w));
     return b.defined() ? y + b : y;
   }
-  const DType d = x.dtype(), t = computed_in(d);
+  const DType d = x.dtype(), t = computed_in(x);
   if (d != t)
     return to_dtype(
         linear_with(to_dtype(x, t), to_dtype(w, t), b.defined() ? to_dtype(b, t) : b, relu), d);

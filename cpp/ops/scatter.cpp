@@ -14,6 +14,7 @@
 #include "ops/index.h"
 #include "ops/index_args.h"
 #include "ops/ops.h"
+#include "ops/transfer.h"
 
 namespace lamina {
 namespace {
@@ -240,7 +241,7 @@ Tensor scatter_impl(const Tensor& x, int64_t dim, const Tensor& index, const Ten
   check(source.dtype() == dtype || source.dim() == 0, ErrorKind::dtype, name, ": source has dtype ",
         source.dtype(), " but the input has ", dtype, "; convert with .to()");
   const Tensor rows = contiguous(to_dtype(index, DType::int64));
-  Tensor s = to_dtype(source, at);
+  Tensor s = to_dtype(source.dim() ? source : to_device(source, x.device()), at);
   if (into && s->storage == (*into)->storage) s = clone(s);
   if (s.dim() == 0) {
     s = expand(s, rows.shape());

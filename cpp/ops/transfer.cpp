@@ -20,6 +20,12 @@ void vjp(Vjp& c) { c.set(0, to_device(c.g(), c.args<TransferArgs>().from)); }
 const Op kTransfer{
     .name = "to", .infer = infer, .launch = launch, .vjp = vjp, .complex = true, .on_host = true};
 
+struct ReleasePinned {  // owner of page-locked memory
+  const DeviceTable* table;
+  void* memory;
+  void operator()() const { table->host_release(memory); }
+};
+
 }  // namespace
 
 Tensor to_device(const Tensor& x, Device device, bool wait) {
@@ -30,13 +36,17 @@ Tensor to_device(const Tensor& x, Device device, bool wait) {
   return apply(kTransfer, {contiguous(x)}, TransferArgs{device, x.device(), wait});
 }
 
+bool is_pinned(const Tensor& x) { return x->storage->owner.target<ReleasePinned>(); }
 Tensor pin_memory(const Tensor& x) {
+  check(x.device().type == DeviceType::cpu, ErrorKind::runtime,
+        "pin_memory: only dense tensors in host memory can be pinned, got ", x, " on ",
+        device_name(x.device()), "; use .cpu() first");
   const DeviceTable& table = device_table();
-  const Tensor from = contiguous(to_host(x));
+  const Tensor from = contiguous(x);
   const size_t bytes = size_t(x.numel() * item_size(x.dtype()));
   void* const p = table.host_allocate(bytes);
   Tensor t = Tensor::meta(x.shape(), x.dtype());
-  t->storage = adopt(p, bytes ? bytes : 1, [&table, p] { table.host_release(p); }, true);
+  t->storage = adopt(p, bytes ? bytes : 1, ReleasePinned{&table, p}, true);
   GradMode off(false);
   copy_(t, from);
   return t;

@@ -12,5 +12,6 @@ inline Tensor to_host(const Tensor& x) {
 }
 // A copy in page-locked host memory, from and to which copies need not wait.
 Tensor pin_memory(const Tensor& x);
+bool is_pinned(const Tensor& x);
 
 }  // namespace lamina

@@ -27,6 +27,7 @@ const Methods methods{
     def<py_to_device>("to_device"),
     def<device_of>("device_of"),
     def<pin_memory>("pin_memory"),
+    def<is_pinned>("is_pinned"),
 };
 
 using Handle = uintptr_t;

@@ -22,7 +22,7 @@ void fit(const char* name, const Tensor& out, std::initializer_list<Input> opera
                                   "one of the right shape, or an empty one",
                                   1) < 0)
     throw PythonError{};
-  const Tensor wide = empty(shape, out.dtype());
+  const Tensor wide = empty(shape, out.dtype(), out.device());
   out->storage = wide->storage;
   out->offset = 0;
   out->shape = wide.shape();

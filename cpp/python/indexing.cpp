@@ -3,6 +3,7 @@
 // the index tensors, whose dimensions stand where they were when adjacent, else first.
 #include "ops/index.h"
 #include "ops/ops.h"
+#include "ops/transfer.h"
 #include "python/types.h"
 
 namespace lamina {
@@ -205,11 +206,11 @@ Reached apply_key(const Tensor& x, PyObject* key) {
 // A new view with all of x.
 Tensor whole(const Tensor& x) { return x.dim() ? slice(x, 0, 0, x.size(0), 1) : view(x, {}); }
 
-Tensor value_tensor(PyObject* value, DType dtype) {
+Tensor value_tensor(PyObject* value, const Tensor& self) {
   if (is_tensor(value)) return unwrap(value);
   Scalar s = 0;
-  if (!PySequence_Check(value) && scalar_from_python(value, &s)) return full({}, s, dtype);
-  return tensor_from_python(value, dtype);
+  if (!PySequence_Check(value) && scalar_from_python(value, &s)) return full({}, s, self.dtype());
+  return to_device(tensor_from_python(value, self.dtype()), self.device());
 }
 
 // Leading dimensions of size 1 that the target lacks are dropped, as in PyTorch.
@@ -235,7 +236,7 @@ PyObject* tensor_getitem(const Tensor& self, PyObject* key) {
 int tensor_setitem(const Tensor& self, PyObject* key, PyObject* value) {
   Reached r = apply_key(self, key);
   if (!r.indices.empty()) {
-    index_put_(r.x, r.indices, value_tensor(value, self.dtype()), false);
+    index_put_(r.x, r.indices, value_tensor(value, self), false);
     return 0;
   }
   Scalar s = 0;
@@ -243,7 +244,7 @@ int tensor_setitem(const Tensor& self, PyObject* key, PyObject* value) {
     fill_(r.x, s);
     return 0;
   }
-  const Tensor v = fit(value_tensor(value, self.dtype()), r.x.dim());
+  const Tensor v = fit(value_tensor(value, self), r.x.dim());
   const Dims both = broadcast_shapes("index", v.shape(), r.x.shape());
   check(both == r.x.shape(), ErrorKind::shape, "index: a value with shape ", v.shape(),
         " cannot be assigned to a region with shape ", r.x.shape());

@@ -203,18 +203,18 @@ def is_inference_mode_enabled() -> bool:
 
 
 def set_default_device(device) -> None:
-    """Makes new tensors on `device` where no other is given (None: "cpu"). DeviceError when it is
-    not there."""
+    """Makes new tensors of this thread on `device` where no other is given (None: "cpu").
+    DeviceError when it is not there."""
     from . import _types
 
-    _types._default = -1 if device is None else _types.device(device)._where()
+    _types._default.where = -1 if device is None else _types.device(device)._where()
 
 
 def get_default_device():
     """The device that `set_default_device` named, device("cpu") at first."""
     from . import _types
 
-    at = _types._default
+    at = _types._default.where
     return _types.device("cpu") if at < 0 else _types.device("cuda", at)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from _thread import _local  # threading itself is slow to import
 
 
 class Size(tuple):
@@ -29,8 +30,17 @@ class Size(tuple):
         return Size(item) if isinstance(key, slice) else item
 
 
-_default = -1  # `set_default_device`: where tensors made without `device` are, for `_core`
-_before: list[int] = []  # what it was outside `with device(...)`
+class _Default(_local):
+    """A thread's `set_default_device`: where tensors made without `device` are, for `_core`; and
+    what it was outside `with device(...)`."""
+
+    where = -1
+
+    def __init__(self):
+        self.before: list[int] = []
+
+
+_default = _Default()
 _DEVICES = ("cpu", "cuda", "mps", "xpu", "meta")
 
 
@@ -80,15 +90,13 @@ class device:
             self._where()
 
     def __enter__(self):
-        global _default
         where = self._where()
-        _before.append(_default)
-        _default = where
+        _default.before.append(_default.where)
+        _default.where = where
         return self
 
     def __exit__(self, *_) -> None:
-        global _default
-        _default = _before.pop()
+        _default.where = _default.before.pop()
 
     def __repr__(self) -> str:
         return (

@@ -15,7 +15,7 @@ from . import _core
 from ._core import Tensor
 from ._expect import fails
 from .ops._method import method, write
-from .ops.creation import _made
+from .ops.creation import _like, _made, empty_like
 
 __all__ = [
     "Generator", "default_generator", "manual_seed", "seed", "initial_seed", "get_rng_state",
@@ -227,15 +227,15 @@ def randperm(n, *, generator=None, out=None, dtype=None, device=None, requires_g
 
 def rand_like(input: Tensor, *, generator=None, dtype=None, device=None, requires_grad=False, **kw):
     """`rand` with the shape and dtype of `input`."""
-    return rand(input.shape, generator=generator, dtype=dtype or input.dtype, device=device,
-                requires_grad=requires_grad, **kw)  # fmt: skip
+    return rand(input.shape, generator=generator, dtype=dtype or input.dtype,
+                device=_like(input, device), requires_grad=requires_grad, **kw)  # fmt: skip
 
 
 def randn_like(input: Tensor, *, generator=None, dtype=None, device=None, requires_grad=False,
                **kw):  # fmt: skip
     """`randn` with the shape and dtype of `input`."""
-    return randn(input.shape, generator=generator, dtype=dtype or input.dtype, device=device,
-                 requires_grad=requires_grad, **kw)  # fmt: skip
+    return randn(input.shape, generator=generator, dtype=dtype or input.dtype,
+                 device=_like(input, device), requires_grad=requires_grad, **kw)  # fmt: skip
 
 
 def randint_like(input: Tensor, low=None, high=None, *, generator=None, dtype=None, device=None,
@@ -245,7 +245,7 @@ def randint_like(input: Tensor, low=None, high=None, *, generator=None, dtype=No
     if high is None or low is None:
         low, high = 0, low if high is None else high
     return randint(low, high, input.shape, generator=generator, dtype=dtype or input.dtype,
-                   device=device, requires_grad=requires_grad, **kw)  # fmt: skip
+                   device=_like(input, device), requires_grad=requires_grad, **kw)  # fmt: skip
 
 
 def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None, device=None,
@@ -270,7 +270,8 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, out=None, dtype=None
     if isinstance(std, Tensor) and bool((std < 0).any()):
         raise RuntimeError("normal: std must not be negative")
     z = _core.random_normal(like.shape, 0.0, 1.0, like.dtype, generator)
-    return _finish("normal", z * std + mean, out, device, requires_grad, named)
+    y = _made(z, like.device) * std + mean
+    return _finish("normal", y, out, _like(like, device), requires_grad, named)
 
 
 @method
@@ -278,15 +279,15 @@ def bernoulli(input: Tensor, p=None, *, generator=None, out=None) -> Tensor:
     """1 with probability `input` (a floating tensor), else 0; `p`, a number, replaces `input`'s
     values. RuntimeError for a probability outside [0, 1]."""
     if p is not None:
-        return _core.random_(_core.empty(input.shape, input.dtype), 3, _probability(p), 0.0,
-                             generator)  # fmt: skip
+        return _core.random_(empty_like(input), 3, _probability(p), 0.0, generator)
     if not input.dtype.is_floating_point:
         raise _core.DTypeError(f"bernoulli: probabilities must be floating, got {input.dtype}")
-    u, chance = _core.random_uniform(input.shape, 0.0, 1.0, input.dtype, generator), input.detach()
+    u = _core.random_uniform(input.shape, 0.0, 1.0, input.dtype, generator)
+    u, chance = _made(u, input.device), input.detach()
     what = "bernoulli: probabilities must be in [0, 1]"
     if fails((chance >= 0) & (chance <= 1), RuntimeError, what):
         raise RuntimeError(what)
-    return _finish("bernoulli", (u < chance).to(input.dtype), out, None, False)
+    return _finish("bernoulli", (u < chance).to(input.dtype), out, input.device, False)
 
 
 def _probability(p) -> float:
@@ -305,7 +306,7 @@ def multinomial(input: Tensor, num_samples, replacement=False, *, generator=None
     Returns int64 (num_samples,) or (rows, num_samples).
     """
     y = _core.multinomial(input, num_samples, replacement, generator)
-    return _finish("multinomial", y, out, None, False)
+    return _finish("multinomial", y, out, input.device, False)
 
 
 def poisson(input: Tensor, generator=None) -> Tensor:

@@ -79,19 +79,23 @@ class DeviceProperties(NamedTuple):
     emulated: bool  # kernels run on the CPU: the tests' device
 
 
+def _properties(device, name: str) -> DeviceProperties:
+    return DeviceProperties(**_core.device_properties(_number(device, name)))
+
+
 def get_device_properties(device=None) -> DeviceProperties:
     """The device's `DeviceProperties`. Raises RuntimeError when it is not there."""
-    return DeviceProperties(**_core.device_properties(_number(device, "get_device_properties")))
+    return _properties(device, "get_device_properties")
 
 
 def get_device_name(device=None) -> str:
     """The device's name. Raises RuntimeError when it is not there."""
-    return get_device_properties(_number(device, "get_device_name")).name
+    return _properties(device, "get_device_name").name
 
 
 def get_device_capability(device=None) -> tuple[int, int]:
     """(major, minor) of its compute capability. Raises RuntimeError when it is not there."""
-    found = get_device_properties(_number(device, "get_device_capability"))
+    found = _properties(device, "get_device_capability")
     return found.major, found.minor
 
 

@@ -13,6 +13,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
+from ..ops.creation import tensor
 from ..random import multinomial
 from . import functional as F
 from .kv_cache import KVCache, kept_in
@@ -46,8 +47,8 @@ def filter_logits(logits: Tensor, temperature=1.0, top_k=None, top_p=None) -> Te
         p, order = F.softmax(logits, -1).sort(-1, descending=True)
         late = p.cumsum(-1) - p >= top_p  # what comes before already sums to top_p
         late[..., :1] = False
-        ruled_out = _core.full(tuple(late.shape), False, _core.bool)
-        logits = logits.masked_fill(ruled_out.scatter(-1, order, late), -math.inf)
+        ruled_out = late.new_zeros(late.shape).scatter(-1, order, late)
+        logits = logits.masked_fill(ruled_out, -math.inf)
     return logits
 
 
@@ -255,7 +256,7 @@ def generate(model, tokens: Tensor, max_new_tokens: int, *, do_sample=False, tem
             return _choose(steps(_core.cat(parts, 1)), *options, generator)
 
     pad = eos_token if pad_token is None else pad_token
-    ended = _core.full((tokens.shape[0], 1), False, _core.bool)
+    ended = tokens.new_zeros((tokens.shape[0], 1), dtype=_core.bool)
     parts = [tokens]
     for _ in range(max_new_tokens):
         chosen = follow(parts)
@@ -309,7 +310,7 @@ def beam_search(model, tokens: Tensor, max_new_tokens: int, *, num_beams=4, leng
     for n in range(1, max_new_tokens + 1):
         logp = F.log_softmax(step(beams), -1)
         V = logp.shape[1]
-        total = logp.view(N, K, V) + _core.tensor(sums, logp.dtype).unsqueeze(2)
+        total = logp.cpu().view(N, K, V) + _core.tensor(sums, logp.dtype).unsqueeze(2)
         best = total.view(N, K * V).topk(min(2 * K, K * V), -1)
         values, places = best.values.tolist(), best.indices.tolist()
         origin, chosen = [], []
@@ -328,8 +329,8 @@ def beam_search(model, tokens: Tensor, max_new_tokens: int, *, num_beams=4, leng
             sums[i] = [k[0] for k in kept]
             origin += [i * K + k[1] for k in kept]
             chosen += [k[2] for k in kept]
-        index = _core.tensor(origin, _core.int64)
-        beams = _core.cat([beams[index], _core.tensor(chosen, _core.int64).unsqueeze(1)], 1)
+        index = beams.new_tensor(origin)
+        beams = _core.cat([beams[index], beams.new_tensor(chosen).unsqueeze(1)], 1)
         step.reorder(index)
         if eos_token is not None and all(
             len(done[i]) == K and done[i][-1][0] >= _bound(sums[i][0], n, max_new_tokens, score)
@@ -341,7 +342,7 @@ def beam_search(model, tokens: Tensor, max_new_tokens: int, *, num_beams=4, leng
         for k in range(K):
             if sums[i][k] > -math.inf:
                 done[i].append((score(sums[i][k], length), beams[i * K + k].tolist()))
-    return _gather(done, num_return, eos_token if pad_token is None else pad_token, tokens.dtype)
+    return _gather(done, num_return, eos_token if pad_token is None else pad_token, tokens)
 
 
 def _bound(total: float, n: int, most: int, score) -> float:
@@ -349,12 +350,11 @@ def _bound(total: float, n: int, most: int, score) -> float:
     return max(score(total, n), score(total, most))
 
 
-def _gather(done, num_return, pad, dtype) -> tuple[Tensor, Tensor]:
+def _gather(done, num_return, pad, tokens) -> tuple[Tensor, Tensor]:
     chosen = [sorted(d, key=lambda x: -x[0])[:num_return] for d in done]
     least = min(len(c) for c in chosen)
     chosen = [c[:least] for c in chosen]
     longest = max(len(h[1]) for c in chosen for h in c)
     filled = [[h[1] + [pad] * (longest - len(h[1])) for h in c] for c in chosen]
-    return _core.tensor(filled, dtype), _core.tensor(
-        [[h[0] for h in c] for c in chosen], _core.float32
-    )
+    scores = [[h[0] for h in c] for c in chosen]
+    return tokens.new_tensor(filled), tensor(scores, dtype=_core.float32, device=tokens.device)

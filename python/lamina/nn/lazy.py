@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .. import _core
 from .._core import Tensor
+from ..ops.creation import empty
 from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .linear import Linear
 from .module import Module
@@ -28,12 +28,12 @@ class UninitializedParameter(Parameter):
     """A parameter whose shape is not known yet; it becomes a Parameter when it is."""
 
     def __new__(cls, requires_grad=True, device=None, dtype=None):
-        data = _core.empty((0,), dtype or _core.default_dtype())
+        data = empty(0, dtype=dtype, device=device)
         return Tensor._make_subclass(cls, data, requires_grad)
 
     def materialize(self, shape, device=None, dtype=None) -> None:
         """Gives it memory of this shape (not initialised) and makes it a Parameter."""
-        self.data = _core.empty(tuple(shape), dtype or self.dtype)
+        self.data = self.new_empty(tuple(shape), dtype=dtype, device=device)
         self.__class__ = Parameter  # type: ignore[assignment]
 
     def __repr__(self) -> str:
@@ -78,9 +78,9 @@ class LazyLinear(LazyModuleMixin, Linear):
     def __init__(self, out_features: int, bias: bool = True, device=None, dtype=None):
         super().__init__(1, 1, False, device, dtype)
         self.in_features, self.out_features = 0, out_features
-        self.weight = UninitializedParameter(dtype=dtype)
+        self.weight = UninitializedParameter(device=device, dtype=dtype)
         if bias:
-            self.bias = UninitializedParameter(dtype=dtype)
+            self.bias = UninitializedParameter(device=device, dtype=dtype)
         self._wait()
 
     def initialize_parameters(self, input: Tensor) -> None:
@@ -97,11 +97,11 @@ class LazyLinear(LazyModuleMixin, Linear):
 class _LazyConv(LazyModuleMixin):
     """What the lazy convolutions share."""
 
-    def _defer(self, bias: bool, dtype) -> None:
+    def _defer(self, bias: bool, device, dtype) -> None:
         self.in_channels = 0
-        self.weight = UninitializedParameter(dtype=dtype)
+        self.weight = UninitializedParameter(device=device, dtype=dtype)
         if bias:
-            self.bias = UninitializedParameter(dtype=dtype)
+            self.bias = UninitializedParameter(device=device, dtype=dtype)
         self._wait()
 
     def initialize_parameters(self, input: Tensor) -> None:
@@ -130,7 +130,7 @@ def _lazy_conv(base: type):
                      bias=True, padding_mode="zeros", device=None, dtype=None):  # fmt: skip
             base.__init__(self, groups, out_channels, kernel_size, stride, padding, dilation,
                           groups, False, padding_mode, device, dtype)  # fmt: skip
-            self._defer(bias, dtype)
+            self._defer(bias, device, dtype)
 
     return _named(Lazy, base)
 
@@ -146,7 +146,7 @@ def _lazy_conv_transpose(base: type):
                      dtype=None):  # fmt: skip
             base.__init__(self, groups, out_channels, kernel_size, stride, padding, output_padding,
                           groups, False, dilation, padding_mode, device, dtype)  # fmt: skip
-            self._defer(bias, dtype)
+            self._defer(bias, device, dtype)
 
     return _named(Lazy, base)
 
@@ -179,7 +179,7 @@ def _lazy_norm(base: type):
             self.__dict__["_dtype"] = dtype
             for name, on in (("weight", affine), ("bias", affine and bias)):
                 if on:
-                    setattr(self, name, UninitializedParameter(dtype=dtype))
+                    setattr(self, name, UninitializedParameter(device=device, dtype=dtype))
             self._wait()
 
         def initialize_parameters(self, input: Tensor) -> None:
@@ -189,7 +189,8 @@ def _lazy_norm(base: type):
                 if isinstance(parameter, UninitializedParameter):
                     parameter.materialize((n,))
             dtype = self.__dict__.pop("_dtype")
-            made = base(n, self.eps, self.momentum, False, self.track_running_stats, None, dtype)
+            made = base(n, self.eps, self.momentum, False, self.track_running_stats,
+                        input.device, dtype)  # fmt: skip
             self._buffers.update(made._buffers)
             self.reset_parameters()
 

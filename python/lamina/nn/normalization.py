@@ -7,6 +7,7 @@ import warnings
 
 from .. import _core
 from .._core import Tensor
+from ..ops.creation import empty
 from . import functional as F
 from . import init
 from .linear import _new
@@ -35,10 +36,12 @@ class _Norm(Module):
             else:
                 self.register_parameter(name, None)
         dtype = _core.default_dtype() if dtype is None else dtype
+        track = track_running_stats
         kinds = {"running_mean": ((num_features,), dtype), "running_var": ((num_features,), dtype),
                  "num_batches_tracked": ((), _core.int64)}  # fmt: skip
         for name, (shape, kind) in kinds.items():
-            self.register_buffer(name, _core.empty(shape, kind) if track_running_stats else None)
+            new = empty(shape, dtype=kind, device=device) if track else None
+            self.register_buffer(name, new)
         self.reset_parameters()
 
     def reset_running_stats(self) -> None:

@@ -53,7 +53,7 @@ class SinusoidalPositions(Module):
         """x of shape (N, T, d), (T, N, d) or (T, d), whose first position is number `offset`."""
         length = x.shape[1] if self.batch_first and x.dim() == 3 else x.shape[0]
         if offset + length > self.pe.shape[0]:
-            self.pe = self._table(max(offset + length, 2 * self.pe.shape[0])).to(self.pe.dtype)
+            self.pe = self._table(max(offset + length, 2 * self.pe.shape[0])).to(self.pe)
         p = self.pe[offset : offset + length].to(x.dtype)
         if x.dim() == 3 and not self.batch_first:
             p = p.unsqueeze(1)
@@ -83,12 +83,14 @@ class RotaryPositions(Module):
         self.dim, self.base, self.interleaved = dim, base, interleaved
         self._cache: tuple = ()
 
-    def _waves(self, length: int, dtype) -> tuple[Tensor, Tensor]:
-        if not self._cache or self._cache[0] < length or self._cache[1].dtype is not dtype:
+    def _waves(self, length: int, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The cosines and sines of `length` positions or more, as `x` is."""
+        kind = x.dtype, _core.device_of(x)
+        if not self._cache or self._cache[0] < length or self._cache[1] != kind:
             n = max(64, 1 << (length - 1).bit_length())
             angles = _angles(n, self.dim, self.base)
-            self._cache = (n, angles.cos().to(dtype), angles.sin().to(dtype))
-        return self._cache[1], self._cache[2]
+            self._cache = (n, kind, angles.cos().to(x), angles.sin().to(x))
+        return self._cache[2], self._cache[3]
 
     def forward(self, x: Tensor, offset: int | Tensor = 0, most: int | None = None) -> Tensor:
         """x (..., T, dim) turned; its first position is number `offset`. Or offset: the numbers of
@@ -98,9 +100,9 @@ class RotaryPositions(Module):
         if isinstance(offset, Tensor):
             if most is None:
                 most = int(offset.max()) + 1 if length else 0
-            cos, sin = (t[offset] for t in self._waves(most, x.dtype))
+            cos, sin = (t[offset] for t in self._waves(most, x))
         else:
-            waves = self._waves(offset + length, x.dtype)
+            waves = self._waves(offset + length, x)
             cos, sin = (t[offset : offset + length] for t in waves)
         if self.interleaved:
             u, w = x[..., 0::2], x[..., 1::2]

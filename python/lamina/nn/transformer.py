@@ -7,6 +7,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
+from ..ops.creation import full, full_like
 from . import functional as F
 from . import init
 from .attention import MultiheadAttention
@@ -22,7 +23,7 @@ __all__ = ["Transformer", "TransformerEncoder", "TransformerDecoder", "Transform
 
 def _square_mask(sz: int, device=None, dtype=None) -> Tensor:
     dtype = _core.default_dtype() if dtype is None else dtype
-    return _core.triu(_core.full((sz, sz), -math.inf, dtype), 1)
+    return _core.triu(full((sz, sz), -math.inf, dtype=dtype, device=device), 1)
 
 
 def _is_causal(mask: Tensor | None, hint: bool | None) -> bool:
@@ -32,9 +33,9 @@ def _is_causal(mask: Tensor | None, hint: bool | None) -> bool:
     if mask.dim() != 2 or mask.shape[0] != mask.shape[1]:
         return False
     if mask.dtype is _core.bool:
-        causal = _core.triu(_core.full(tuple(mask.shape), True, _core.bool), 1)
+        causal = _core.triu(full_like(mask, True), 1)
     else:
-        causal = _square_mask(mask.shape[0], dtype=mask.dtype)
+        causal = _square_mask(mask.shape[0], mask.device, mask.dtype)
     return bool((mask == causal).all())
 
 

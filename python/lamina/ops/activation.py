@@ -70,9 +70,9 @@ def rrelu(input: Tensor, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=F
         raise _core.ArgumentError(f"rrelu: lower {lower} is above upper {upper}")
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
-    from ..random import rand
+    from ..random import rand_like
 
-    slope = rand(input.shape, dtype=input.dtype) * (upper - lower) + lower
+    slope = rand_like(input) * (upper - lower) + lower
     y = _core.where(input > 0, input, input * slope)
     return input.copy_(y) if inplace else y
 

@@ -75,8 +75,8 @@ def get_device(self: Tensor) -> int:
 
 @method
 def is_pinned(self: Tensor, device=None) -> bool:
-    """False: pinned memory serves devices only."""
-    return False
+    """Whether in page-locked memory (`pin_memory`)."""
+    return _core.is_pinned(self)
 
 
 @method
@@ -194,10 +194,10 @@ for _name in ("squeeze_", "unsqueeze_", "transpose_", "t_", "swapaxes_", "swapdi
 def resize_(self: Tensor, *sizes, size=None, memory_format=None) -> Tensor:
     """The tensor with new sizes: the first elements stay, in row-major order; new memory beyond
     them is not initialised."""
-    from .creation import _shape
+    from .creation import _at, _shape
 
     shape = _shape(sizes if size is None else (size,))
-    new = _core.empty(tuple(shape), self.dtype)
+    new = _at(self.device, _core.empty, tuple(shape), self.dtype)
     old = self.detach()
     kept = min(new.numel(), old.numel())
     if kept:
@@ -214,7 +214,7 @@ def resize_as_(self: Tensor, the_template: Tensor, memory_format=None) -> Tensor
 @method
 def set_(self: Tensor, source=None) -> Tensor:
     """The tensor over the memory of `source` (an empty one without)."""
-    return _reshaped("set_", self, _core.empty((0,), self.dtype) if source is None else source)
+    return _reshaped("set_", self, self.new_empty((0,)) if source is None else source)
 
 
 @method

@@ -153,9 +153,9 @@ def cuda(self: Tensor, device=None, non_blocking=False) -> Tensor:
 
 @method
 def pin_memory(self: Tensor, device=None) -> Tensor:
-    """A copy in page-locked memory, from which copies to a GPU need not wait; itself without a
-    GPU."""
-    return _core.pin_memory(self) if _core.device_count() else self
+    """A copy in page-locked memory, from which copies to a GPU need not wait; itself when it is
+    there already, and without a GPU. RuntimeError for a tensor on a GPU."""
+    return _core.pin_memory(self) if _core.device_count() and not _core.is_pinned(self) else self
 
 
 @method
@@ -217,22 +217,24 @@ def __array_wrap__(self: Tensor, array, context=None, return_scalar=False):
     return from_numpy(array.astype("uint8") if array.dtype == bool else array)
 
 
-def _rebuild(data, shape, dtype, requires_grad) -> Tensor:
+def _rebuild(data, shape, dtype, requires_grad, device=None) -> Tensor:
     import ctypes
 
     t = _core.empty(shape, dtype)
     ctypes.memmove(t.data_ptr(), data, len(data))
+    t = _moved(t, device)
     return t.requires_grad_() if requires_grad else t
 
 
 @method
 def __reduce_ex__(self: Tensor, protocol):
-    """Pickling: the values, shape, dtype and requires_grad; history is not kept."""
+    """Pickling: the values, shape, dtype, requires_grad and device; history is not kept."""
     import ctypes
 
-    dense = self.detach().contiguous()
+    dense = self.detach().contiguous().cpu()
     data = ctypes.string_at(dense.data_ptr(), dense.numel() * dense.dtype.itemsize)
-    return _rebuild, (data, tuple(self.shape), self.dtype, self.requires_grad)
+    place = (str(self.device),) if self.is_cuda else ()
+    return _rebuild, (data, tuple(self.shape), self.dtype, self.requires_grad, *place)
 
 
 @method

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .. import _core, _types
+from .. import _core
 from .._core import Tensor
-from .._types import Size
+from .._types import Size, _default
 from .._types import device as Device
 from ._method import method, takes_tensors
 
@@ -38,7 +38,7 @@ def _finish(t: Tensor, requires_grad: bool, name="", named=None) -> Tensor:
 
 def _at(device, make, *args) -> Tensor:
     """``make(*args)``, a new tensor, in the memory of `device` (None: the default device)."""
-    where = _types._default if device is None else Device(device)._where()
+    where = _default.where if device is None else Device(device)._where()
     if where < 0:
         return make(*args)
     before = _core.set_working_device(where)
@@ -50,7 +50,7 @@ def _at(device, make, *args) -> Tensor:
 
 def _made(t: Tensor, device) -> Tensor:
     """`t`, just made in CPU memory, in that of `device` (None: the default device)."""
-    where = _types._default if device is None else Device(device)._where()
+    where = _default.where if device is None else Device(device)._where()
     return t if where < 0 else _core.to_device(t, where, True)
 
 

@@ -95,21 +95,22 @@ def embedding_bag(
     if bags and min(lengths) == max(lengths):
         sums = rows.reshape(bags, lengths[0], rows.shape[1]).sum(1)
     else:
-        sums = rows.new_zeros((bags, rows.shape[1])).index_add(0, _bag_of(lengths), rows)
+        sums = rows.new_zeros((bags, rows.shape[1])).index_add(0, _bag_of(lengths, rows), rows)
     if mode == "sum":
         return sums
     from .creation import tensor
 
-    counts = tensor(lengths, dtype=_core.int64)
+    counts = tensor(lengths, dtype=_core.int64, device=rows.device)
     if keep is not None:
-        counts = counts.new_zeros(bags).index_add(0, _bag_of(lengths), keep.to(_core.int64))
+        counts = counts.new_zeros(bags).index_add(0, _bag_of(lengths, rows), keep.to(_core.int64))
     return sums / counts.clamp(min=1).to(sums.dtype).unsqueeze(1)
 
 
-def _bag_of(lengths: list) -> Tensor:
+def _bag_of(lengths: list, rows: Tensor) -> Tensor:
     from .creation import tensor
 
-    return tensor([i for i, n in enumerate(lengths) for _ in range(n)], dtype=_core.int64)
+    bags = [i for i, n in enumerate(lengths) for _ in range(n)]
+    return tensor(bags, dtype=_core.int64, device=rows.device)
 
 
 def _largest(rows: Tensor, keep, ends: list) -> Tensor:
@@ -122,7 +123,7 @@ def _largest(rows: Tensor, keep, ends: list) -> Tensor:
     most = max([b - a for a, b in zip(ends, ends[1:])], default=0) or 1
     table = [kept[a:b] + [n] * (most - b + a) for a, b in zip(ends, ends[1:])]
     least = rows.new_full((1, rows.shape[1]), -float("inf"))
-    places = tensor(table, dtype=_core.int64).reshape(bags, most)
+    places = tensor(table, dtype=_core.int64, device=rows.device).reshape(bags, most)
     found = cat((rows, least))[places].max(1)[0]
     empty = (places == n).all(1, keepdim=True)
     return found.masked_fill(empty.expand(found.shape), 0)

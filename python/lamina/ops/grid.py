@@ -17,7 +17,7 @@ def affine_grid(theta: Tensor, size, align_corners=None) -> Tensor:
     With `align_corners` -1 and 1 are the centres of the end pixels, else their edges. Raises
     ValueError for other shapes.
     """
-    from .creation import linspace, ones
+    from .creation import linspace
     from .join import stack
 
     n, _, *sizes = size
@@ -31,7 +31,7 @@ def affine_grid(theta: Tensor, size, align_corners=None) -> Tensor:
     def points(count):
         if count <= 1:
             return theta.new_zeros(count)
-        p = linspace(-1, 1, count, dtype=theta.dtype)
+        p = linspace(-1, 1, count, dtype=theta.dtype, device=theta.device)
         return p if align_corners else p * ((count - 1) / count)
 
     axes = []
@@ -39,7 +39,7 @@ def affine_grid(theta: Tensor, size, align_corners=None) -> Tensor:
         shape = [1] * nd
         shape[d] = sizes[d]
         axes.append(points(sizes[d]).view(*shape).expand(*sizes))
-    base = stack((*axes, ones(*sizes, dtype=theta.dtype)), -1).view(1, -1, nd + 1)
+    base = stack((*axes, theta.new_ones(sizes)), -1).view(1, -1, nd + 1)
     return (base @ theta.transpose(1, 2)).view(n, *sizes, nd)
 
 

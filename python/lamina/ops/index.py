@@ -144,7 +144,7 @@ def gather(input: Tensor, dim, index: Tensor, *, sparse_grad=False, out=None) ->
 
 
 def _source(input, value) -> Tensor:
-    return value if isinstance(value, Tensor) else _core.tensor(value, input.dtype)
+    return value if isinstance(value, Tensor) else input.new_tensor(value)
 
 
 _REDUCE = {None: "", "add": "sum", "multiply": "prod"}

@@ -7,6 +7,7 @@ import math
 from .. import _core
 from .._core import Tensor
 from ._method import method, takes_tensors, write
+from .creation import _at, _made, _moved
 
 __all__ = [
     "cat", "concat", "concatenate", "stack", "hstack", "vstack", "row_stack", "dstack",
@@ -135,11 +136,12 @@ def repeat_interleave(input: Tensor, repeats=None, dim=None, *, output_size=None
     """Each element along `dim` repeated `repeats` times (a number, or one per element) in place.
     Without `dim`: of the tensor taken as flat. ``repeat_interleave(repeats)``: of 0, 1, 2, ..."""
     if repeats is None:
-        input, repeats = _core.arange(0, len(input), 1, _core.int64), input
+        input, repeats = _at(input.device, _core.arange, 0, len(input), 1, _core.int64), input
     if dim is None:
         input, dim = input.reshape(-1), 0
     n = input.shape[dim]
-    counts = repeats if isinstance(repeats, Tensor) else _core.tensor(repeats, _core.int64)
+    # How many there are decides the shape: the CPU has to know in any case.
+    counts = repeats.cpu() if isinstance(repeats, Tensor) else _core.tensor(repeats, _core.int64)
     if counts.numel() != 1 and counts.shape != (n,):
         raise _core.ShapeError(
             f"repeat_interleave: repeats has shape {tuple(counts.shape)}, but dimension {dim} of "
@@ -149,7 +151,8 @@ def repeat_interleave(input: Tensor, repeats=None, dim=None, *, output_size=None
         raise RuntimeError(f"repeat_interleave: repeats must not be negative, got {counts}")
     ends = counts.reshape(-1).expand(n).cumsum(0)  # element i fills the places before ends[i]
     places = _core.arange(0, int(ends[-1]) if n else 0, 1, _core.int64)
-    return _core.index_select(input, dim, _core.searchsorted(ends, places, True, None))
+    places = _core.searchsorted(ends, places, True, None)
+    return _core.index_select(input, dim, _moved(places, input.device))
 
 
 @method
@@ -176,23 +179,23 @@ def triu_(self: Tensor, diagonal=0) -> Tensor:
     return _core.copy_(self, _core.triu(self, diagonal))
 
 
-def _places(name, row, col, keep, dtype) -> Tensor:
+def _places(name, row, col, keep, dtype, device) -> Tensor:
     if row < 0 or col < 0:
         raise _core.ArgumentError(f"{name}: row and col must not be negative, got {row}, {col}")
     places = _core.nonzero(keep(_core.full((row, col), True, _core.bool)))
-    return _core.clone(_core.transpose(places, 0, 1)).to(dtype or _core.int64)
+    return _made(_core.clone(_core.transpose(places, 0, 1)).to(dtype or _core.int64), device)
 
 
 def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None,
                  pin_memory=False) -> Tensor:  # fmt: skip
     """(2, count) indices of the elements of a row x col matrix on or below a diagonal."""
-    return _places("tril_indices", row, col, lambda x: _core.tril(x, offset), dtype)
+    return _places("tril_indices", row, col, lambda x: _core.tril(x, offset), dtype, device)
 
 
 def triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None,
                  pin_memory=False) -> Tensor:  # fmt: skip
     """(2, count) indices of the elements of a row x col matrix on or above a diagonal."""
-    return _places("triu_indices", row, col, lambda x: _core.triu(x, offset), dtype)
+    return _places("triu_indices", row, col, lambda x: _core.triu(x, offset), dtype, device)
 
 
 @method
@@ -260,7 +263,7 @@ def combinations(input: Tensor, r=2, with_replacement=False) -> Tensor:
     rows = list(pick(range(n), r))
     if not rows:
         return input.new_empty(0, r)
-    return input[_core.tensor(rows, _core.int64)]
+    return input[_moved(_core.tensor(rows, _core.int64), input.device)]
 
 
 _MODES = {"constant": 0, "reflect": 1, "replicate": 2, "circular": 3}

@@ -223,10 +223,11 @@ def ctc_loss(log_probs: Tensor, targets: Tensor, input_lengths, target_lengths, 
                 f"ctc_loss: target_lengths has {max(labels)} but targets only {width} columns"
             )
         starts = [i * width for i in range(samples)]
-    table = tensor([inputs, labels, starts], dtype=_core.int64).reshape(3, samples)
-    loss = _core.ctc_loss(log_probs, targets.reshape(-1), table, blank, zero_infinity)
+    table = _core.tensor([inputs, labels, starts], _core.int64)
+    table, flat = table.reshape(3, samples), targets.to(log_probs.device).reshape(-1)
+    loss = _core.ctc_loss(log_probs, flat, table, blank, zero_infinity)
     if reduction == "mean":
-        sizes = tensor([float(max(n, 1)) for n in labels], dtype=loss.dtype)
+        sizes = tensor([float(max(n, 1)) for n in labels], dtype=loss.dtype, device=loss.device)
         return (loss / sizes).mean()
     if reduction == "sum":
         return loss.sum()

@@ -6,7 +6,7 @@ from .. import _core
 from .._core import Tensor
 from .._refuse import refused
 from ._method import method, results, takes_tensors
-from .creation import as_tensor, linspace, zeros
+from .creation import as_tensor, linspace
 
 __all__ = [
     "_amp_foreach_non_finite_check_and_unscale_",
@@ -74,7 +74,7 @@ def pdist(input: Tensor, p=2.0) -> Tensor:
 
     if input.dim() != 2:
         raise _core.ShapeError(f"pdist: expected (N, D), got shape {tuple(input.shape)}")
-    rows, columns = triu_indices(len(input), len(input), 1)
+    rows, columns = triu_indices(len(input), len(input), 1, device=input.device)
     return (input.index_select(0, rows) - input.index_select(0, columns)).norm(p, -1)
 
 
@@ -101,14 +101,14 @@ def histogram(input: Tensor, bins=100, *, range=None, weight=None, density=False
         low, high = range
         if low == high:
             low, high = low - 0.5, high + 0.5
-        edges = linspace(low, high, bins + 1, dtype=input.dtype)
+        edges = linspace(low, high, bins + 1, dtype=input.dtype, device=input.device)
     else:
         edges = as_tensor(bins)
     places = edges.searchsorted(x, right=True) - 1
     count = len(edges) - 1
     inside = (x >= edges[0]) & (x <= edges[-1])
     w = x.new_ones(len(x)) if weight is None else weight.detach().reshape(-1).to(x.dtype)
-    hist = zeros(count, dtype=x.dtype)
+    hist = x.new_zeros(count)
     hist = hist.index_add(0, places[inside].clamp(0, count - 1), w[inside])
     if density:
         hist = hist / (hist.sum() * edges.diff())
@@ -129,7 +129,7 @@ def vander(x: Tensor, N=None, increasing=False) -> Tensor:
         raise _core.ShapeError(f"vander: expected a 1-D tensor, got shape {tuple(x.shape)}")
     from .creation import arange
 
-    powers = arange(len(x) if N is None else N)
+    powers = arange(len(x) if N is None else N, device=x.device)
     return x.unsqueeze(1) ** (powers if increasing else powers.flip(0))
 
 
@@ -149,7 +149,7 @@ def gumbel_softmax(logits: Tensor, tau=1, hard=False, eps=1e-10, dim=-1) -> Tens
     if not hard:
         return soft
     index = soft.detach().argmax(dim, keepdim=True)
-    one_hot = zeros(*soft.shape, dtype=soft.dtype).scatter(dim, index, 1.0)
+    one_hot = soft.new_zeros(soft.shape).scatter(dim, index, 1.0)
     return one_hot - soft.detach() + soft
 
 

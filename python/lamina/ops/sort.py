@@ -408,7 +408,5 @@ def one_hot(tensor: Tensor, num_classes=-1) -> Tensor:
             )
     elif n <= 0:
         raise _core.ArgumentError("one_hot: an empty tensor does not tell num_classes; give it")
-    one = _core.full((), 1, _core.int64).expand((*at.shape, 1))
-    return _core.scatter(
-        _core.full((*at.shape, n), 0, _core.int64), -1, at.unsqueeze(-1), one, "", True
-    )
+    one = at.new_full((), 1).expand((*at.shape, 1))
+    return _core.scatter(at.new_zeros((*at.shape, n)), -1, at.unsqueeze(-1), one, "", True)

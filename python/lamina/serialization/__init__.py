@@ -78,28 +78,56 @@ def save_file(tensors, path, metadata=None) -> None:
     write(tensors, dict(metadata or {}), path)
 
 
-def _check_place(map_location) -> None:
-    if map_location is None or isinstance(map_location, dict) or callable(map_location):
-        return  # tensors are in host memory in the file too: nothing to move
-    if not isinstance(map_location, (str, _device)):
+def _mover(map_location):
+    """What gives a tensor in host memory its place; None when all stay. TypeError for what is no
+    map_location, DeviceError for a device that is not there."""
+    where = map_location
+    if isinstance(where, dict):
+        where = where.get("cpu")
+    if where is None:
+        return None
+    if isinstance(where, (str, int, _device)) and not isinstance(where, bool):
+        place = _device(where)
+        place._require()
+        return None if place.type == "cpu" else lambda t: t.to(place)
+    if not callable(where) or isinstance(map_location, dict):
         raise TypeError(
-            "load: map_location must be None, 'cpu', a lamina.device, a dict or a function, got "
-            f"{type(map_location).__name__}"
+            "load: map_location must be None, 'cpu', a lamina.device or its name or number, a dict "
+            f"of these or a function, got {type(where).__name__}"
         )
-    _device(map_location)._require()
+
+    def chosen(t):
+        made = where(t, "cpu")
+        if made is not None and not isinstance(made, lamina.Tensor):
+            raise TypeError(
+                "load: a function as map_location must return a tensor or None, got "
+                f"{type(made).__name__}"
+            )
+        return t if made is None else made
+
+    return chosen
 
 
-def _placed(value, where):
-    """`value` with its tensors, inside dicts, lists and tuples too, moved to the device `where`."""
-    if not isinstance(where, (str, _device)) or _device(where).type == "cpu":
+def _placed(value, move, known=None):
+    """`value` with its tensors, inside dicts, lists, tuples and modules too, moved by `move`; what
+    was one tensor stays one."""
+    if move is None:
         return value
+    known = {} if known is None else known
     if isinstance(value, lamina.Tensor):
-        return value.to(where)
+        if id(value) not in known:
+            made = move(value.detach()).detach()
+            if isinstance(value, lamina.nn.Parameter):
+                made = lamina.nn.Parameter(made, value.requires_grad)
+            known[id(value)] = value, made.requires_grad_(value.requires_grad)
+        return known[id(value)][1]
     if type(value) in (list, tuple):
-        return type(value)(_placed(v, where) for v in value)
+        return type(value)(_placed(v, move, known) for v in value)
     if isinstance(value, dict):
         for key in value:
-            value[key] = _placed(value[key], where)
+            value[key] = _placed(value[key], move, known)
+    elif isinstance(value, lamina.nn.Module):
+        value._apply(lambda t: move(t.detach()))
     return value
 
 
@@ -112,13 +140,15 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=No
     state_dicts; tensors that shared memory share it again. Nothing in a file is executed; but
     classes of saved modules that are not lamina's own are made only when `safe_globals` allows
     them, or with weights_only=False (which imports their modules; it does nothing for a .pt file).
-    `map_location`: the device that the tensors go to (None: the CPU, wherever they were). From a
-    file object exactly one saved object is read, from where the file stands.
+    `map_location`: the device that the tensors go to (None: the CPU, wherever they were): its name
+    or number, or a dict with it under "cpu", or a function of (tensor, "cpu") that returns the
+    tensor to take or None for this one. From a file object exactly one saved object is read, from
+    where the file stands.
 
     Raises FileNotFoundError; ValueError with the file's name when it is damaged, cut off, of
     another format, or holds what is none of the above (as a whole module of PyTorch's).
     """
-    _check_place(map_location)
+    move = _mover(map_location)
     with open_to_read(f) as (file, where, left, must_end):
         try:
             head = file.read(4)
@@ -126,8 +156,8 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=No
             if is_foreign(head):
                 from .foreign import read_foreign  # slow to import
 
-                return _placed(read_foreign(head, file, left), map_location)
-            return _placed(unpack(*read_open(file, left, must_end), not weights_only), map_location)
+                return _placed(read_foreign(head, file, left), move)
+            return _placed(unpack(*read_open(file, left, must_end), not weights_only), move)
         except ValueError as error:
             raise ValueError(f"load: {where}: {error}") from None
 

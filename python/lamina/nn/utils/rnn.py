@@ -228,11 +228,11 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
     lengths = [t.shape[0] for t in tensors]
     longest, batch = max(lengths), len(tensors)
     size = (batch, longest, *rest) if batch_first else (longest, batch, *rest)
-    padded = _core.full(size, padding_value, tensors[0].dtype)
+    padded = tensors[0].new_full(size, padding_value)
     if longest == 0:
         return padded
-    ends = as_tensor(lengths).unsqueeze(1)
-    steps = arange(longest).unsqueeze(0)
+    ends = as_tensor(lengths, device=padded.device).unsqueeze(1)
+    steps = arange(longest, device=padded.device).unsqueeze(0)
     mask = steps < ends if padding_side == "right" else steps >= longest - ends
     places = mask.nonzero()  # (sequence, step), in the order of the elements of `cat`
     columns = [places[:, 0], places[:, 1]]
