@@ -2,6 +2,8 @@
 // among threads. How C is cut changes no bits, so the cut follows the number of threads.
 #include "ops/gemm.h"
 
+#include <algorithm>
+
 #include "core/storage.h"
 #include "core/threads.h"
 
@@ -91,7 +93,7 @@ void gemm_batched(int compute, const GemmArgs& args, int64_t batches, GemmOffset
   constexpr double rate[kProducts] = {50, 25, 1, 50};
   double ns = double(args.M) * double(args.N) * double(args.K) / rate[compute];
   // One row (or column): reading the matrix takes longer.
-  if (args.M == 1 || args.N == 1) ns *= 2;
+  if (args.M == 1 || args.N == 1) ns *= 6;
   const int threads = num_threads();
   // 6 microseconds: below it a second thread costs more than it brings (measured).
   const bool serial = threads == 1 || ns * double(batches) < 6000;
