@@ -25,7 +25,8 @@ class RefCounted {
     return refs_.load(std::memory_order_acquire) == 1 ||
            refs_.fetch_sub(1, std::memory_order_acq_rel) == 1;
   }
-  uint32_t refs() const { return refs_.load(std::memory_order_relaxed); }
+  // Acquire: who finds itself the only holder sees what the others did before they let go.
+  uint32_t refs() const { return refs_.load(std::memory_order_acquire); }
 
  private:
   mutable std::atomic<uint32_t> refs_{0};

@@ -7,19 +7,12 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 #include "kernels/vec_shuffle.h"
+#include "kernels/vec_tile.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
 
-#if defined(LAMINA_ISA_AVX512)
-constexpr int kLaneRows = 14;
-#elif defined(LAMINA_ISA_NEON)
-constexpr int kLaneRows = 12;
-#elif defined(LAMINA_ISA_AVX2)
-constexpr int kLaneRows = 6;
-#else
-constexpr int kLaneRows = 4;
-#endif
+constexpr int kLaneRows = kPairRows;
 constexpr int kLaneVecs = 2;  // blocks of outputs in a tile
 
 // The places of pixels, in order: column[w] of rows `row` elements apart, W to a row.

@@ -11,21 +11,12 @@
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 #include "kernels/vec_pack.h"
+#include "kernels/vec_tile.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
 
-// Accumulators + two vectors of B + one broadcast fit the registers: 32 of them on AVX-512 and
-// NEON, 16 on AVX2 and SSE2 (which needs one more for the product).
-#if defined(LAMINA_ISA_AVX512)
-constexpr int kMR = 14;
-#elif defined(LAMINA_ISA_NEON)
-constexpr int kMR = 12;
-#elif defined(LAMINA_ISA_AVX2)
-constexpr int kMR = 6;
-#else
-constexpr int kMR = 4;
-#endif
+constexpr int kMR = kPairRows;
 constexpr int kNV = 2;  // vectors per row of a tile
 template <class V>
 constexpr int kNR = kNV * kLanes<V>;

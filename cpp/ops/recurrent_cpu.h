@@ -14,19 +14,12 @@
 #include "kernels/vec_gates.h"
 #include "kernels/vec_moments.h"
 #include "kernels/vec_pack.h"
+#include "kernels/vec_tile.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
 
-#if defined(LAMINA_ISA_AVX512)
-constexpr int kRecurrentMR = 14;
-#elif defined(LAMINA_ISA_NEON)
-constexpr int kRecurrentMR = 12;
-#elif defined(LAMINA_ISA_AVX2)
-constexpr int kRecurrentMR = 6;
-#else
-constexpr int kRecurrentMR = 4;
-#endif
+constexpr int kRecurrentMR = kPairRows;
 template <class V>
 constexpr int kRecurrentNR = 2 * kLanes<V>;
 

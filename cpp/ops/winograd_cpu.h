@@ -108,6 +108,27 @@ struct F4 {
   }
 };
 
+// A tile's two-dimensional transform: `one` (columns, then rows) takes `from` numbers to `to`.
+//   get(r, s) -> the vector at row r, column s;  put(r, s, vector)
+template <class V, int from, int to, class One, class Get, class Put>
+[[gnu::always_inline]] inline void transform_tile(One one, Get get, Put put) {
+  V half[to * from];
+#pragma GCC unroll 6
+  for (int s = 0; s < from; ++s) {
+    V d[from];
+#pragma GCC unroll 6
+    for (int r = 0; r < from; ++r) d[r] = get(r, s);
+    one(d, 1, half + s, from);
+  }
+#pragma GCC unroll 6
+  for (int r = 0; r < to; ++r) {
+    V u[to];
+    one(half + r * from, 1, u, 1);
+#pragma GCC unroll 6
+    for (int s = 0; s < to; ++s) put(r, s, u[s]);
+  }
+}
+
 // ---- weights -----------------------------------------------------------------------------------
 template <class T, class F>
 void winograd_weights(const WinogradWeightsArgs& a) {
@@ -117,16 +138,13 @@ void winograd_weights(const WinogradWeightsArgs& a) {
   const auto transform = [&](int64_t block, int64_t c) {
     const int64_t first = panel_first(block), N = panel_vecs(blocks, first);
     T* const to = static_cast<T*>(a.out) + (first * a.C + c * N + block - first) * L;
-    V g[9], half[F::e * 3];
+    V g[9];
     load_runs<V>(static_cast<const T*>(a.w) + block * L * a.wo + c * a.wc, a.wo,
                  int(a.M - block * L < L ? a.M - block * L : L), 9,
                  [&](int64_t k, V v) { g[a.flip ? 8 - k : k] = v; });
-    for (int s = 0; s < 3; ++s) F::weight(g + s, 3, half + s, 3);
-    for (int r = 0; r < F::e; ++r) {
-      V u[F::e];
-      F::weight(half + 3 * r, 1, u, 1);
-      for (int s = 0; s < F::e; ++s) store(to + (r * F::e + s) * matrix, u[s]);
-    }
+    transform_tile<V, 3, F::e>(
+        F::template weight<V>, [&](int r, int s) { return g[3 * r + s]; },
+        [&](int r, int s, V u) { store(to + (r * F::e + s) * matrix, u); });
   };
   // In the order of w's memory.
   if (a.wc < a.wo) {
@@ -160,21 +178,9 @@ void winograd_inputs(const WinogradArgs& a) {
       for (int64_t i = 0; i < a.rows; ++i)
         for (int64_t j = 0; j < a.across; ++j, to += L) {
           const T* const p = pixels + (i * width + j) * F::m * L;
-          V half[F::e * F::e];
-#pragma GCC unroll 6
-          for (int s = 0; s < F::e; ++s) {
-            V d[F::e];
-#pragma GCC unroll 6
-            for (int r = 0; r < F::e; ++r) d[r] = load<V>(p + (r * width + s) * L);
-            F::input(d, 1, half + s, F::e);
-          }
-#pragma GCC unroll 6
-          for (int r = 0; r < F::e; ++r) {
-            V u[F::e];
-            F::input(half + r * F::e, 1, u, 1);
-#pragma GCC unroll 6
-            for (int s = 0; s < F::e; ++s) store(to + (r * F::e + s) * a.v_plane, u[s]);
-          }
+          transform_tile<V, F::e, F::e>(
+              F::template input<V>, [&](int r, int s) { return load<V>(p + (r * width + s) * L); },
+              [&](int r, int s, V u) { store(to + (r * F::e + s) * a.v_plane, u); });
         }
     }
   }
@@ -206,22 +212,11 @@ void winograd_forward(const WinogradArgs& a) {
     for (int64_t image = 0; image < a.images; ++image) {
       for (int64_t i = 0; i < a.rows; ++i)
         for (int64_t j = 0; j < a.across; ++j, from += L) {
-          V half[F::m * F::e];
-#pragma GCC unroll 6
-          for (int s = 0; s < F::e; ++s) {
-            V d[F::e];
-#pragma GCC unroll 6
-            for (int r = 0; r < F::e; ++r) d[r] = load<V>(from + (r * F::e + s) * a.q_plane);
-            F::output(d, 1, half + s, F::e);
-          }
-          T* const to = pixels + (i * width + j) * F::m * L;
-#pragma GCC unroll 4
-          for (int r = 0; r < F::m; ++r) {
-            V u[F::m];
-            F::output(half + r * F::e, 1, u, 1);
-#pragma GCC unroll 4
-            for (int s = 0; s < F::m; ++s) store(to + (r * width + s) * L, u[s]);
-          }
+          T* const out = pixels + (i * width + j) * F::m * L;
+          transform_tile<V, F::e, F::m>(
+              F::template output<V>,
+              [&](int r, int s) { return load<V>(from + (r * F::e + s) * a.q_plane); },
+              [&](int r, int s, V u) { store(out + (r * width + s) * L, u); });
         }
       deinterleave(Walk<const T>{pixels, a.column, a.OW, width * L},
                    static_cast<T*>(a.y) + image * a.y_image + (m * a.OH + top) * a.OW, a.OH * a.OW,
@@ -249,21 +244,10 @@ void winograd_gradients(const WinogradArgs& a) {
       for (int64_t i = 0; i < a.rows; ++i)
         for (int64_t j = 0; j < a.across; ++j, to += L) {
           const T* const p = pixels + (i * width + j) * F::m * L;
-          V half[F::e * F::m];
-#pragma GCC unroll 4
-          for (int s = 0; s < F::m; ++s) {
-            V d[F::m];
-#pragma GCC unroll 4
-            for (int r = 0; r < F::m; ++r) d[r] = load<V>(p + (r * width + s) * L);
-            F::output_transposed(d, 1, half + s, F::m);
-          }
-#pragma GCC unroll 6
-          for (int r = 0; r < F::e; ++r) {
-            V u[F::e];
-            F::output_transposed(half + r * F::m, 1, u, 1);
-#pragma GCC unroll 6
-            for (int s = 0; s < F::e; ++s) store(to + (r * F::e + s) * a.q_plane, u[s]);
-          }
+          transform_tile<V, F::m, F::e>(
+              F::template output_transposed<V>,
+              [&](int r, int s) { return load<V>(p + (r * width + s) * L); },
+              [&](int r, int s, V u) { store(to + (r * F::e + s) * a.q_plane, u); });
         }
     }
   }
@@ -297,18 +281,16 @@ void winograd_finish(const WinogradSumArgs& a) {
   const int64_t first = panel_first(a.block), N = panel_vecs(blocks, first);
   for (int64_t c = 0; c < a.C; ++c) {
     const T* const sum = static_cast<const T*>(a.sum) + (first * a.C + c * N + a.block - first) * L;
-    V half[3 * F::e];
-    for (int s = 0; s < F::e; ++s) {
-      V d[F::e];
-      for (int r = 0; r < F::e; ++r) {
-        const T* const from = sum + (r * F::e + s) * matrix;
-        d[r] = load<V>(from);
-        for (int64_t i = 1; i < a.sums; ++i) d[r] = d[r] + load<V>(from + i * a.sum_step);
-      }
-      F::weight_transposed(d, 1, half + s, F::e);
-    }
     V g[9];
-    for (int r = 0; r < 3; ++r) F::weight_transposed(half + r * F::e, 1, g + 3 * r, 1);
+    transform_tile<V, F::e, 3>(
+        F::template weight_transposed<V>,
+        [&](int r, int s) {
+          const T* const from = sum + (r * F::e + s) * matrix;
+          V v = load<V>(from);
+          for (int64_t i = 1; i < a.sums; ++i) v = v + load<V>(from + i * a.sum_step);
+          return v;
+        },
+        [&](int r, int s, V u) { g[3 * r + s] = u; });
     store_runs<V>(static_cast<T*>(a.dw) + (a.block * L * a.C + c) * 9, a.C * 9, int(n), 9,
                   [&](int64_t k) { return g[k]; });
   }
