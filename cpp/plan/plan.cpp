@@ -243,7 +243,7 @@ void Plan::renew_gradients() {
 
 bool Plan::same_modes() const {
   return grad_enabled() == grad_mode_ && default_dtype() == default_dtype_ &&
-         float32_precision() == precision_ && !is_recording() && !anomaly_mode();
+         float32_precision() == precision_ && autocast_key() == autocast_ && !is_recording() && !anomaly_mode();
 }
 
 const char* Plan::mismatch(const Tensors& arguments) const {

@@ -8,6 +8,7 @@
 #pragma once
 #include <mutex>
 
+#include "ops/autocast.h"
 #include "ops/conv.h"
 #include "plan/fuse.h"
 
@@ -103,6 +104,7 @@ class Plan {
   bool grad_mode_ = grad_enabled();
   DType default_dtype_ = default_dtype();
   int64_t precision_ = float32_precision();
+  int64_t autocast_ = autocast_key();
   bool long_ = false;   // runs long enough to let other threads have the interpreter
   std::mutex turn_;     // one replay at a time
   uint64_t drawn_ = 0;  // blocks of random numbers per step

@@ -6,6 +6,8 @@
 #include <map>
 #include <sstream>
 
+#include "ops/autocast.h"
+
 namespace lamina {
 namespace {
 
@@ -248,11 +250,13 @@ void start_recording(const Tensors& arguments, Recording* previous,
       r.leaves[old.leaf.get()] = int(r.recording->leaves.size());
       r.recording->leaves.push_back(std::move(leaf));
     }
+  clear_autocast_cache();  // what the step reads it converts itself
   storage_watch = &r.watch;
   call_observer = &kObserver;
 }
 
 RecordingRef stop_recording(const Tensors& results) {
+  clear_autocast_cache();
   call_observer = nullptr;
   storage_watch = nullptr;
   const std::unique_ptr<Recorder> r = std::move(recorder);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from .._core import DTypeError, Tensor, copy_
+from .._core import DTypeError, Tensor, autocast_anywhere, copy_
 from .._core import bool as bool_
 
 TYPE_CHECKING = False  # typing itself is slow to import
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     def method(function: str) -> Callable[[F], F]: ...
     def method(function: Any) -> Any: ...
     def takes_tensors(function: F) -> F: ...
+    def float32_function(*, cpu: bool, cuda: bool) -> Callable[[F], F]: ...
 
 else:
 
@@ -49,10 +50,30 @@ else:
                             raise TypeError(f"{function.__name__}: {text}") from None
                 raise
 
-        checked.__wrapped__ = function  # as functools.wraps, which is slow to import
+        return _as(checked, function)
+
+    def float32_function(*, cpu=False, cuda=False):
+        """A function composed in Python whose tensors an autocast region of the CPU (of CUDA)
+        converts to float32. Those of one C++ function have their rule in bind_<stem>.cpp."""
+
+        def decorate(function):
+            def converted(*args, **kwargs):
+                if not autocast_anywhere():
+                    return function(*args, **kwargs)
+                from ..amp.autocast_mode import call_float32
+
+                return call_float32(function, args, kwargs, cpu, cuda)
+
+            return _as(converted, function)
+
+        return decorate
+
+    def _as(wrapper, function):
+        """`wrapper` with the name and the rest of `function` (functools is slow to import)."""
+        wrapper.__wrapped__ = function
         for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
-            setattr(checked, name, getattr(function, name))
-        return checked
+            setattr(wrapper, name, getattr(function, name))
+        return wrapper
 
 
 def kind_of(dtype) -> int:
