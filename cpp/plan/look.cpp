@@ -10,7 +10,7 @@ namespace lamina {
 Tensors Plan::written() const {
   Tensors list;
   for (const StorageRef& s : written_) {
-    Tensor t = Tensor::meta({int64_t(s->bytes)}, DType::uint8);
+    Tensor t = Tensor::meta({int64_t(s->bytes)}, DType::uint8, s->device);
     t->storage = s;
     list.push_back(t);
   }
@@ -36,6 +36,8 @@ std::string Plan::summary() const {
     << " done once, " << stats_.epilogues << " epilogues, " << stats_.grouped << " in groups, "
     << size(stats_.saved_bytes) << " MB of traffic saved; arena " << size(stats_.arena_bytes)
     << " MB for " << size(stats_.made_bytes) << " MB\n";
+  if (graph_) s << "# replayed as a graph of the device\n";
+  if (!no_graph_.empty()) s << "# replayed launch by launch: " << no_graph_ << "\n";
   for (const CallRef& c : calls_) s << line(*c) << "\n";
   return s.str();
 }

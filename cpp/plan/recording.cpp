@@ -62,6 +62,7 @@ int add(Recorder& r, const Tensor& t, Memory::Kind kind) {
   m.kind = kind;
   m.bytes = t->storage->bytes;
   m.address = t->storage.get();
+  m.device = t->storage->device;
   const int i = int(list.memory.size());
   if (kind == Memory::kMade || kind == Memory::kConstant) {
     m.serial = t->storage->serial;
@@ -69,7 +70,9 @@ int add(Recorder& r, const Tensor& t, Memory::Kind kind) {
   } else {
     r.outside[t->storage.get()] = i;
   }
-  if (kind == Memory::kConstant)
+  if (kind == Memory::kConstant && m.device.type != DeviceType::cpu)
+    refuse_recording("the step uses memory of a device that no operation filled");
+  else if (kind == Memory::kConstant)
     m.value.assign(static_cast<const char*>(t->storage->data), t->storage->bytes);
   if (kind != Memory::kMade) m.storage = t->storage;
   list.memory.push_back(std::move(m));
@@ -341,6 +344,7 @@ Tensors shadows(const Tensors& arguments) {
       StorageRef held = t->storage;
       shadow->storage = adopt(held->data, held->bytes, [held] {}, held->writable);
       shadow->storage->version = held->version;
+      shadow->storage->device = held->device;
     }
     list.push_back(shadow);
   }

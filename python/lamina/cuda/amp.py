@@ -29,7 +29,7 @@ class autocast(_autocast):
 
 
 class GradScaler(_GradScaler):
-    """`lamina.amp.GradScaler` of device "cuda": disabled, as there is none."""
+    """`lamina.amp.GradScaler` of device "cuda"."""
 
     def __init__(self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5,
                  growth_interval=2000, enabled=True):  # fmt: skip
