@@ -17,13 +17,13 @@ template <class... P, class... A>
 void launch(const DeviceCall& c, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared,
             const A&... args) {
   [&](P... p) {
+#ifdef LAMINA_EMULATED
+    const cudaKernelNodeParams node{[=] { kernel(p...); }, grid, block, shared};
+#else
     cudaKernelNodeParams node{};
     node.gridDim = grid;
     node.blockDim = block;
     node.sharedMemBytes = unsigned(shared);
-#ifdef LAMINA_EMULATED
-    node.body = [=] { kernel(p...); };
-#else
     void* list[] = {const_cast<void*>(static_cast<const void*>(&p))..., nullptr};
     node.func = reinterpret_cast<void*>(kernel);
     node.kernelParams = list;

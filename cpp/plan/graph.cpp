@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/device.h"
 #include "core/threads.h"
 #include "plan/plan.h"
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <map>
 
+#include "core/device.h"
 #include "core/threads.h"
 #include "ops/anomaly.h"
 #include "ops/ops.h"

@@ -162,8 +162,8 @@ using cudaGraphExec_t = lamina_emulated_exec*;
 using cudaGraphNode_t = lamina_emulated_node*;
 struct cudaKernelNodeParams {
   std::function<void()> body;  // in place of a kernel and its arguments
-  dim3 gridDim, blockDim;
-  unsigned sharedMemBytes;
+  dim3 grid, block;
+  size_t shared;
 };
 enum cudaStreamCaptureMode { cudaStreamCaptureModeRelaxed = 2 };
 enum cudaStreamCaptureStatus { cudaStreamCaptureStatusNone, cudaStreamCaptureStatusActive };

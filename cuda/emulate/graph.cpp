@@ -17,7 +17,7 @@ void issue(cudaStream_t s, std::function<void()> work, bool kernel) {
 
 namespace {
 std::function<void()> closure_of(const cudaKernelNodeParams& k) {
-  return [k] { run(k.gridDim, k.blockDim, k.sharedMemBytes, k.body); };
+  return [k] { run(k.grid, k.block, k.shared, k.body); };
 }
 cudaError_t exchange(cudaGraphExec_t exec, cudaGraphNode_t node, bool kernel,
                      std::function<void()> work) {

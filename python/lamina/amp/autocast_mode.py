@@ -171,8 +171,8 @@ def custom_bwd(bwd=None, *, device_type: str):
     return decorated
 
 
-def call_float32(function, args, kwargs, cpu: bool, cuda: bool):
-    """Calls a function composed in Python as its rule says: what the decorator `float32_function`
+def call_converted(function, args, kwargs, cpu: str, cuda: str):
+    """Calls a function composed in Python as its rule says: what the decorator `under_autocast`
     (ops/_method.py) does in a region."""
     tensors: list = []
 
@@ -184,10 +184,24 @@ def call_float32(function, args, kwargs, cpu: bool, cuda: bool):
                 note(v)
 
     note((args, tuple(kwargs.values())))
-    kind = "cuda" if any(t.device.type == "cuda" for t in tensors) else "cpu"
-    if not _core.autocast_enabled(kind == "cuda") or not (cuda if kind == "cuda" else cpu):
+    on_cuda = any(t.device.type == "cuda" for t in tensors)
+    rule = cuda if on_cuda else cpu
+    if not rule or not _core.autocast_enabled(on_cuda):
         return function(*args, **kwargs)
-    args, kwargs = _cast((args, kwargs), kind, _core.float32)
+    if rule == "unsafe":
+        raise RuntimeError(
+            f"{function.__name__}: unsafe to autocast; use binary_cross_entropy_with_logits or "
+            "nn.BCEWithLogitsLoss, which take scores before the sigmoid"
+        )
+    kind = "cuda" if on_cuda else "cpu"
+    dtype = _core.float32
+    if rule == "lower":
+        dtype = _core.autocast_dtype(on_cuda)
+    elif rule == "widest":
+        halves = {t.dtype for t in tensors if t.is_floating_point() and t.device.type == kind}
+        if halves == {_core.autocast_dtype(on_cuda)}:
+            dtype = _core.autocast_dtype(on_cuda)
+    args, kwargs = _cast((args, kwargs), kind, dtype)
     _core.autocast_suspend(True)
     try:
         return function(*args, **kwargs)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     def method(function: str) -> Callable[[F], F]: ...
     def method(function: Any) -> Any: ...
     def takes_tensors(function: F) -> F: ...
-    def float32_function(*, cpu: bool, cuda: bool) -> Callable[[F], F]: ...
+    def under_autocast(cpu: str = "", cuda: str = "") -> Callable[[F], F]: ...
 
 else:
 
@@ -52,17 +52,18 @@ else:
 
         return _as(checked, function)
 
-    def float32_function(*, cpu=False, cuda=False):
-        """A function composed in Python whose tensors an autocast region of the CPU (of CUDA)
-        converts to float32. Those of one C++ function have their rule in bind_<stem>.cpp."""
+    def under_autocast(cpu="", cuda=""):
+        """A function composed in Python with a rule for autocast regions of the CPU and of CUDA:
+        its tensors are converted to "float32", the "lower" type or the "widest" among them; "":
+        none; "unsafe": RuntimeError. Those of one C++ function have theirs in bind_<stem>.cpp."""
 
         def decorate(function):
             def converted(*args, **kwargs):
                 if not autocast_anywhere():
                     return function(*args, **kwargs)
-                from ..amp.autocast_mode import call_float32
+                from ..amp.autocast_mode import call_converted
 
-                return call_float32(function, args, kwargs, cpu, cuda)
+                return call_converted(function, args, kwargs, cpu, cuda)
 
             return _as(converted, function)
 
