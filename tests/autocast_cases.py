@@ -132,7 +132,7 @@ CASES = {
     "clone": (lambda m, f, x: x.clone(), (M,)),
     "rnn_tanh_cell": (lambda m, f, x, h, w, u: m.rnn_tanh_cell(x, h, w, u), (M, M, M, M)),
     "lstm_cell": (
-        lambda m, f, x, h, c, w, u: m.lstm_cell(x, (h, c), w, u)[0],
+        lambda m, f, x, c, h, w, u: m.lstm_cell(x, (h, c), w, u)[0],
         (M, M, M, (16, 4), (16, 4)),
     ),
     "gru_cell": (lambda m, f, x, h, w, u: m.gru_cell(x, h, w, u), (M, M, (12, 4), (12, 4))),

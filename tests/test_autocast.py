@@ -122,8 +122,8 @@ def test_nesting_and_types(device):
         assert (x @ x).dtype is lower(lamina, device)
     assert (x @ x).dtype is lamina.float32
     assert lamina.get_autocast_dtype(device) is lower(lamina, device)
-    with pytest.raises(ZeroDivisionError), lamina.autocast(device):
-        1 / 0
+    with pytest.raises(RuntimeError), lamina.autocast(device):
+        x @ lamina.ones(3, 3, device=device)
     assert not lamina.is_autocast_enabled(device)
 
 
@@ -193,9 +193,7 @@ def test_custom_functions(cast):
 
     class Product(lamina.autograd.Function):
         @staticmethod
-        @lamina.amp.custom_fwd(
-            device_type="cpu", cast_inputs=cast and getattr(lamina, cast)
-        )
+        @lamina.amp.custom_fwd(device_type="cpu", cast_inputs=cast and getattr(lamina, cast))
         def forward(ctx, a, b):
             ctx.save_for_backward(a, b)
             seen.append((lamina.is_autocast_enabled("cpu"), a.dtype))

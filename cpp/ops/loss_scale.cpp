@@ -19,7 +19,10 @@ constexpr int64_t kBlock = 1024;  // elements at a time: within the first-level 
 constexpr double kCost = 0.3;     // nanoseconds per element
 
 // Inputs: found_inf, the gradients, inv_scale.
-int unscale_written(const Call& c) { return c.in.size() - 1; }
+struct UnscaleArgs {
+  int gradients;
+};
+int unscale_written(const Call& c) { return 1 + c.args<UnscaleArgs>().gradients; }
 void unscale_infer(Call& c) {
   for (int i = 1; i + 1 < c.in.size(); ++i)
     check(is_floating(c.in[i].dtype()) && c.in[i].is_contiguous(), ErrorKind::dtype,
@@ -101,7 +104,8 @@ const Op kUpdateScale{.name = "update_scale_",
 
 void unscale_(const Tensors& grads, const Tensor& found_inf, const Tensor& inv_scale) {
   GradMode off(false);
-  CallRef call = make_call(kUnscale, std::initializer_list<Tensor>{found_inf});
+  CallRef call = make_call(kUnscale, std::initializer_list<Tensor>{found_inf},
+                           UnscaleArgs{int(grads.size())});
   for (const Tensor& g : grads) call->in.push_back(contiguous(g));
   call->in.push_back(inv_scale);
   const SmallVec<Tensor, 3> used = call->in;

@@ -71,9 +71,7 @@ class GradScaler:
 
     def _start(self, device) -> Tensor:
         self._scale = full((), self._init_scale, dtype=_core.float32, device=device)
-        self._growth_tracker = full(
-            (), self._init_growth_tracker, dtype=_core.int32, device=device
-        )
+        self._growth_tracker = full((), self._init_growth_tracker, dtype=_core.int32, device=device)
         return self._scale
 
     def _state(self, optimizer) -> _State:
@@ -147,9 +145,7 @@ class GradScaler:
         if not self._enabled:
             return optimizer.step(*args, **kwargs)
         if "closure" in kwargs:
-            raise RuntimeError(
-                "Closure use is not currently supported if GradScaler is enabled."
-            )
+            raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
         self._checked("step")
         state = self._state(optimizer)
         if state.stage is OptState.STEPPED:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
-from ._method import under_autocast
 from .._expect import fails
+from ._method import under_autocast
 from .pool import _avg, _lp_of, _max, _size
 
 __all__: list[str] = []
