@@ -63,7 +63,7 @@ def test_types(name, kind, device):
     with torch_region(torch, device):
         try:
             expected = call(torch, torch.nn.functional, *operands(torch, shapes, kind, device))
-        except (RuntimeError, ValueError) as error:  # PyTorch has no such kernel for mixed types
+        except Exception as error:  # no such kernel for mixed types, or none of types alone
             pytest.skip(f"torch: {error}"[:90])
     with lamina.autocast(device):
         result = call(lamina, F, *operands(lamina, shapes, kind, device))
@@ -73,6 +73,7 @@ def test_types(name, kind, device):
 # ---- gradients -----------------------------------------------------------------------------------
 def test_gradients_of_float32_parameters(device):
     """dtypes, and values within the rounding of the half type."""
+    lamina.manual_seed(0)
     x = lamina.randn(8, 16, device=device)
     layer = nn.Linear(16, 4).to(device)
     plain = [g.clone() for g in lamina.autograd.grad(layer(x).square().sum(), layer.parameters())]

@@ -106,6 +106,7 @@ struct Reciprocal {
 };
 struct Square {
   F_HEAD("square", 1, same, true, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 { return x * x; }
   F_GRAD1 { return g * (x + x); }
 };
