@@ -66,8 +66,10 @@ class ASGD(FusedOptimizer):
 
     def _new_state(self, name, param, group):
         if name == "eta":
-            return tensor(float(group["lr"]), dtype=float32)
-        return ones((), dtype=float32) if name == "mu" else super()._new_state(name, param, group)
+            return tensor(float(group["lr"]), dtype=float32, device="cpu")
+        if name == "mu":
+            return ones((), dtype=float32, device="cpu")
+        return super()._new_state(name, param, group)
 
     def _write_numbers(self, group, numbers):
         set_numbers(
