@@ -109,9 +109,8 @@ int64_t take_step(const Op& op, const Tensor& numbers, const Tensors& params,
       if (!s.defined()) continue;
       if (l >= first_counter)
         check(s.dtype() == DType::float32 && s.numel() == 1 && s.device() == Device{},
-              ErrorKind::dtype, op.name,
-              ": the counter of parameter ", i, " must be a float32 tensor of one element on the CPU, got ",
-              s);
+              ErrorKind::dtype, op.name, ": the counter of parameter ", i,
+              " must be a float32 tensor of one element on the CPU, got ", s);
       else
         all_direct &= direct(s);
     }

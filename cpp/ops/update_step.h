@@ -3,8 +3,9 @@
 //
 // Inputs of a call: numbers, then n each of parameters, states s0 s1 s2 (those present), counters
 // c0 c1 c2 (those present), gradients; an undefined gradient leaves its parameter alone. All but
-// the gradients are written. A guarded step (step_unless) has two inputs more. The elements of all tensors form one range that is split over threads
-// once; a tensor starts at a multiple of 64 there, so pieces start at cache lines.
+// the gradients are written. A guarded step (step_unless) has two inputs more. The elements of all
+// tensors form one range that is split over threads once; a tensor starts at a multiple of 64
+// there, so pieces start at cache lines.
 #pragma once
 #include "core/device.h"
 #include "core/threads.h"
@@ -16,9 +17,9 @@ namespace lamina {
 constexpr int kUpdateNumbers = 8;  // elements of `numbers` before the marks
 
 struct StepArgs {
-  int n = 0;         // parameters
-  bool has[3] = {};  // which states are present
-  int counters = 0;  // lists of one-element tensors, the steps first
+  int n = 0;             // parameters
+  bool has[3] = {};      // which states are present
+  int counters = 0;      // lists of one-element tensors, the steps first
   bool guarded = false;  // two more inputs: found_inf and skipped (see step_unless)
   bool nesterov = false;
 };
