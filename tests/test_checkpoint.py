@@ -9,6 +9,7 @@ import signal
 import pytest
 
 import lamina
+import row
 from lamina import nn, serialization
 from lamina.trainer import Callback, EarlyStopping, LRSchedule, NonFiniteLoss, Trainer
 from lamina.utils.data import DataLoader, Dataset
@@ -52,6 +53,7 @@ def make(out, *more, optimizer="adam", scheduler="cosine", seed=1):
     return Trainer(
         model, "cross_entropy", optimizer, ["accuracy", lamina.metrics.F1(2)], lr=0.01, seed=seed,
         scheduler=scheduler, clip_grad_norm=1.0, out=out, progress=False, callbacks=more,
+        device=None if row.DEVICE == "cpu" else row.DEVICE,
     )  # fmt: skip
 
 
@@ -74,8 +76,8 @@ def assert_same_bits(a, b):
         assert t.shape == ours[name].shape and (t == ours[name]).all(), name
     assert (a / "best.safetensors").read_bytes() == (b / "best.safetensors").read_bytes()
     rows = [lamina.load(d / "last.safetensors")["history"] for d in (a, b)]
-    for row in (*rows[0], *rows[1]):
-        row.pop("seconds")
+    for each in (*rows[0], *rows[1]):
+        each.pop("seconds")
     assert rows[0] == rows[1]
 
 

@@ -32,6 +32,11 @@ struct Info {
   TensorGrad grad[3];
 };
 
+template <class F, class = void>
+constexpr Autocast autocast_of = kGiven;
+template <class F>
+constexpr Autocast autocast_of<F, std::void_t<decltype(F::autocast)>> = F::autocast;
+
 template <class F, int I>
 Tensor grad_on_tensors(const Tensor& g, const Tensor* x, const Tensor& y, Params p) {
   if constexpr (F::inputs == 1)
@@ -67,6 +72,7 @@ struct Tables {
   static constexpr int n = sizeof...(F);
   static constexpr const char* names[] = {F::name...};
   static constexpr Info info[] = {info_of<F>()...};
+  static constexpr Autocast autocast[] = {autocast_of<F>...};
 };
 template <class L>
 struct TablesOf;
@@ -384,6 +390,7 @@ ElementwiseUse elementwise_use(const Op& op, const void* args) {
 int function_count() { return Table::n; }
 const char* function_name(int f) { return Table::names[f]; }
 int function_inputs(int f) { return Table::info[f].inputs; }
+Autocast function_autocast(int f) { return Table::autocast[f]; }
 int function_index(const char* name) {
   for (int f = 0; f < Table::n; ++f)
     if (!std::strcmp(Table::names[f], name)) return f;

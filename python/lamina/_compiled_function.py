@@ -54,7 +54,8 @@ class CompiledFunction(_core.CompiledCall):
         self._take()
         self._calls += 1
         tensors: list = []
-        modes = (_core.grad_enabled(), _core.default_dtype(), _core.float32_precision())
+        modes = (_core.grad_enabled(), _core.default_dtype(), _core.float32_precision(),
+                 _core.autocast_key())  # fmt: skip
         key = (*modes, flatten((args, kwargs), tensors))
         entry = next((e for e in self._entries if e.key == key and e.suits()), None)
         if entry is not None and entry.plan is not None:
@@ -308,7 +309,7 @@ class CompiledFunction(_core.CompiledCall):
         if replayed is None and eager is None:
             return
         if replayed is not None and eager is not None:
-            x, y = replayed.detach().contiguous(), eager.detach().contiguous()
+            x, y = (t.detach().cpu().contiguous() for t in (replayed, eager))
             if _core.bytes_of(x).tobytes() == _core.bytes_of(y).tobytes():
                 return
         raise RuntimeError(

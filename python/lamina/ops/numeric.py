@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import _core
 from .._core import Tensor
 from .._refuse import refused
-from ._method import method, results, takes_tensors
+from ._method import method, results, takes_tensors, under_autocast
 from .creation import as_tensor, linspace
 
 __all__ = [
@@ -57,6 +57,7 @@ _CDIST_MODES = (
 
 
 @takes_tensors
+@under_autocast("float32", "float32")
 def cdist(x1: Tensor, x2: Tensor, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     """Distances of rows: (..., N, D) and (..., M, D) give (..., N, M), the p-norm of each
     difference. compute_mode, of p = 2 where no gradient is recorded: "use_mm_for_euclid_dist" takes
@@ -84,6 +85,7 @@ def cdist(x1: Tensor, x2: Tensor, p=2.0, compute_mode="use_mm_for_euclid_dist_if
     return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
 
 
+@under_autocast(cuda="float32")
 def pdist(input: Tensor, p=2.0) -> Tensor:
     """The distances of all pairs of rows of (N, D), in the order of the upper triangle."""
     from .. import triu_indices
@@ -96,6 +98,7 @@ def pdist(input: Tensor, p=2.0) -> Tensor:
 
 @method
 @takes_tensors
+@under_autocast("float32", "widest")
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal."""
     if input.dim() != 2:

@@ -33,7 +33,7 @@ class Plan:
             float(bool(names) and s.get(names[0]) is not None and id(p) not in fresh)
             for p, s in zip(self.params, found)
         ]
-        self.numbers = tensor([0.0] * 8 + started, dtype=float64)
+        self.numbers = tensor([0.0] * 8 + started, dtype=float64, device="cpu")
         self.edits = edits()
 
     def holds(self, group: dict[str, Any], names: tuple[str, ...]) -> bool:
@@ -66,6 +66,14 @@ class FusedOptimizer(Optimizer):
         super().__init__(params, defaults)
 
     # ---- what a subclass defines -----------------------------------------------------------
+    _forms_numbers = False  # the host forms numbers of a step from its counter, and not only Adam's
+
+    def _guard(self, device_type: str) -> str:
+        """Why a launch cannot find out by itself that the step is to be skipped; empty: it can."""
+        if device_type != "cpu" and self._forms_numbers:
+            return "the host forms its numbers from the count of steps"
+        return ""
+
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         raise NotImplementedError
 
@@ -76,7 +84,9 @@ class FusedOptimizer(Optimizer):
         raise NotImplementedError
 
     def _new_state(self, name: str, param: Tensor, group: dict[str, Any]) -> Tensor:
-        return zeros((), dtype=float32) if name == "step" else zeros_like(param.detach())
+        if name == "step":  # a number that launches read on the host
+            return zeros((), dtype=float32, device="cpu")
+        return zeros_like(param.detach())
 
     # ---- the step --------------------------------------------------------------------------
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

@@ -28,6 +28,8 @@ class ASGD(FusedOptimizer):
     Polyak and Juditsky, "Acceleration of stochastic approximation by averaging" (1992).
     """
 
+    _forms_numbers = True
+
     _counters = frozenset({"step", "eta", "mu"})
 
     def __init__(
@@ -64,8 +66,10 @@ class ASGD(FusedOptimizer):
 
     def _new_state(self, name, param, group):
         if name == "eta":
-            return tensor(float(group["lr"]), dtype=float32)
-        return ones((), dtype=float32) if name == "mu" else super()._new_state(name, param, group)
+            return tensor(float(group["lr"]), dtype=float32, device="cpu")
+        if name == "mu":
+            return ones((), dtype=float32, device="cpu")
+        return super()._new_state(name, param, group)
 
     def _write_numbers(self, group, numbers):
         set_numbers(

@@ -29,6 +29,8 @@ class NAdam(FusedOptimizer):
     Dozat, "Incorporating Nesterov momentum into Adam" (2016).
     """
 
+    _forms_numbers = True
+
     _counters = frozenset({"step", "mu_product"})
 
     def __init__(
@@ -71,7 +73,9 @@ class NAdam(FusedOptimizer):
         return ("step", "mu_product", "exp_avg", "exp_avg_sq")
 
     def _new_state(self, name, param, group):
-        return ones(()) if name == "mu_product" else super()._new_state(name, param, group)
+        if name == "mu_product":
+            return ones((), device="cpu")
+        return super()._new_state(name, param, group)
 
     def _write_numbers(self, group, numbers):
         beta1, beta2 = group["betas"]
