@@ -2,18 +2,17 @@
 // elements in the order they had, NaN above everything.
 //
 //   n <= kShort               in the shared memory of a block: a bitonic network over (key, place),
-//                             a total order, so the result is the stable one. 2 bytes moved a byte.
+//                             a total order, so the result is the stable one. One read, one write
 //   topk, k <= kShort / 2     a block for each line finds the k-th key digit by digit (radix
 //                             select), takes what is below it and the first of those equal to it,
 //                             and sorts these. Up to 5 (float) or 9 (double, int64) reads.
-//   longer lines              a radix sort from the lowest byte up over tiles of all lines at once.
-//                             Each pass counts the digits of every tile, sums the counts, and moves
-//                             a tile through shared memory so that equal digits leave side by side.
-//                             About 24 (float) or 36 bytes an element in each of 4 or 8 passes.
+//   longer lines              the radix sort of radix.h: 4 (float) or 8 passes
 //
 // Keys are the unsigned integers of order.h, complemented for descending order.
-#include "order.h"
 #include "ops/sort_args.h"
+
+#include "radix.h"
+#include "sort.h"
 #include "table.h"
 
 namespace lamina::cuda {
@@ -149,163 +148,16 @@ __global__ void select_kernel(const SortPack s, int P) {
 }
 
 // ---- long lines --------------------------------------------------------------------------------
-// A tile holds kTile elements of one line; `counts` is (lines, 256, tiles).
-template <class Key>
-constexpr int tile_of() {
-  return 16384 / int(sizeof(Key));
-}
 template <class T>
-struct Pass {
-  using Key = typename KeyOf<T>::Type;
+struct LineEnds {
   SortPack s;
-  const Key* keys;    // null in the first pass: those of x
-  const int* places;  // null in the first pass: 0, 1, ...
-  Key* new_keys;      // null in the last pass: the result is written
-  int* new_places;
-  int* counts;   // (lines, 256, tiles)
-  int* totals;   // (lines, 256)
-  int64_t tiles;  // of a line
-  int shift;
-  __device__ Key key(int64_t line, int64_t i) const {
-    return keys ? keys[line * s.n + i] : key_at<T>(s, line * s.n + i);
+  __device__ typename KeyOf<T>::Type first(int64_t line, int64_t i) const {
+    return key_at<T>(s, line * s.n + i);
+  }
+  __device__ void last(int64_t line, int64_t rank, typename KeyOf<T>::Type, int place) const {
+    if (rank < s.k) put<T>(s, line, rank, place);
   }
 };
-
-template <class T>
-__global__ void count_kernel(const Pass<T> p) {
-  using Key = typename KeyOf<T>::Type;
-  constexpr int tile = tile_of<Key>();
-  __shared__ int count[256];
-  const int t = int(threadIdx.x);
-  for (int64_t at = blockIdx.x; at < p.s.lines * p.tiles; at += gridDim.x) {
-    const int64_t line = at / p.tiles, which = at % p.tiles, from = which * tile;
-    count[t] = 0;
-    __syncthreads();
-    for (int i = t; i < tile && from + i < p.s.n; i += kBlock)
-      atomicAdd(&count[p.key(line, from + i) >> p.shift & 255], 1);
-    __syncthreads();
-    p.counts[(line * 256 + t) * p.tiles + which] = count[t];
-    __syncthreads();
-  }
-}
-// A block for each (line, digit): counts become what lies in the tiles before.
-template <class T>
-__global__ void sum_kernel(const Pass<T> p) {
-  __shared__ int room[kBlock / 32 + 1];
-  for (int64_t row = blockIdx.x; row < p.s.lines * 256; row += gridDim.x) {
-    int* const counts = p.counts + row * p.tiles;
-    int sum = 0;
-    for (int64_t from = 0; from < p.tiles; from += kBlock) {
-      const int64_t i = from + threadIdx.x;
-      int all;
-      const int before = sum_before<kBlock>(i < p.tiles ? counts[i] : 0, room, &all);
-      if (i < p.tiles) counts[i] = sum + before;
-      sum += all;
-    }
-    if (threadIdx.x == 0) p.totals[row] = sum;
-    __syncthreads();
-  }
-}
-// Elements go to `order` in shared memory by digit, then out. Each warp takes a run of the tile,
-// 32 neighbours at a time; lanes with one digit find each other by their votes.
-template <class T>
-__global__ void move_kernel(const Pass<T> p) {
-  using Key = typename KeyOf<T>::Type;
-  constexpr int tile = tile_of<Key>(), warps = kBlock / 32, run = tile / warps;
-  __shared__ Key keys[tile];
-  __shared__ int places[tile];
-  __shared__ int before[warps][256];  // of a digit, in earlier runs; then where the run's go
-  __shared__ int out[256], room[warps + 1];
-  const int t = int(threadIdx.x), lane = t % 32, warp = t / 32;
-  const unsigned lower = (1u << lane) - 1;
-  for (int64_t at = blockIdx.x; at < p.s.lines * p.tiles; at += gridDim.x) {
-    const int64_t line = at / p.tiles, which = at % p.tiles, from = which * tile;
-    const int here = int(p.s.n - from < tile ? p.s.n - from : tile);
-    for (int w = 0; w < warps; ++w) before[w][t] = 0;
-    __syncthreads();
-    Key key[run / 32];
-    int rank[run / 32];
-#pragma unroll
-    for (int j = 0; j < run / 32; ++j) {
-      const int i = warp * run + j * 32 + lane;
-      const bool inside = i < here;
-      key[j] = inside ? p.key(line, from + i) : ~Key(0);
-      const unsigned digit = unsigned(key[j] >> p.shift & 255);
-      unsigned peers = __ballot_sync(0xffffffffu, inside);
-#pragma unroll
-      for (int b = 0; b < 8; ++b) {
-        const unsigned ones = __ballot_sync(0xffffffffu, digit >> b & 1);
-        peers &= digit >> b & 1 ? ones : ~ones;
-      }
-      rank[j] = inside ? before[warp][digit] + __popc(peers & lower) : 0;
-      __syncwarp();
-      if (inside && (peers & lower) == 0) before[warp][digit] += __popc(peers);
-      __syncwarp();
-    }
-    __syncthreads();
-    int mine = 0;  // of digit t
-    for (int w = 0; w < warps; ++w) {
-      const int n = before[w][t];
-      before[w][t] = mine;
-      mine += n;
-    }
-    int all;
-    const int start = sum_before<kBlock>(mine, room, &all);
-    const int base = sum_before<kBlock>(p.totals[line * 256 + t], room, &all);
-    for (int w = 0; w < warps; ++w) before[w][t] += start;
-    out[t] = base + p.counts[(line * 256 + t) * p.tiles + which] - start;
-    __syncthreads();
-#pragma unroll
-    for (int j = 0; j < run / 32; ++j) {
-      const int i = warp * run + j * 32 + lane;
-      if (i >= here) continue;
-      const int to = before[warp][key[j] >> p.shift & 255] + rank[j];
-      keys[to] = key[j];
-      places[to] = p.places ? p.places[line * p.s.n + from + i] : int(from + i);
-    }
-    __syncthreads();
-    for (int i = t; i < here; i += kBlock) {
-      const int64_t to = out[keys[i] >> p.shift & 255] + i;
-      if (p.new_keys) {
-        p.new_keys[line * p.s.n + to] = keys[i];
-        p.new_places[line * p.s.n + to] = places[i];
-      } else if (to < p.s.k) {
-        put<T>(p.s, line, to, places[i]);
-      }
-    }
-    __syncthreads();
-  }
-}
-
-unsigned grid_of(int64_t blocks) { return unsigned(blocks < kMaxGrid ? blocks : kMaxGrid); }
-
-template <class T>
-void radix_sort(const DeviceCall& c, const SortPack& s) {
-  using Key = typename KeyOf<T>::Type;
-  constexpr int tile = tile_of<Key>(), passes = int(sizeof(Key));
-  const int64_t all = s.lines * s.n;
-  Pass<T> p{};
-  p.s = s;
-  p.tiles = (s.n + tile - 1) / tile;
-  const Scratch memory(c.device, size_t(all) * 2 * (sizeof(Key) + 4));
-  const Scratch counts(c.device, size_t(s.lines) * 256 * size_t(p.tiles + 1) * 4);
-  Key* const keys[2] = {memory.as<Key>(), memory.as<Key>() + all};
-  int* const places[2] = {reinterpret_cast<int*>(keys[1] + all),
-                          reinterpret_cast<int*>(keys[1] + all) + all};
-  p.counts = counts.as<int>();
-  p.totals = p.counts + s.lines * 256 * p.tiles;
-  const dim3 tiles(grid_of(s.lines * p.tiles)), rows(grid_of(s.lines * 256)), block(kBlock);
-  for (int pass = 0; pass < passes; ++pass) {
-    p.shift = 8 * pass;
-    p.keys = pass ? keys[(pass + 1) % 2] : nullptr;
-    p.places = pass ? places[(pass + 1) % 2] : nullptr;
-    p.new_keys = pass + 1 < passes ? keys[pass % 2] : nullptr;
-    p.new_places = places[pass % 2];
-    launch(c, count_kernel<T>, tiles, block, 0, p);
-    launch(c, sum_kernel<T>, rows, block, 0, p);
-    launch(c, move_kernel<T>, tiles, block, 0, p);
-  }
-}
 
 int power_above(int64_t n) {
   int p = 2;
@@ -315,6 +167,9 @@ int power_above(int64_t n) {
 
 template <class T>
 void order_as(const DeviceCall& c, const SortPack& s) {
+  if (s.n > INT32_MAX)
+    fail(kNotImplemented, "%s: lines of more than 2^31 - 1 elements are not supported on CUDA",
+         c.name);
   if (s.n <= kShort) {
     const int P = power_above(s.n), together = kShort / P;
     const dim3 grid(grid_of((s.lines + together - 1) / together));
@@ -324,7 +179,8 @@ void order_as(const DeviceCall& c, const SortPack& s) {
   if (s.k <= kShort / 2 && (s.lines >= 64 || s.n <= 1 << 17))
     return launch(c, select_kernel<T>, dim3(grid_of(s.lines)), dim3(kBlock), 0, s,
                   power_above(s.k));
-  radix_sort<T>(c, s);
+  using Key = typename KeyOf<T>::Type;
+  radix_sort<Key>(c, LineEnds<T>{s}, s.lines, s.n, int(sizeof(Key)));
 }
 void order(const DeviceCall& c) {
   const auto& a = *static_cast<const OrderArgs*>(c.args);
@@ -332,9 +188,6 @@ void order(const DeviceCall& c) {
   const int64_t all = x.numel();
   if (all == 0 || a.k == 0) return;
   const int64_t n = x.shape[x.nd - 1];
-  if (n > INT32_MAX)
-    fail(kNotImplemented, "%s: lines of more than 2^31 - 1 elements are not supported on CUDA",
-         c.name);
   const SortPack s{x.data, c.out[0].data, static_cast<int64_t*>(c.out[1].data),
                    all / n, n,            a.k,
                    a.descending};
@@ -397,4 +250,10 @@ void search(const DeviceCall& c) {
 const Launches kLaunches{{"sort", order}, {"topk", order}, {"searchsorted", search}};
 
 }  // namespace
+
+void sort_doubles(const DeviceCall& c, const double* x, double* values, int64_t* index,
+                  int64_t lines, int64_t n, int64_t k) {
+  if (lines > 0 && n > 0 && k > 0) order_as<double>(c, {x, values, index, lines, n, k, false});
+}
+
 }  // namespace lamina::cuda
