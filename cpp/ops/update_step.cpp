@@ -31,6 +31,12 @@ void step_infer(Call& c) {
     check(g.shape() == p.shape() && g.dtype() == p.dtype(), ErrorKind::shape, c.name(),
           ": parameter ", i, " is ", p, " but its gradient is ", g,
           "; they must have the same shape and dtype");
+    for (int k = 0; k < parts.a.counters; ++k) {
+      const Tensor& t = c.in[1 + (1 + parts.states + k) * parts.a.n + i];
+      check(t.device() == numbers.device(), ErrorKind::device, c.name(), ": a counter of parameter ",
+            i, " is on ", device_name(t.device()), " and the group's numbers on ",
+            device_name(numbers.device()), "; move it with .to()");
+    }
     for (int k = 0; k < parts.states; ++k) {
       const Tensor& s = c.in[1 + (1 + k) * parts.a.n + i];
       check(s.shape() == p.shape() && s.dtype() == p.dtype(), ErrorKind::shape, c.name(),
@@ -38,6 +44,37 @@ void step_infer(Call& c) {
             "; load a state that belongs to this parameter");
     }
   }
+}
+
+void step_on_device(const StepParts& parts, NumbersFn fn) {
+  const Call& c = parts.c;
+  const bool formed_there = c.in[0].device().type != DeviceType::cpu;
+  std::vector<DeviceUpdate> list;
+  StepFormer form(parts, fn);
+  for (int i = 0; i < parts.a.n; ++i) {
+    if (!parts.grad(i).defined()) continue;
+    const Tensor& p = parts.param(i);
+    check(p.device() == c.device, ErrorKind::device, c.name(), ": parameter ", i, " is on ",
+          device_name(p.device()), " and another on ", device_name(c.device),
+          "; move the model to one device before making the optimizer");
+    DeviceUpdate u{};
+    u.args.p = p.data();
+    u.args.g = parts.grad(i).data();
+    for (int s = 0; s < 3; ++s) u.args.s[s] = parts.state(s, i);
+    if (formed_there) {
+      for (int k = 0; k < parts.a.counters; ++k) u.counters[k] = parts.counter(k, i);
+      u.started = parts.numbers() + kUpdateNumbers + i;
+    } else {
+      u.flags = form(i, u.args);
+    }
+    u.n = p.numel();
+    u.compute = compute_type(p.dtype());
+    if (u.n || formed_there) list.push_back(u);
+  }
+  DeviceUpdates all{list.data(), int(list.size()), formed_there ? parts.numbers() : nullptr,
+                    {},          parts.a.nesterov};
+  for (int s = 0; s < 3; ++s) all.has[s] = parts.a.has[s];
+  device_kernel(*c.op).launch({c.name(), &all, nullptr, nullptr, 0, 0, c.device.index});
 }
 
 namespace {

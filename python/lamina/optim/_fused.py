@@ -22,18 +22,27 @@ class Plan:
 
     __slots__ = ("edits", "group", "names", "numbers", "params", "states")
 
-    def __init__(self, group: dict[str, Any], names: tuple[str, ...], state, fresh: set[int]):
+    def __init__(
+        self, group: dict[str, Any], names: tuple[str, ...], state, fresh: set[int],
+        counters: frozenset[str],
+    ):  # fmt: skip
         self.group = group
         self.names = names
         self.params = list(group["params"])
         found = [state[p] if p in state else {} for p in self.params]
+        # Where the parameters lie: the launch reads and counts there, and so does a replay of it.
+        device = self.params[0].device if self.params else "cpu"
+        for s in found:
+            for name in counters:
+                if name in s and s[name].device != device:
+                    s[name] = s[name].to(device)
         self.states = [[s.get(name) for s in found] for name in names]
         # 8 numbers, then per parameter whether its first state has been started.
         started = [
             float(bool(names) and s.get(names[0]) is not None and id(p) not in fresh)
             for p, s in zip(self.params, found)
         ]
-        self.numbers = tensor([0.0] * 8 + started, dtype=float64)
+        self.numbers = tensor([0.0] * 8 + started, dtype=float64, device=device)
         self.edits = edits()
 
     def holds(self, group: dict[str, Any], names: tuple[str, ...]) -> bool:
@@ -97,11 +106,11 @@ class FusedOptimizer(Optimizer):
             names = self._state_names(group)
             plan = plans[i]
             if plan is None or not plan.holds(group, names):
-                plan = plans[i] = Plan(group, names, self.state, set())
+                plan = plans[i] = Plan(group, names, self.state, set(), self._counters)
             self._write_numbers(group, plan.numbers)
             if self._launch(group, plan):  # some state is missing: nothing was done yet
                 fresh = self._start(group, names)
-                plan = plans[i] = Plan(group, names, self.state, fresh)
+                plan = plans[i] = Plan(group, names, self.state, fresh, self._counters)
                 self._write_numbers(group, plan.numbers)
                 self._launch(group, plan)
         return loss

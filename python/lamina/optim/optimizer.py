@@ -317,7 +317,7 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a `state_dict` (lamina's or PyTorch's), by parameter number.
 
-        Tensors are copied and converted to the parameter's dtype (``step`` keeps its own); arrays
+        Tensors are copied to the parameter's device and dtype (``step`` keeps its own dtype); arrays
         of other libraries that speak DLPack are accepted. Raises ValueError when the number of
         groups or of a group's parameters differs.
         """
@@ -381,6 +381,6 @@ def _adapt(param: Tensor, value: Any, counters: frozenset, key: str | None = Non
     if isinstance(value, Tensor):
         value = value.detach()
         if param.dtype.is_floating_point and value.dtype.is_floating_point:
-            return value.to(dtype=param.dtype, copy=True)
-        return value.clone()
+            return value.to(param.device, param.dtype, copy=True)
+        return value.to(param.device, copy=True)
     return value
