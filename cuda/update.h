@@ -59,7 +59,7 @@ __device__ T penalised(T g, T x, T sign, bool penalty, T decay) {
   return penalty ? g + decay * x : g;
 }
 
-inline __global__ void update_entries_kernel(const UpdateEntries from, UpdateEntry* to) {
+static __global__ void update_entries_kernel(const UpdateEntries from, UpdateEntry* to) {
   if (int(threadIdx.x) < from.count) to[threadIdx.x] = from.entry[threadIdx.x];
 }
 

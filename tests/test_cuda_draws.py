@@ -180,7 +180,7 @@ def test_gradients_of_windows(dtype):
         lambda t: t.reshape(-1).as_strided((4, 5), (0, 1), 2).sin(), lambda t: t.diagonal(1, 2, 3),
         lambda t: F.unfold(t, (2, 3), 1, 1, (2, 1)), lambda t: F.unfold(t, 2, (2, 1), (0, 2)),
         lambda t: F.fold(t.reshape(2, 12, 5)[:, :, :4], (3, 3), 2),
-        lambda t: F.fold(t.reshape(2, 6, 10)[:, :, :6], (3, 7), (1, 3), (1, 2), (0, 1), (1, 2)),
+        lambda t: F.fold(t.reshape(2, 6, 10)[:, :, :9], (3, 7), (1, 3), (1, 2), (0, 1), (1, 2)),
         lambda t: t.cumprod(2), lambda t: t.logcumsumexp(1), lambda t: t.flip(0).cumprod(0),
     ]  # fmt: skip
     for i, f in enumerate(calls):
