@@ -39,6 +39,11 @@ class Scratch {
   void* p_;
 };
 
+// One kernel on the call's device and current stream; in a graph (graph.cpp) kept or exchanged.
+void launch_node(const DeviceCall& c, const cudaKernelNodeParams& node);
+// `bytes` of pageable host memory, which may change when this returns, to the device.
+void upload(const DeviceCall& c, void* to, const void* from, size_t bytes);
+
 // What a kernel found wrong with the values it read. The first report since the last
 // synchronisation is kept, in memory that the host can read, and raised at the next one.
 struct Report {

@@ -7,8 +7,10 @@
 // A block takes `span` elements of one parameter, 16 bytes at a time where all its arrays are
 // aligned. Cost: one read of parameter, gradient and states, one write of parameter and states.
 //
-// A formula F has two static functions: step(Element<T>&, const Numbers<T>&, int flags), which works
-// on one element, and numbers(const StepNumbers&, double* k), that of update_numbers.h.
+// A formula F has static functions: step(Element<T>&, const Numbers<T>&, int flags), which works on
+// one element; numbers(const StepNumbers&, double* k), that of update_numbers.h; and
+// number(const double* k, int j, double skipped), k[j] of the host less the steps it counted though
+// they were skipped.
 #pragma once
 #include <vector>
 
@@ -32,6 +34,9 @@ struct UpdateEntries {
 };
 static_assert(sizeof(UpdateEntries) < 4000, "arguments of a launch");
 
+struct Formula {
+  __device__ static double number(const double* k, int j, double) { return k[j]; }
+};
 template <class T>
 struct Element {
   T p, g, s[3];
@@ -68,12 +73,18 @@ struct UpdateForm {
   const double* numbers;
   bool has[3], nesterov;
 };
+// A guarded step (cpp/ops/update.h): `found` != 0 skips it, `skipped` counts such steps.
+struct UpdateGuard {
+  const float *found, *skipped;
+};
 template <class F>
-__global__ void update_numbers_kernel(UpdateEntry* entries, int count, const UpdateForm form) {
+__global__ void update_numbers_kernel(UpdateEntry* entries, int count, const UpdateForm form,
+                                      UpdateGuard guard) {
+  if (guard.found && *guard.found != 0) return;
   LAMINA_GRID_STRIDE(i, count) {
     UpdateEntry& e = entries[i];
-    StepNumbers s{form.numbers,  0,         e.counters[1], e.counters[2],
-                  e.started, form.has, form.nesterov};
+    StepNumbers s{form.numbers, 0,        e.counters[1], e.counters[2],
+                  e.started,    form.has, form.nesterov};
     if (e.counters[0]) s.t = double(*e.counters[0] += 1);
     e.flags = F::numbers(s, e.args.k);
   }
@@ -128,7 +139,9 @@ __device__ void update_lanes(const UpdateEntry& e, const Numbers<T>& n, int64_t 
 }
 
 template <class F, class T>
-__global__ void update_kernel(const UpdateEntry* entries, int count, int64_t span) {
+__global__ void update_kernel(const UpdateEntry* entries, int count, int64_t span,
+                              UpdateGuard guard) {
+  if (guard.found && *guard.found != 0) return;
   __shared__ UpdateEntry e;
   __shared__ Numbers<T> n;
   __shared__ bool aligned;
@@ -138,7 +151,11 @@ __global__ void update_kernel(const UpdateEntry* entries, int count, int64_t spa
     const int mid = (lo + hi) / 2;
     (entries[mid].first_block <= block ? lo : hi) = mid;
   }
-  if (threadIdx.x < 9) n.set(int(threadIdx.x), entries[lo].args.k[threadIdx.x]);
+  if (threadIdx.x < 9) {
+    const double skipped = guard.skipped ? double(*guard.skipped) : 0;
+    const int j = int(threadIdx.x);
+    n.set(j, skipped != 0 ? F::number(entries[lo].args.k, j, skipped) : entries[lo].args.k[j]);
+  }
   if (threadIdx.x == 32) {
     e = entries[lo];
     uintptr_t all = reinterpret_cast<uintptr_t>(e.args.p) | reinterpret_cast<uintptr_t>(e.args.g);
@@ -187,17 +204,20 @@ void run_update(const DeviceCall& c, const DeviceUpdates& all, int compute) {
   for (int i = 0; i < count; i += kEntriesAtOnce) {
     UpdateEntries some;
     some.count = count - i < kEntriesAtOnce ? count - i : kEntriesAtOnce;
-    for (int j = 0; j < kEntriesAtOnce; ++j) some.entry[j] = entries[size_t(j < some.count ? i + j : i)];
+    for (int j = 0; j < kEntriesAtOnce; ++j)
+      some.entry[j] = entries[size_t(j < some.count ? i + j : i)];
     launch(c, update_entries_kernel, dim3(1), dim3(32), 0, some, table + i);
   }
+  UpdateGuard guard{c.inputs ? static_cast<const float*>(c.in[0].data) : nullptr, nullptr};
+  if (c.inputs && !all.numbers) guard.skipped = static_cast<const float*>(c.in[1].data);
   if (all.numbers) {
     const UpdateForm form{all.numbers, {all.has[0], all.has[1], all.has[2]}, all.nesterov};
     launch(c, update_numbers_kernel<F>, dim3(blocks_for(count)), dim3(kBlock), 0, table, count,
-           form);
+           form, guard);
   }
   if (blocks == 0) return;
   launch(c, update_kernel<F, T>, dim3(unsigned(blocks)), dim3(kBlock), 0,
-         static_cast<const UpdateEntry*>(table), count, span);
+         static_cast<const UpdateEntry*>(table), count, span, guard);
 }
 template <class F>
 void update(const DeviceCall& c) {

@@ -225,6 +225,13 @@ STEPS = {
 }  # fmt: skip
 
 
+def there(name):
+    """The option that puts counters and numbers on the device; none for Lion."""
+    if name == "Lion":
+        return {}
+    return {"fused": True} if name in ("SGD", "Adagrad") else {"capturable": True}
+
+
 def trained(name, options, dtype, device, steps=8, resume=False):
     """Parameters after some steps: 30 of them, large, empty, odd, misaligned and without gradient."""
     rng = np.random.default_rng(5)
@@ -255,11 +262,39 @@ def test_steps_are_the_cpus(name):
         for dtype in FLOATS:
             tol = 1e-6 if dtype is lamina.float32 else 1e-14
             want, _ = trained(name, options, dtype, "cpu")
-            got, optimizer = trained(name, options, dtype, "cuda", resume=True)
-            for a, b in zip(got, want):
-                np.testing.assert_allclose(a, b, rtol=tol, atol=tol, err_msg=str(options))
-            for state in optimizer.state.values():  # everything lies where the parameters do
-                assert all(t.is_cuda for t in state.values() if isinstance(t, lamina.Tensor))
+            for where in ({}, there(name)):
+                got, optimizer = trained(name, {**options, **where}, dtype, "cuda", resume=True)
+                for a, b in zip(got, want):
+                    np.testing.assert_allclose(a, b, rtol=tol, atol=tol, err_msg=str(options))
+                for state in optimizer.state.values():
+                    for key, t in state.items():
+                        assert t.is_cuda == (key not in optimizer._counters or bool(where))
+
+
+def test_a_launch_reads_what_lies_on_the_device():
+    """The learning rate and the count of steps, as they are when it runs."""
+    p = nn.Parameter(lamina.zeros(10, device="cuda"))
+    optimizer = optim.Adam([p], lr=0.5, capturable=True)
+    p.grad = lamina.ones(10, device="cuda")
+    optimizer.step()
+    plan = optimizer._plans[0]
+    assert plan.numbers.is_cuda and plan.numbers[0].item() == 0.5
+    plan.numbers[0] = 0.25
+    optimizer._launch(optimizer.param_groups[0], plan)
+    same_everywhere = p.detach().cpu().numpy()
+    np.testing.assert_allclose(same_everywhere, -0.75, rtol=1e-6)
+    assert optimizer.state[p]["step"].item() == 2
+    found = lamina.ones((), device="cuda")
+    lamina._core.step_unless(found, lamina.zeros((), device="cuda"))
+    try:
+        optimizer.step()
+        assert optimizer.state[p]["step"].item() == 2  # nor did the counter move
+        found.zero_()
+        optimizer.step()
+    finally:
+        lamina._core.step_unless(None, None)
+    assert optimizer.state[p]["step"].item() == 3
+    np.testing.assert_allclose(p.detach().cpu().numpy(), -1.25, rtol=1e-6)
 
 
 def test_a_checkpoint_moves_between_devices():

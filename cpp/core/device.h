@@ -50,6 +50,10 @@ inline void place(Call& c) {
 }
 // The entry of the device's table for the op; throws when there is none.
 const DeviceKernel& device_kernel(const Op& op);
+// Whether the call is one for it, and not for the op's own launch.
+inline bool on_device(const Call& c) {
+  return __builtin_expect(c.device.type != DeviceType::cpu && !c.op->on_host, 0);
+}
 // Runs it.
 void launch_on_device(Call& c);
 

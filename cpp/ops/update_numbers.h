@@ -52,6 +52,7 @@ LAMINA_BOTH inline int adam_numbers(const StepNumbers& s, double* k) {
   k[5] = decay;
   k[6] = step_sign(s.k[5]);
   k[7] = decoupled ? 1 - lr * decay : 1;
+  k[8] = s.t;
   return (decay != 0 && !decoupled ? kAdamDecay : 0) | (s.has[2] ? kAdamMax : 0);
 }
 
@@ -113,8 +114,8 @@ LAMINA_BOTH inline int radam_numbers(const StepNumbers& s, double* k) {
   const double rho = limit - 2 * s.t * power / (1 - power);
   k[0] = lr / (1 - ::pow(beta1, s.t));
   if (rho > 5)
-    k[0] *= ::sqrt((1 - power) * ((rho - 4) * (rho - 2) * limit) /
-                   ((limit - 4) * (limit - 2) * rho));
+    k[0] *=
+        ::sqrt((1 - power) * ((rho - 4) * (rho - 2) * limit) / ((limit - 4) * (limit - 2) * rho));
   k[1] = beta1;
   k[2] = beta2;
   k[3] = s.k[3];

@@ -12,9 +12,18 @@ DType working_type(const Tensor& t) {
   return t.dtype() == DType::float64 ? DType::float64 : DType::float32;
 }
 bool direct(const Tensor& t) { return t.is_contiguous() && working_type(t) == t.dtype(); }
+thread_local Tensor t_found_inf, t_skipped;
 Tensor dense(const Tensor& t) { return contiguous(to_dtype(t, working_type(t))); }
 
 }  // namespace
+
+void step_unless(const std::optional<Tensor>& found_inf, const std::optional<Tensor>& skipped) {
+  for (const auto* t : {&found_inf, &skipped})
+    check(!*t || ((*t)->dtype() == DType::float32 && (*t)->numel() == 1), ErrorKind::dtype,
+          "step_unless: expected float32 tensors of one element");
+  t_found_inf = found_inf ? *found_inf : Tensor();
+  t_skipped = skipped ? *skipped : Tensor();
+}
 
 int step_written(const Call& c) { return 1 + StepParts(c).lists() * c.args<StepArgs>().n; }
 
@@ -33,9 +42,9 @@ void step_infer(Call& c) {
           "; they must have the same shape and dtype");
     for (int k = 0; k < parts.a.counters; ++k) {
       const Tensor& t = c.in[1 + (1 + parts.states + k) * parts.a.n + i];
-      check(t.device() == numbers.device(), ErrorKind::device, c.name(), ": a counter of parameter ",
-            i, " is on ", device_name(t.device()), " and the group's numbers on ",
-            device_name(numbers.device()), "; move it with .to()");
+      check(t.device() == numbers.device(), ErrorKind::device, c.name(),
+            ": a counter of parameter ", i, " is on ", device_name(t.device()),
+            " and the group's numbers on ", device_name(numbers.device()), "; move it with .to()");
     }
     for (int k = 0; k < parts.states; ++k) {
       const Tensor& s = c.in[1 + (1 + k) * parts.a.n + i];
@@ -71,10 +80,17 @@ void step_on_device(const StepParts& parts, NumbersFn fn) {
     u.compute = compute_type(p.dtype());
     if (u.n || formed_there) list.push_back(u);
   }
-  DeviceUpdates all{list.data(), int(list.size()), formed_there ? parts.numbers() : nullptr,
-                    {},          parts.a.nesterov};
+  DeviceUpdates all{list.data(),
+                    int(list.size()),
+                    formed_there ? parts.numbers() : nullptr,
+                    {},
+                    parts.a.nesterov};
   for (int s = 0; s < 3; ++s) all.has[s] = parts.a.has[s];
-  device_kernel(*c.op).launch({c.name(), &all, nullptr, nullptr, 0, 0, c.device.index});
+  DeviceOperand guard[2];
+  for (int i = 0; i < 2 * parts.a.guarded; ++i)
+    guard[i] = {parts.guard()[i].data(), nullptr, nullptr, 0, DType::float32, false};
+  device_kernel(*c.op).launch(
+      {c.name(), &all, guard, nullptr, 2 * parts.a.guarded, 0, c.device.index});
 }
 
 namespace {
@@ -163,6 +179,11 @@ int64_t take_step(const Op& op, const Tensor& numbers, const Tensors& params,
   for (const Tensor& p : params) {
     const Tensor& g = p->grad;
     call->in.push_back(all_direct || !g.defined() || direct(g) ? g : dense(g));
+  }
+  if (t_found_inf.defined()) {
+    call->args<StepArgs>().guarded = true;
+    call->in.push_back(t_found_inf);
+    call->in.push_back(t_skipped);
   }
   const SmallVec<Tensor, 3> inputs = all_direct ? SmallVec<Tensor, 3>{} : call->in;
   run(call);

@@ -3,8 +3,9 @@
 //
 // Inputs of a call: numbers, then n each of parameters, states s0 s1 s2 (those present), counters
 // c0 c1 c2 (those present), gradients; an undefined gradient leaves its parameter alone. All but
-// the gradients are written. The elements of all tensors form one range that is split over threads
-// once; a tensor starts at a multiple of 64 there, so pieces start at cache lines.
+// the gradients are written. A guarded step (step_unless) has two inputs more. The elements of all
+// tensors form one range that is split over threads once; a tensor starts at a multiple of 64
+// there, so pieces start at cache lines.
 #pragma once
 #include "core/device.h"
 #include "core/threads.h"
@@ -15,9 +16,10 @@
 namespace lamina {
 
 struct StepArgs {
-  int n = 0;         // parameters
-  bool has[3] = {};  // which states are present
-  int counters = 0;  // lists of one-element tensors, the steps first
+  int n = 0;             // parameters
+  bool has[3] = {};      // which states are present
+  int counters = 0;      // lists of one-element tensors, the steps first
+  bool guarded = false;  // two more inputs: found_inf and skipped (see step_unless)
   bool nesterov = false;
 };
 
@@ -43,11 +45,17 @@ struct StepParts {
   double* numbers() const { return c.in[0].data<double>(); }
   // k and flags of parameter i, its counters moved on by one step.
   int form(NumbersFn fn, int i, double* k) const {
-    StepNumbers s{numbers(), 0, nullptr, nullptr, numbers() + kUpdateNumbers + i, a.has, a.nesterov};
+    StepNumbers s{numbers(), 0,         nullptr, nullptr, numbers() + kUpdateNumbers + i,
+                  a.has,     a.nesterov};
     if (a.counters > 0) s.t = double(*counter(0, i) += 1);
     if (a.counters > 1) s.c1 = counter(1, i);
     if (a.counters > 2) s.c2 = counter(2, i);
     return fn(s, k);
+  }
+  const Tensor* guard() const { return a.guarded ? &c.in[c.in.size() - 2] : nullptr; }
+  // Whether a guarded step leaves everything as it is; a device finds that out by itself.
+  bool skips() const {
+    return a.guarded && guard()[0].device().type == DeviceType::cpu && *guard()->data<float>() != 0;
   }
 };
 
@@ -101,6 +109,7 @@ template <int Kinds>
 void take_step_by(Call& c, const UpdateFn (&table)[2][Kinds], double ns_per_element, NumbersFn fn) {
   const StepParts parts(c);
   const int n = parts.a.n;
+  if (parts.skips()) return;
   if (__builtin_expect(c.device.type != DeviceType::cpu, 0)) return step_on_device(parts, fn);
   StepFormer form(parts, fn);
   Scratch memory(sizeof(UpdatePiece) * size_t(n));

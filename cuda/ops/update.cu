@@ -7,7 +7,7 @@
 namespace lamina::cuda {
 namespace {
 
-struct Sgd {
+struct Sgd : Formula {
   __device__ static int numbers(const StepNumbers& s, double* k) { return sgd_numbers(s, k); }
   template <class T>
   __device__ static void step(Element<T>& e, const Numbers<T>& n, int flags) {
@@ -20,7 +20,13 @@ struct Sgd {
     e.p = e.p - n.k[0] * d;
   }
 };
-struct Adam {
+struct Adam : Formula {
+  // The corrections are of the host's count of steps, k[8].
+  __device__ static double number(const double* k, int j, double skipped) {
+    const double t = k[8], steps = t - skipped;
+    if (j == 0) return k[0] * (1 - ::pow(k[2], t)) / (1 - ::pow(k[2], steps));
+    return j == 1 ? 1 / ::sqrt(1 - ::pow(k[3], steps)) : k[j];
+  }
   __device__ static int numbers(const StepNumbers& s, double* k) { return adam_numbers(s, k); }
   template <class T>
   __device__ static void step(Element<T>& e, const Numbers<T>& n, int flags) {
@@ -37,7 +43,7 @@ struct Adam {
     e.p = x - n.k[0] * e.s[0] / (on_device::sqrt(square) * n.k[1] + n.k[4]);
   }
 };
-struct Rmsprop {
+struct Rmsprop : Formula {
   __device__ static int numbers(const StepNumbers& s, double* k) { return rmsprop_numbers(s, k); }
   template <class T>
   __device__ static void step(Element<T>& e, const Numbers<T>& n, int flags) {
@@ -57,7 +63,7 @@ struct Rmsprop {
     }
   }
 };
-struct Adagrad {
+struct Adagrad : Formula {
   __device__ static int numbers(const StepNumbers& s, double* k) { return adagrad_numbers(s, k); }
   template <class T>
   __device__ static void step(Element<T>& e, const Numbers<T>& n, int flags) {

@@ -1,5 +1,5 @@
-// The steps of Adadelta, Adamax, NAdam, RAdam, Rprop, ASGD and Lion: the formulas, and the meaning of
-// states and numbers, are those of cpp/ops/update_more_cpu.h; how a step is run: update.h.
+// The steps of Adadelta, Adamax, NAdam, RAdam, Rprop, ASGD and Lion: the formulas, and the meaning
+// of states and numbers, are those of cpp/ops/update_more_cpu.h; how a step is run: update.h.
 #include "table.h"
 #include "update.h"
 
@@ -11,7 +11,7 @@ __device__ T sign_of(T x) {  // 0 and NaN stay
   return x > 0 ? T(1) : x < 0 ? T(-1) : x;
 }
 
-struct Adadelta {
+struct Adadelta : Formula {
   __device__ static int numbers(const StepNumbers& s, double* k) { return adadelta_numbers(s, k); }
   template <class T>
   __device__ static void step(Element<T>& e, const Numbers<T>& n, int flags) {
@@ -22,7 +22,7 @@ struct Adadelta {
     e.p = e.p - n.k[0] * move;
   }
 };
-struct Adamax {
+struct Adamax : Formula {
   __device__ static int numbers(const StepNumbers& s, double* k) { return adamax_numbers(s, k); }
   template <class T>
   __device__ static void step(Element<T>& e, const Numbers<T>& n, int flags) {
@@ -33,7 +33,7 @@ struct Adamax {
     e.p = e.p - n.k[0] * e.s[0] / e.s[1];
   }
 };
-struct Nadam {
+struct Nadam : Formula {
   __device__ static int numbers(const StepNumbers& s, double* k) { return nadam_numbers(s, k); }
   template <class T>
   __device__ static void step(Element<T>& e, const Numbers<T>& n, int flags) {
@@ -45,7 +45,7 @@ struct Nadam {
     e.p = x - n.k[0] * d / root - n.k[1] * e.s[0] / root;
   }
 };
-struct Radam {
+struct Radam : Formula {
   __device__ static int numbers(const StepNumbers& s, double* k) { return radam_numbers(s, k); }
   template <class T>
   __device__ static void step(Element<T>& e, const Numbers<T>& n, int flags) {
@@ -57,7 +57,7 @@ struct Radam {
                               : x - n.k[0] * e.s[0] / (on_device::sqrt(e.s[1]) + n.k[3]);
   }
 };
-struct Rprop {
+struct Rprop : Formula {
   __device__ static int numbers(const StepNumbers& s, double* k) { return rprop_numbers(s, k); }
   template <class T>
   __device__ static void step(Element<T>& e, const Numbers<T>& n, int) {
@@ -70,7 +70,7 @@ struct Rprop {
     e.p = e.p - sign_of(e.s[0]) * size;
   }
 };
-struct Asgd {
+struct Asgd : Formula {
   __device__ static int numbers(const StepNumbers& s, double* k) { return asgd_numbers(s, k); }
   template <class T>
   __device__ static void step(Element<T>& e, const Numbers<T>& n, int flags) {
@@ -79,7 +79,7 @@ struct Asgd {
     e.s[0] = flags & kAsgdCopy ? e.p : e.s[0] + n.k[2] * (e.p - e.s[0]);
   }
 };
-struct Lion {
+struct Lion : Formula {
   __device__ static int numbers(const StepNumbers& s, double* k) { return lion_numbers(s, k); }
   template <class T>
   __device__ static void step(Element<T>& e, const Numbers<T>& n, int) {
@@ -89,11 +89,10 @@ struct Lion {
   }
 };
 
-const Launches kLaunches{
-    {"adadelta_step", update<Adadelta>}, {"adamax_step", update<Adamax>},
-    {"nadam_step", update<Nadam>},       {"radam_step", update<Radam>},
-    {"rprop_step", update<Rprop>},       {"asgd_step", update<Asgd>},
-    {"lion_step", update<Lion>}};
+const Launches kLaunches{{"adadelta_step", update<Adadelta>}, {"adamax_step", update<Adamax>},
+                         {"nadam_step", update<Nadam>},       {"radam_step", update<Radam>},
+                         {"rprop_step", update<Rprop>},       {"asgd_step", update<Asgd>},
+                         {"lion_step", update<Lion>}};
 
 }  // namespace
 }  // namespace lamina::cuda

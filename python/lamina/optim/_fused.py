@@ -11,10 +11,17 @@ from operator import is_
 from typing import Any
 
 from .._core import Tensor, float32, float64
+from .._types import device
 from ..autograd import enable_grad
 from ..ops.creation import tensor, zeros, zeros_like
 from ._state import edits
 from .optimizer import Optimizer
+
+
+def place(group: dict[str, Any], param: Tensor) -> Any:
+    """Where a group's numbers and counters lie: with ``capturable`` or ``fused`` where its parameters
+    are, so that the device forms what follows from them and counts by itself; else on the CPU."""
+    return param.device if group.get("capturable") or group.get("fused") else device("cpu")
 
 
 class Plan:
@@ -30,19 +37,18 @@ class Plan:
         self.names = names
         self.params = list(group["params"])
         found = [state[p] if p in state else {} for p in self.params]
-        # Where the parameters lie: the launch reads and counts there, and so does a replay of it.
-        device = self.params[0].device if self.params else "cpu"
+        where = place(group, self.params[0]) if self.params else device("cpu")
         for s in found:
             for name in counters:
-                if name in s and s[name].device != device:
-                    s[name] = s[name].to(device)
+                if name in s and s[name].device != where:
+                    s[name] = s[name].to(where)
         self.states = [[s.get(name) for s in found] for name in names]
         # 8 numbers, then per parameter whether its first state has been started.
         started = [
             float(bool(names) and s.get(names[0]) is not None and id(p) not in fresh)
             for p, s in zip(self.params, found)
         ]
-        self.numbers = tensor([0.0] * 8 + started, dtype=float64, device=device)
+        self.numbers = tensor([0.0] * 8 + started, dtype=float64, device=where)
         self.edits = edits()
 
     def holds(self, group: dict[str, Any], names: tuple[str, ...]) -> bool:
@@ -75,6 +81,15 @@ class FusedOptimizer(Optimizer):
         super().__init__(params, defaults)
 
     # ---- what a subclass defines -----------------------------------------------------------
+    _forms_numbers = False  # a step's numbers come from its counter, and not only as Adam's
+
+    def _guard(self, device_type: str) -> str:
+        """Why a launch cannot find out by itself that the step is to be skipped; empty: it can."""
+        there = all(g.get("capturable") or g.get("fused") for g in self.param_groups)
+        if device_type != "cpu" and self._forms_numbers and not there:
+            return "the host forms its numbers from the count of steps; pass capturable=True"
+        return ""
+
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         raise NotImplementedError
 
@@ -85,7 +100,9 @@ class FusedOptimizer(Optimizer):
         raise NotImplementedError
 
     def _new_state(self, name: str, param: Tensor, group: dict[str, Any]) -> Tensor:
-        return zeros((), dtype=float32) if name == "step" else zeros_like(param.detach())
+        if name == "step":
+            return zeros((), dtype=float32, device=place(group, param))
+        return zeros_like(param.detach())
 
     # ---- the step --------------------------------------------------------------------------
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

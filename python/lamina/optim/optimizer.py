@@ -366,8 +366,8 @@ class Optimizer:
 
 
 def _adapt(param: Tensor, value: Any, counters: frozenset, key: str | None = None) -> Any:
-    """A loaded state as `param` needs it: copied, in its dtype, containers likewise; `counters`
-    stay float32 numbers."""
+    """A loaded state as `param` needs it: copied, in its dtype and on its device, containers
+    likewise; `counters` stay float32 numbers of the CPU."""
     if isinstance(value, dict):
         return {k: _adapt(param, v, counters, k) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -377,10 +377,10 @@ def _adapt(param: Tensor, value: Any, counters: frozenset, key: str | None = Non
 
         value = from_dlpack(value)
     if key in counters:
-        return tensor(float(value), dtype=float32)
+        return tensor(float(value), dtype=float32, device="cpu")
     if isinstance(value, Tensor):
         value = value.detach()
         if param.dtype.is_floating_point and value.dtype.is_floating_point:
-            return value.to(param.device, param.dtype, copy=True)
-        return value.to(param.device, copy=True)
+            return value.to(device=param.device, dtype=param.dtype, copy=True)
+        return value.to(device=param.device, copy=True)
     return value
