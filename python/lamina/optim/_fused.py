@@ -19,8 +19,9 @@ from .optimizer import Optimizer
 
 
 def place(group: dict[str, Any], param: Tensor) -> Any:
-    """Where a group's numbers and counters lie: with ``capturable`` or ``fused`` where its parameters
-    are, so that the device forms what follows from them and counts by itself; else on the CPU."""
+    """Where a group's numbers and counters lie: with ``capturable`` or ``fused`` beside its
+    parameters, so that the device forms what follows from them and counts by itself; else on the
+    CPU."""
     return param.device if group.get("capturable") or group.get("fused") else device("cpu")
 
 
