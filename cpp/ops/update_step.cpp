@@ -40,12 +40,6 @@ void step_infer(Call& c) {
     check(g.shape() == p.shape() && g.dtype() == p.dtype(), ErrorKind::shape, c.name(),
           ": parameter ", i, " is ", p, " but its gradient is ", g,
           "; they must have the same shape and dtype");
-    for (int k = 0; k < parts.a.counters; ++k) {
-      const Tensor& t = c.in[1 + (1 + parts.states + k) * parts.a.n + i];
-      check(t.device() == numbers.device(), ErrorKind::device, c.name(),
-            ": a counter of parameter ", i, " is on ", device_name(t.device()),
-            " and the group's numbers on ", device_name(numbers.device()), "; move it with .to()");
-    }
     for (int k = 0; k < parts.states; ++k) {
       const Tensor& s = c.in[1 + (1 + k) * parts.a.n + i];
       check(s.shape() == p.shape() && s.dtype() == p.dtype(), ErrorKind::shape, c.name(),
@@ -152,9 +146,10 @@ int64_t take_step(const Op& op, const Tensor& numbers, const Tensors& params,
       complete &= s.defined();
       if (!s.defined()) continue;
       if (l >= first_counter)
-        check(s.dtype() == DType::float32 && s.numel() == 1, ErrorKind::dtype, op.name,
-              ": the counter of parameter ", i, " must be a float32 tensor of one element, got ",
-              s);
+        check(s.dtype() == DType::float32 && s.numel() == 1 && s.device() == numbers.device(),
+              ErrorKind::dtype, op.name, ": the counter of parameter ", i,
+              " must be a float32 tensor of one element on ", device_name(numbers.device()),
+              ", where the group's numbers are, got ", s, " on ", device_name(s.device()));
       else
         all_direct &= direct(s);
     }
