@@ -327,3 +327,34 @@ def test_a_checkpoint_moves_between_devices():
     optimizer.load_state_dict(other.state_dict())  # and back
     optimizer.step()
     assert optimizer.state[model.weight]["step"].device.type == "cpu"
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "NAdam", "ASGD", "Lion"])
+def test_replays_draw_and_count(name):
+    """A compiled step with dropout, a permutation and a schedule goes as the eager one."""
+
+    def run(compiled):
+        lamina.manual_seed(4)
+        layer = nn.Linear(6, 5, device="cuda")
+        optimizer = getattr(optim, name)(layer.parameters(), lr=0.05, **there(name))
+        x = lamina.randn(8, 6, device="cuda")
+
+        def step(x):
+            optimizer.zero_grad()
+            rows = lamina.randperm(8, device="cuda")
+            noise = lamina.randn(8, 5, device="cuda")
+            loss = (F.dropout(layer(x[rows]), 0.4) + 0.1 * noise).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        step = lamina.compile(step, fullgraph=True) if compiled else step
+        losses = []
+        for i in range(7):
+            optimizer.param_groups[0]["lr"] = 0.05 / (i + 1)
+            losses.append(step(x).item())
+        return losses, layer.weight.detach().cpu().numpy()
+
+    (eager, weight), (replayed, other) = run(False), run(True)
+    assert eager == replayed
+    np.testing.assert_array_equal(weight, other)
