@@ -87,6 +87,29 @@ def test_what_sorting_makes():
             equal(a, b)
 
 
+@pytest.mark.parametrize("dtype", [*FLOATS, lamina.int64])
+def test_long_lines_are_scattered(dtype):
+    rng = np.random.default_rng(3)
+    for lines, length, places in ((1, 1500, 3), (3, 200, 150), (2, 700, 1)):
+        at = lamina.tensor(rng.integers(0, places, (lines, length)))
+        values = lamina.tensor(rng.uniform(0.9, 1.1, (lines, length)) * (1 if length > 999 else 3))
+        values, start = values.to(dtype), lamina.ones(lines, places, dtype=dtype)
+        for reduce in ("sum", "amax", "amin", *(["prod"] if length < 300 else [])):
+            want = start.scatter_reduce(1, at, values, reduce)
+            got = start.cuda().scatter_reduce(1, at.cuda(), values.cuda(), reduce).cpu()
+            tol = 1e-5 if dtype is lamina.float32 else 1e-12
+            np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=tol, err_msg=reduce)
+        equal(start.cuda().scatter(1, at.cuda(), values.cuda()), start.scatter(1, at, values))
+        columns = values.t()[::2].cuda()  # along the first dimension, strided
+        got = start.t().cuda().scatter_add(0, at.t()[::2].cuda(), columns).cpu()
+        want = start.t().scatter_add(0, at.t()[::2], values.t()[::2])
+        np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-5)
+    bad = lamina.full((100,), 7, device="cuda")
+    lamina.zeros(5, device="cuda").scatter(0, bad, lamina.ones(100, device="cuda"))
+    with pytest.raises(IndexError, match="scatter: index 7 is out of bounds .* size 5"):
+        cuda.synchronize()
+
+
 # ---- random draws ------------------------------------------------------------------------------
 def drawn(draw, device):
     lamina.manual_seed(11)
