@@ -34,7 +34,8 @@ def run_pytest(*args, **environment):
 @emulated
 @pytest.mark.parametrize("order", ["forward", "reverse", "shuffled"])
 def test_device(order):
-    assert "failed" not in run_pytest("test_cuda_device.py", LAMINA_EMULATE_ORDER=order)
+    files = sorted(p.name for p in HERE.glob("test_cuda_*.py"))
+    assert "failed" not in run_pytest(*files, LAMINA_EMULATE_ORDER=order)
 
 
 @emulated

@@ -6,29 +6,11 @@
 #include <cmath>
 
 #include "launch.h"
-#include "number.h"
+#include "philox.h"
 #include "table.h"
 
 namespace lamina::cuda {
 namespace {
-
-struct Words {
-  uint32_t w[4];
-};
-// Philox 4x32-10 of counter (block mod 2^32, block / 2^32, c2, 0).
-__device__ Words philox(uint64_t seed, uint64_t block, uint32_t c2) {
-  uint32_t k0 = uint32_t(seed), k1 = uint32_t(seed >> 32);
-  uint32_t c0 = uint32_t(block), c1 = uint32_t(block >> 32), c3 = 0;
-  for (int i = 0; i < 10; ++i, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
-    const uint32_t h0 = __umulhi(c0, 0xD2511F53u), l0 = c0 * 0xD2511F53u;
-    const uint32_t h1 = __umulhi(c2, 0xCD9E8D57u), l1 = c2 * 0xCD9E8D57u;
-    c0 = h1 ^ c1 ^ k0;
-    c1 = l1;
-    c2 = h0 ^ c3 ^ k1;
-    c3 = l0;
-  }
-  return {{c0, c1, c2, c3}};
-}
 
 // A group of 64 elements takes 8 blocks; a thread takes the 8 elements that share one of them.
 template <class T>
@@ -40,7 +22,7 @@ __global__ void dropout_kernel(const T* x, T* y, int64_t n, PhiloxKey key, uint6
   LAMINA_GRID_STRIDE(t, (n + 63) / 64 * 8) {
     const int64_t group = t / 8;
     const int at = int(t % 8);
-    const Words w = philox(key.seed, key.offset + uint64_t(t), 0);
+    const PhiloxWords w = philox(key.seed, key.offset + uint64_t(t), 0);
     for (int half = 0; half < 2; ++half)
       for (int field = 0; field < fields; ++field)
         for (int e = 0; e < per_word; ++e) {

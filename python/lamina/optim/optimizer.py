@@ -317,8 +317,8 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a `state_dict` (lamina's or PyTorch's), by parameter number.
 
-        Tensors are copied and converted to the parameter's dtype (``step`` keeps its own); arrays
-        of other libraries that speak DLPack are accepted. Raises ValueError when the number of
+        Tensors are copied to the parameter's device and dtype (``step`` keeps its own); arrays of
+        other libraries that speak DLPack are accepted. Raises ValueError when the number of
         groups or of a group's parameters differs.
         """
         state_dict = dict(state_dict)
