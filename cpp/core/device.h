@@ -50,7 +50,7 @@ inline void place(Call& c) {
 }
 // The entry of the device's table for the op; throws when there is none.
 const DeviceKernel& device_kernel(const Op& op);
-// Runs it.
+// Runs it, or for ops that say so the CPU's launch on copies in host memory.
 void launch_on_device(Call& c);
 
 // All of a dense tensor's bytes to a dense tensor elsewhere.

@@ -8,19 +8,13 @@
 #include <cstring>
 
 #include "core/threads.h"
+#include "ops/attention_args.h"
 #include "ops/join.h"
 #include "ops/ops.h"
 #include "ops/softmax.h"
 
 namespace lamina {
 namespace {
-
-struct AttentionOpArgs {
-  PhiloxKey key;  // first, for whoever replays the call
-  double p, scale;
-  bool causal;
-  bool gq, gk, gv;  // backward: wanted gradients
-};
 
 // Whether a (B, H, L, D) tensor's heads lie within its positions.
 bool heads_inside(const Tensor& t) {
@@ -147,18 +141,12 @@ const Op kAttentionGrad{.name = "scaled_dot_product_attention_grad",
                         .random = true};
 
 // ---- dropout's factors as a tensor -------------------------------------------------------------
-struct KeepArgs {
-  PhiloxKey key;
-  double p;
-  DType dtype;
-  int64_t shape[4];
-};
 void keep_infer(Call& c) {
-  const auto& k = c.args<KeepArgs>();
+  const auto& k = c.args<AttentionKeepArgs>();
   c.output({k.shape[0], k.shape[1], k.shape[2], k.shape[3]}, k.dtype);
 }
 void keep_launch(Call& c) {
-  const auto& k = c.args<KeepArgs>();
+  const auto& k = c.args<AttentionKeepArgs>();
   AttentionArgs a{};
   a.S = k.shape[3];
   a.seed = k.key.seed, a.offset = k.key.offset;
@@ -250,7 +238,8 @@ const Op kAttention{.name = "scaled_dot_product_attention",
 }  // namespace
 
 Tensor attention_keep(const Dims& shape, DType dtype, double p, PhiloxKey key) {
-  return apply(kKeep, {}, KeepArgs{key, p, dtype, {shape[0], shape[1], shape[2], shape[3]}});
+  return apply(kKeep, {},
+               AttentionKeepArgs{key, p, dtype, {shape[0], shape[1], shape[2], shape[3]}});
 }
 
 namespace {
@@ -369,9 +358,7 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
     op.key = from.take(uint64_t(q4.size(0) * q4.size(1) * q4.size(2) * groups * 8));
   }
   Tensor y;
-  // Elsewhere there is no kernel of its own yet: ops that store the (L, S) matrix.
-  const bool elsewhere = q4.device().type != DeviceType::cpu;
-  if (elsewhere || (m.defined() && grad_enabled() && needs_grad(m)))
+  if (m.defined() && grad_enabled() && needs_grad(m))
     y = composed(q4, k4, v4, m, op);
   else
     y = in_order(q4,
