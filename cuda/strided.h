@@ -5,6 +5,11 @@
 
 namespace lamina::cuda {
 
+// What a complex128 is copied as.
+struct alignas(16) Bytes16 {
+  uint64_t half[2];
+};
+
 constexpr int kMaxDims = 12;  // as core/dims.h
 constexpr int kMaxOperands = 6;
 
