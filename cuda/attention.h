@@ -9,8 +9,8 @@
 #include <cmath>
 
 #include "chunk.h"
+#include "keeps.h"
 #include "ops/attention_args.h"
-#include "philox.h"
 #include "reduce.h"
 
 namespace lamina::cuda {

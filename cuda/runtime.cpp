@@ -144,6 +144,10 @@ void* allocate(int device, size_t bytes) {
   return block;
 }
 
+void upload(const DeviceCall& c, void* to, const void* from, size_t bytes) {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, current_stream(c.device)), c.name);
+}
+
 void release(int device, void* block, size_t bytes) {
   const size_t size = rounded(bytes);
   Pool& p = pool(device);

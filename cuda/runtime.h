@@ -39,6 +39,9 @@ class Scratch {
   void* p_;
 };
 
+// `bytes` of pageable host memory, which may change when this returns, to the device.
+void upload(const DeviceCall& c, void* to, const void* from, size_t bytes);
+
 // What a kernel found wrong with the values it read. The first report since the last
 // synchronisation is kept, in memory that the host can read, and raised at the next one.
 struct Report {

@@ -277,7 +277,7 @@ void fft_of(const DeviceCall& c) {
     if (d != op.dim) (d < op.dim ? outer : k.inner) *= x.shape[d];
   k.lines = outer * k.inner;
   k.whole = op.n;
-  const bool back = op.kind == kFftFromHalf || op.inverse;
+  const bool back = op.kind == kFftFromHalf || (op.kind == kFftComplex && op.inverse);
   k.in = {x.data, x.shape[op.dim] * k.inner, 1, k.inner, 1, 0, kPairs, back};
   k.out = {y.data, y.shape[op.dim] * k.inner, 1, k.inner, 1, 0, kPairs, back};
   if (op.kind == kFftToHalf) k.in.form = kReals, k.out.form = kHalf;

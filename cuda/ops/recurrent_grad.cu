@@ -316,9 +316,7 @@ class Backward {
     if (steps.sizes) {
       std::vector<int64_t> at(size_t(s.T) + 1);
       for (int64_t t = 0; t < s.T; ++t) at[size_t(t) + 1] = at[size_t(t)] + steps.sizes[t];
-      check(cudaMemcpyAsync(offsets.as<void>(), at.data(), at.size() * sizeof(int64_t),
-                            cudaMemcpyHostToDevice, current_stream(c.device)),
-            c.name);  // pageable memory: it has been read when this returns
+      upload(c, offsets.as<void>(), at.data(), at.size() * sizeof(int64_t));
     }
     launch(c, states_kernel<S>, dim3(blocks_for(s.R * P)), dim3(kBlock), 0, s,
            static_cast<const int64_t*>(offsets.as<int64_t>()),

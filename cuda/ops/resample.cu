@@ -32,12 +32,9 @@ void resample(const DeviceCall& c) {
   const size_t numbers = table.numbers.size() * sizeof(int64_t);
   const size_t weights = size_t(table.taps) * sizeof(double);
   const Scratch room(c.device, numbers + weights);
-  const cudaStream_t stream = current_stream(c.device);
   char* const to = room.as<char>();
-  // From pageable memory: it has been read when the calls return.
-  check(cudaMemcpyAsync(to, table.numbers.data(), numbers, cudaMemcpyHostToDevice, stream), c.name);
-  check(cudaMemcpyAsync(to + numbers, table.weight, weights, cudaMemcpyHostToDevice, stream),
-        c.name);
+  upload(c, to, table.numbers.data(), numbers);
+  upload(c, to + numbers, table.weight, weights);
   ResampleArgs k{x.data, y.data, a.inputs(), a.outputs(), 1, room.as<int64_t>(), nullptr, nullptr};
   k.index = k.start + (table.index - table.start);
   k.weight = reinterpret_cast<const double*>(to + numbers);
