@@ -33,8 +33,9 @@ def run_pytest(*args, **environment):
 
 @emulated
 @pytest.mark.parametrize("order", ["forward", "reverse", "shuffled"])
-def test_device(order):
-    assert "failed" not in run_pytest("test_cuda_device.py", LAMINA_EMULATE_ORDER=order)
+@pytest.mark.parametrize("file", ["device", "layers", "signal"])
+def test_device(file, order):
+    assert "failed" not in run_pytest(f"test_cuda_{file}.py", LAMINA_EMULATE_ORDER=order)
 
 
 @emulated
