@@ -1,6 +1,8 @@
-// Matrix products (loops: tiles.h) with any strides and broadcast batches.
+// Matrix products with any strides and broadcast batches: which kernel makes them, and those that
+// multiply in their own type (loops: tiles.h).
 #include "ops/matmul_args.h"
 
+#include "cublas.h"
 #include "gemm.h"
 #include "table.h"
 #include "tiles.h"
@@ -23,13 +25,8 @@ struct Strided {
     S* c;
   };
   __device__ Batch batch(int64_t product) const {
-    int64_t at_a = 0, at_b = 0, rest = product;
-    for (int d = g.batch_dims - 1; d >= 0; --d) {
-      const int64_t i = rest % g.batch[d];
-      rest /= g.batch[d];
-      at_a += i * g.batch_a[d];
-      at_b += i * g.batch_b[d];
-    }
+    int64_t at_a, at_b;
+    g.offsets(product, &at_a, &at_b);
     return {static_cast<const S*>(g.a) + at_a, static_cast<const S*>(g.b) + at_b,
             static_cast<S*>(g.c) + product * g.c_product};
   }
@@ -92,7 +89,7 @@ void matmul(const DeviceCall& c) {
       g.products *= y.shape[d];
     }
   }
-  gemm(c, compute_type(y.dtype), g);
+  gemm(c, y.dtype, g);
 }
 
 void linear(const DeviceCall& c) {
@@ -112,17 +109,21 @@ void linear(const DeviceCall& c) {
   g.c_row = g.N;
   if (c.inputs > 2) g.column_bias = c.in[2].data;
   g.relu = static_cast<const LinearArgs*>(c.args)->relu;
-  gemm(c, compute_type(y.dtype), g);
+  gemm(c, y.dtype, g);
 }
 
-const Launches kLaunches{{"matmul", matmul}, {"linear", linear}};
+const Launches kLaunches{{"matmul", matmul, false, true}, {"linear", linear, false, true}};
 
 }  // namespace
 
-void gemm(const DeviceCall& c, Compute via, const Gemm& g) {
-  if (via == kF32)
+void gemm(const DeviceCall& c, DType type, const Gemm& g) {
+  if (gemm_by_cublas(c, type, g)) return;
+  if (type == DType::float16) return gemm_half(c, g);
+  if (type == DType::bfloat16) return gemm_brain(c, g);
+  if (type == DType::float32 && c.tf32.products) return gemm_tf32(c, g);
+  if (type == DType::float32)
     multiply_tiles(c, Strided<float>{g}, g.M, g.N, g.products);
-  else if (via == kF64)
+  else if (type == DType::float64)
     multiply_tiles(c, Strided<double>{g}, g.M, g.N, g.products);
   else
     multiply_tiles(c, Strided<Int>{g}, g.M, g.N, g.products);
