@@ -15,6 +15,7 @@
 #pragma once
 #include "launch.h"
 #include "mma.h"
+#include "tiles.h"
 
 namespace lamina::cuda {
 
@@ -280,13 +281,6 @@ __global__ void join_kernel(const Out out, const float* sums, int64_t M, int64_t
     }
     out.put(product, m, n, sum, N - n < 8 ? int(N - n) : 8);
   }
-}
-
-// How many parts k is cut into, by sizes only: about 256 tiles where there are few, 512 k each.
-inline int64_t parts_of(int64_t tiles, int64_t K) {
-  if (tiles >= 96 || K < 2048) return 1;
-  const int64_t wished = (256 + tiles - 1) / tiles, most = K / 512;
-  return wished < most ? wished : most;
 }
 
 template <class A, class B, class Out>

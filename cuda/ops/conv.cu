@@ -18,6 +18,7 @@ template <class T>
 struct ConvBase {
   using S = T;
   using Batch = int64_t;  // the group
+  static constexpr bool kGroups = false;
   ConvGeometry g;
   const T *x, *w, *bias;
   T* y;
@@ -110,6 +111,9 @@ void run_as(const DeviceCall& c) {
                  forward ? g.N * g.OH * g.OW
                  : input ? g.N * g.H * g.W
                          : inner * g.KH * g.KW,
+                 forward ? inner * g.KH * g.KW
+                 : input ? outer * g.KH * g.KW
+                         : g.N * g.OH * g.OW,
                  g.groups);
 }
 template <template <class> class P>

@@ -14,7 +14,23 @@ namespace {
 template <class S_>
 struct Strided {
   using S = S_;
+  static constexpr bool kGroups = !__is_same(S, Int);
   Gemm g;
+  bool a_fours = false, b_fours = false, c_fours = false;
+  explicit Strided(const Gemm& g) : g(g) {
+    const auto whole = [&](const void* p, int64_t dense, int64_t line, const int64_t* steps) {
+      bool ok = reinterpret_cast<uintptr_t>(p) % 16 == 0 && dense == 1 && line % 4 == 0;
+      for (int d = 0; d < g.batch_dims; ++d) ok &= g.batch[d] == 1 || steps[d] % 4 == 0;
+      return ok;
+    };
+    a_fours = whole(g.a, g.a_k, g.a_row, g.batch_a) || whole(g.a, g.a_row, g.a_k, g.batch_a);
+    b_fours = whole(g.b, g.b_k, g.b_col, g.batch_b) || whole(g.b, g.b_col, g.b_k, g.batch_b);
+    c_fours = reinterpret_cast<uintptr_t>(g.c) % 16 == 0 && g.c_row % 4 == 0 &&
+              (g.products == 1 || g.c_product % 4 == 0);
+  }
+  __device__ bool a_groups() const { return a_fours; }
+  __device__ bool b_groups() const { return b_fours; }
+  __device__ bool c_groups() const { return c_fours; }
   __device__ int64_t M() const { return g.M; }
   __device__ int64_t N() const { return g.N; }
   __device__ int64_t K() const { return g.K; }
@@ -36,10 +52,24 @@ struct Strided {
   __device__ S b(const Batch& p, int64_t k, int64_t n) const {
     return p.b[k * g.b_k + n * g.b_col];
   }
-  __device__ void put(const Batch& p, int64_t m, int64_t n, S v) const {
+  __device__ const S* at_a(const Batch& p, int64_t m, int64_t k) const {
+    return p.a + m * g.a_row + k * g.a_k;
+  }
+  __device__ const S* at_b(const Batch& p, int64_t k, int64_t n) const {
+    return p.b + k * g.b_k + n * g.b_col;
+  }
+  __device__ S finished(int64_t n, S v) const {
     if (g.column_bias) v = v + static_cast<const S*>(g.column_bias)[n];
     if (g.relu) v = v > S{0} ? v : v != v ? v : S{0};
-    p.c[m * g.c_row + n] = v;
+    return v;
+  }
+  __device__ void put(const Batch& p, int64_t m, int64_t n, S v) const {
+    p.c[m * g.c_row + n] = finished(n, v);
+  }
+  __device__ void put_four(const Batch& p, int64_t m, int64_t n, const S* v) const {
+    const S y[4] = {finished(n, v[0]), finished(n + 1, v[1]), finished(n + 2, v[2]),
+                    finished(n + 3, v[3])};
+    store_vector<S, 4>(p.c + m * g.c_row + n, y);
   }
 };
 
@@ -122,11 +152,11 @@ void gemm(const DeviceCall& c, DType type, const Gemm& g) {
   if (type == DType::bfloat16) return gemm_brain(c, g);
   if (type == DType::float32 && c.tf32.products) return gemm_tf32(c, g);
   if (type == DType::float32)
-    multiply_tiles(c, Strided<float>{g}, g.M, g.N, g.products);
+    multiply_tiles(c, Strided<float>{g}, g.M, g.N, g.K, g.products);
   else if (type == DType::float64)
-    multiply_tiles(c, Strided<double>{g}, g.M, g.N, g.products);
+    multiply_tiles(c, Strided<double>{g}, g.M, g.N, g.K, g.products);
   else
-    multiply_tiles(c, Strided<Int>{g}, g.M, g.N, g.products);
+    multiply_tiles(c, Strided<Int>{g}, g.M, g.N, g.K, g.products);
 }
 
 }  // namespace lamina::cuda
