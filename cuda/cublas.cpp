@@ -178,7 +178,7 @@ bool gemm_by_cublas(const DeviceCall& c, DType type, const Gemm& g) {
       handle, b.operation, a.operation, int(g.N), int(g.M), int(g.K),
       wide ? static_cast<const void*>(&one) : &one_float, g.b, data, int(b.lead), step_b, g.a, data,
       int(a.lead), step_a, wide ? static_cast<const void*>(&zero) : &zero_float, g.c, data,
-      int(g.c_row), g.c_product, int(g.products), compute, kDefaultAlgorithm);
+      int(g.c_row), g.products > 1 ? g.c_product : 0, int(g.products), compute, kDefaultAlgorithm);
 #ifdef LAMINA_EMULATED
   emulate::close_memory();
 #endif

@@ -95,7 +95,7 @@ __global__ void elementwise_kernel(const ElementwisePack k) {
       if (read && k.spread[j]) {
         load_wide<S>(x[j], k.x[j], at[j + 1], k.xtype[j]);
       } else {
-        if (read) v[j] = load_as<S>(k.x[j], at[j + 1], k.xtype[j]);
+        if (read) v[j] = load_one<S>(k.x[j], at[j + 1], k.xtype[j]);
 #pragma unroll
         for (int e = 0; e < W; ++e) x[j][e] = v[j];
       }
@@ -112,7 +112,7 @@ __global__ void elementwise_kernel(const ElementwisePack k) {
     int64_t at[F::inputs + 1];
     k.s.offsets(groups * W + r, at);
     for (int j = 0; j < F::inputs; ++j)
-      if ((F::reads >> j & 1) && !k.is_number[j]) v[j] = load_as<S>(k.x[j], at[j + 1], k.xtype[j]);
+      if ((F::reads >> j & 1) && !k.is_number[j]) v[j] = load_one<S>(k.x[j], at[j + 1], k.xtype[j]);
     store_as<S>(k.y, at[0], k.ytype, F::template of<S>(v, p));
   }
 }

@@ -291,6 +291,18 @@ LAMINA_CALLED void store_as(void* p, int64_t i, DType d, S v) {
   }
 }
 
+// As load_as, without a call for the floating dtypes of S's own kind.
+template <class S>
+LAMINA_HD S load_one(const void* p, int64_t i, DType d) {
+  if constexpr (__is_same(S, float)) {
+    if (d == DType::float32) return static_cast<const float*>(p)[i];
+    if (d == DType::bfloat16) return widen(static_cast<const Brain*>(p)[i]);
+    if (d == DType::float16) return widen(static_cast<const Half*>(p)[i]);
+  } else if constexpr (__is_same(S, double)) {
+    if (d == DType::float64) return static_cast<const double*>(p)[i];
+  }
+  return load_as<S>(p, i, d);
+}
 // kWide<S> neighbours from element i on: 32 bytes of S. The dtypes of S's own kind are moved 16
 // bytes at a time (the address must be a multiple of that, or of the whole where it is less).
 template <class S>

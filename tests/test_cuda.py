@@ -54,7 +54,8 @@ def check(f, *operands, of=lamina.float32):
     want = f(*(t.double() for t in operands)).numpy()
     got = f(*(t.cuda() for t in operands)).cpu().double().numpy()
     assert got.shape == want.shape
-    assert np.abs(got - want).max() <= (1e-2 if of is lamina.bfloat16 else 1e-5) * np.abs(want).max()
+    tol = 1e-2 if of is lamina.bfloat16 else 1e-5
+    assert np.abs(got - want).max() <= tol * np.abs(want).max()
 check(lambda a, b: a @ b, draw(5, 7), draw(7, 3))
 check(lambda a, b: a @ b.t(), draw(5, 7), draw(3, 7), of=lamina.float64)
 check(lambda a, b: a.t() @ b, draw(7, 5), draw(7, 3), of=lamina.bfloat16)

@@ -29,9 +29,11 @@ def exact(t):
     return t.detach().cpu().double().numpy()
 
 
-def close(got, want, dtype):
+def close(got, want, dtype, terms=256):
+    """Within one rounding, and the roundings of a sum of `terms` terms."""
     assert got.shape == want.shape
-    np.testing.assert_allclose(exact(got), want, rtol=0, atol=EPS[dtype] * np.abs(want).max())
+    bound = EPS[dtype] * np.abs(want).max() * max(1, terms / 256) ** 0.5
+    np.testing.assert_allclose(exact(got), want, rtol=0, atol=bound)
 
 
 def laid_out(x, transposed, offset):
@@ -76,11 +78,11 @@ def test_layouts(dtype, ta, tb, offset, request):
 def test_few_tiles_and_many_k(dtype):
     a, b = draw(5, 4100, dtype=dtype), draw(4100, 9, dtype=dtype)
     want = exact(a) @ exact(b)
-    close(a.cuda() @ b.cuda(), want, dtype)
+    close(a.cuda() @ b.cuda(), want, dtype, 4100)
     again = a.cuda() @ b.cuda()
     assert (again == a.cuda() @ b.cuda()).all().item()
     a, b = draw(70, 2100, dtype=dtype), draw(2100, 131, dtype=dtype)  # large tiles, in parts
-    close(a.cuda() @ b.cuda(), exact(a) @ exact(b), dtype)
+    close(a.cuda() @ b.cuda(), exact(a) @ exact(b), dtype, 2100)
 
 
 def test_rows_do_not_depend_on_each_other():

@@ -1,5 +1,5 @@
-"""cuDNN: absent. Of its switches `allow_tf32` has effect, on lamina's own kernels: whether a GPU may
-round the operands of float32 convolutions to TF32; True at the start, as in PyTorch."""
+"""cuDNN: absent. Of its switches `allow_tf32` has effect, on lamina's own kernels: whether a GPU
+may round the operands of float32 convolutions to TF32; True at the start, as in PyTorch."""
 
 from __future__ import annotations
 
