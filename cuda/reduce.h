@@ -41,4 +41,27 @@ struct Most {  // NaN wins
   }
 };
 
+// The largest of some numbers and the sum of exp(x - largest), formed together.
+template <class S>
+struct OnlineSum {
+  S m = S(-HUGE_VAL), s = 0;
+  __device__ void take(S x) {
+    if (x > m || x != x) {
+      s = s * on_device::exp(m - x) + 1;
+      m = x;
+    } else if (x != S(-HUGE_VAL)) {
+      s += on_device::exp(x - m);
+    }
+  }
+  // The sum where `all` is the largest of all threads' numbers.
+  __device__ S scaled_to(S all) const { return m == all ? s : s * on_device::exp(m - all); }
+};
+
+// f<T>() of the storage type that holds `type`, a floating one.
+#define LAMINA_BY_FLOATING(type, f)                \
+  ((type) == DType::float64    ? f<double>         \
+   : (type) == DType::float16  ? f<Half>           \
+   : (type) == DType::bfloat16 ? f<Brain>          \
+                               : f<float>)
+
 }  // namespace lamina::cuda

@@ -5,6 +5,7 @@ A row whose ops have no kernel there is skipped, and says which op.
 
 import pytest
 
+import lamina
 import row
 
 
@@ -14,6 +15,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     row.DEVICE = config.getoption("--device")
+    lamina.backends.cudnn.allow_tf32 = False  # rows are compared with exact references
 
 
 @pytest.hookimpl(wrapper=True)

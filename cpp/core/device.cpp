@@ -12,6 +12,7 @@
 namespace lamina {
 
 thread_local Device working_device;
+Tf32Allowed tf32_allowed;
 
 namespace {
 
@@ -208,6 +209,12 @@ const DeviceKernel& device_kernel(const Op& op) {
   return *entry;
 }
 
+bool takes_half(const Op& op, Device d) {
+  if (d.type == DeviceType::cpu) return false;
+  const DeviceKernel* const entry = entry_of(&op);
+  return entry && entry->half;
+}
+
 void launch_on_device(Call& c) {
   if (c.op->through_host) return launch_through_host(c);
   const DeviceKernel& kernel = device_kernel(*c.op);
@@ -226,8 +233,8 @@ void launch_on_device(Call& c) {
   SmallVec<DeviceOperand, 4> out;
   for (const Tensor& t : c.in) in.push_back(operand(t));
   for (const Tensor& t : c.out) out.push_back(operand(t));
-  kernel.launch(
-      {c.name(), c.arg_bytes, in.begin(), out.begin(), in.size(), out.size(), c.device.index});
+  kernel.launch({c.name(), c.arg_bytes, in.begin(), out.begin(), in.size(), out.size(),
+                 c.device.index, tf32_allowed});
 }
 
 void copy_bytes(const Tensor& to, const Tensor& from, bool wait) {

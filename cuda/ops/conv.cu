@@ -7,6 +7,7 @@
 // A product for each group.
 #include "ops/conv_launch.h"
 
+#include "conv_tensor.h"
 #include "table.h"
 #include "tiles.h"
 
@@ -17,6 +18,7 @@ template <class T>
 struct ConvBase {
   using S = T;
   using Batch = int64_t;  // the group
+  static constexpr bool kGroups = false;
   ConvGeometry g;
   const T *x, *w, *bias;
   T* y;
@@ -109,17 +111,28 @@ void run_as(const DeviceCall& c) {
                  forward ? g.N * g.OH * g.OW
                  : input ? g.N * g.H * g.W
                          : inner * g.KH * g.KW,
+                 forward ? inner * g.KH * g.KW
+                 : input ? outer * g.KH * g.KW
+                         : g.N * g.OH * g.OW,
                  g.groups);
 }
 template <template <class> class P>
 void run(const DeviceCall& c) {
   if (c.out[0].numel() == 0) return;
-  c.in[0].dtype == DType::float64 ? run_as<P, double>(c) : run_as<P, float>(c);
+  constexpr ConvWay way = __is_same(P<float>, Forward<float>)     ? kConvForward
+                          : __is_same(P<float>, InputGrad<float>) ? kConvInputGrad
+                                                                  : kConvWeightGrad;
+  const bool fits = conv_fits(*static_cast<const ConvGeometry*>(c.args));
+  const DType type = c.in[0].dtype;
+  if (type == DType::float64) return run_as<P, double>(c);
+  if (type == DType::float32 && !(c.tf32.convolutions && fits)) return run_as<P, float>(c);
+  if (!fits) fail(kNotImplemented, "%s: an image this large has no CUDA kernel of half precision; use .float()", c.name);
+  type == DType::float16 ? conv_half(c, way) : type == DType::bfloat16 ? conv_brain(c, way) : conv_tf32(c, way);
 }
 
-const Launches kLaunches{{"conv", run<Forward>},
-                         {"conv_input_grad", run<InputGrad>},
-                         {"conv_weight_grad", run<WeightGrad>}};
+const Launches kLaunches{{"conv", run<Forward>, false, true},
+                         {"conv_input_grad", run<InputGrad>, false, true},
+                         {"conv_weight_grad", run<WeightGrad>, false, true}};
 
 }  // namespace
 }  // namespace lamina::cuda

@@ -17,8 +17,18 @@ __global__ void move_kernel(T* y, const T* x, Strides s) {
   }
 }
 template <class S>
-__global__ void convert_kernel(void* y, DType to, const void* x, DType from, Strides s) {
-  LAMINA_GRID_STRIDE(i, s.n) {
+__global__ void convert_kernel(void* y, DType to, const void* x, DType from, Strides s, bool wide) {
+  constexpr int W = kWide<S>;
+  const int64_t groups = wide ? s.n / W : 0;
+  LAMINA_GRID_STRIDE(g, groups) {
+    int64_t at[2];
+    s.offsets(g * W, at);
+    S v[W];
+    load_wide<S>(v, x, at[1], from);
+    store_wide<S>(y, at[0], to, v);
+  }
+  LAMINA_GRID_STRIDE(r, s.n - groups * W) {
+    const int64_t i = groups * W + r;
     int64_t at[2];
     s.offsets(i, at);
     store_as<S>(y, at[0], to, load_as<S>(x, at[1], from));
@@ -76,13 +86,17 @@ void copy_values(const DeviceCall& c, const Operand& x, const Operand& y) {
   s.add(x);
   s.merge();
   if (x.dtype == y.dtype) return move_elements(c, s, item_size(x.dtype), y.data, x.data);
-  const unsigned blocks = blocks_for(s.n);
   // Through the compute type of the operand that holds more.
   const Compute from = compute_type(x.dtype);
   const auto kernel = from == kI64                                ? convert_kernel<Int>
                       : y.dtype == DType::float64 || from == kF64 ? convert_kernel<double>
                                                                   : convert_kernel<float>;
-  launch(c, kernel, blocks, kBlock, 0, y.data, y.dtype, x.data, x.dtype, s);
+  const int width = from == kF32 && y.dtype != DType::float64 ? kWide<float> : kWide<double>;
+  const bool wide = s.nd && s.stride[1][s.nd - 1] == 1 &&
+                    s.in_groups(width, 0, y.data, item_size(y.dtype)) &&
+                    s.in_groups(width, 1, x.data, item_size(x.dtype));
+  launch(c, kernel, blocks_for(wide ? (s.n + width - 1) / width : s.n), kBlock, 0, y.data, y.dtype,
+         x.data, x.dtype, s, wide);
 }
 // A real number becomes a complex one without imaginary part, a complex one loses it.
 void copy(const DeviceCall& c) {
