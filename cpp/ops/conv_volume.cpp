@@ -8,16 +8,12 @@
 
 #include "core/threads.h"
 #include "ops/conv.h"
+#include "ops/conv_volume_args.h"
 #include "ops/ops.h"
 
 namespace lamina {
 namespace {
 
-struct DepthTaps {
-  int64_t N, C, D, H, W;  // x (N, C, D, H, W)
-  int64_t T, K;           // u (N T, C K, H, W)
-  int64_t stride, dilation, before;
-};
 int64_t depth_of(const DepthTaps& a, int64_t t, int64_t k) {
   return t * a.stride + k * a.dilation - a.before;
 }

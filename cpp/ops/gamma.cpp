@@ -4,13 +4,11 @@
 #include "core/threads.h"
 #include "kernels/kernels.h"
 #include "ops/ops.h"
+#include "ops/random_args.h"
 
 namespace lamina {
 namespace {
 
-struct OwnStreams {  // element i draws from block offset + i
-  PhiloxKey key;
-};
 OwnStreams streams(GeneratorRef& g, int64_t n) {
   return {(g ? *g : default_generator()).take(uint64_t(n))};
 }

@@ -1,15 +1,13 @@
-// Random tensors (distributions: random_cpu.h). The key of a draw is the first member of its
-// arguments, so that whoever replays a call can give it other blocks of the generator.
+// Random tensors (distributions: random_cpu.h).
 #include "ops/random.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
-#include "core/device.h"
 #include "core/threads.h"
 #include "ops/ops.h"
-#include "ops/packed_dims.h"
+#include "ops/random_args.h"
 #include "ops/strided.h"
 
 namespace lamina {
@@ -21,19 +19,8 @@ uint64_t blocks_for(int64_t n, int64_t item) {
   return uint64_t((n * item + kGroupBytes - 1) / kGroupBytes * kGroupBlocks);
 }
 
-struct DrawArgs {
-  PhiloxKey key;
-  int32_t kind;  // RandomKind, or -1: integers
-  DType dtype;   // float32, float64 or int64
-  double a, b;
-  int64_t low;
-  uint64_t range;
-  PackedDims shape;
-};
 void draw_infer(Call& c) { c.output(unpack(c.args<DrawArgs>().shape), c.args<DrawArgs>().dtype); }
-void draw_elsewhere(Call& c);
 void draw_launch(Call& c) {
-  if (c.device.type != DeviceType::cpu) return draw_elsewhere(c);
   const auto& a = c.args<DrawArgs>();
   const Tensor& y = c.out[0];
   const RandomKernels& k = cpu_kernels().random;
@@ -66,15 +53,7 @@ const Op kDraw{.name = "random",
                .infer = draw_infer,
                .launch = draw_launch,
                .vjp = no_inputs,
-               .random = true,
-               .on_host = true};
-// Drawn by the CPU and copied: the same numbers on every device.
-void draw_elsewhere(Call& c) {
-  const GradMode off(false);
-  const WorkingDevice host({});
-  const CallRef call = make_call(kDraw, std::initializer_list<Tensor>{}, c.args<DrawArgs>());
-  copy_(c.out[0], run(call)[0]);
-}
+               .random = true};
 
 Generator& pick(GeneratorRef& g) { return g ? *g : default_generator(); }
 
@@ -131,12 +110,9 @@ class Words {
   int at_ = kBatch;
 };
 
-struct PoissonOpArgs {
-  PhiloxKey key;
-};
 void poisson_infer(Call& c) { c.output(c.in[0].shape(), DType::float64); }
 void poisson_launch(Call& c) {
-  const auto& a = c.args<PoissonOpArgs>();
+  const auto& a = c.args<OwnStreams>();
   const PoissonArgs args{c.in[0].data<double>(), c.out[0].data<double>(), a.key.seed, a.key.offset};
   parallel_rows(c.in[0].numel(), 150,
                 [&](int64_t b, int64_t e) { cpu_kernels().random.poisson(args, b, e); });
@@ -182,10 +158,6 @@ static void shuffle(T* p, int64_t n, Words& words) {
   }
 }
 namespace {
-struct PermutationArgs {
-  PhiloxKey key;
-  int64_t n;
-};
 void permutation_infer(Call& c) {
   const int64_t n = c.args<PermutationArgs>().n;
   c.output({n}, n <= (int64_t(1) << 31) ? DType::int32 : DType::int64);
@@ -204,11 +176,6 @@ const Op kPermutation{.name = "randperm",
                       .differentiable = false,
                       .random = true};
 
-struct MultinomialArgs {
-  PhiloxKey key;
-  int64_t count;
-  int64_t replacement;
-};
 void multinomial_infer(Call& c) {
   Dims shape{c.args<MultinomialArgs>().count};
   if (c.in[0].dim() == 2) shape.insert(0, c.in[0].size(0));
@@ -230,11 +197,12 @@ Tensor random_permutation(int64_t n, DType dtype, GeneratorRef g) {
 
 Tensor random_poisson(const Tensor& rate, GeneratorRef g) {
   const Tensor x = contiguous(to_dtype(rate, DType::float64));
-  const PoissonOpArgs args{pick(g).take(uint64_t(x.numel()))};
+  const OwnStreams args{pick(g).take(uint64_t(x.numel()))};
   return to_dtype(apply(kPoisson, {x}, args), rate.dtype());
 }
 
-// With replacement: the inverse of the cumulated weights. Without: the `count` largest of
+// With replacement: the inverse of the cumulated weights, summed in pieces so that every device gets
+// the same bits. Without: the `count` largest of
 // ln(u) / w, which is drawing one after the other (Efraimidis and Spirakis, IPL 97 (2006)).
 Tensor multinomial(const Tensor& weights, int64_t count, bool replacement, GeneratorRef g) {
   check(is_floating(weights.dtype()), ErrorKind::dtype,
@@ -264,13 +232,17 @@ void multinomial_launch(Call& c) {
   for (int64_t r = 0; r < rows; ++r) {
     const double* const p = w.data<double>() + r * n;
     int64_t* const out = y.data<int64_t>() + r * count;
-    double total = 0;
+    double total = 0, before = 0, piece = 0;
     int64_t positive = 0;
     for (int64_t i = 0; i < n; ++i) {
+      if (i % kMultinomialPiece == 0) {
+        before = total;
+        piece = 0;
+      }
       check(p[i] >= 0 && std::isfinite(p[i]), ErrorKind::runtime,
             "multinomial: weights must be finite and not negative, got ", p[i], " at row ", r,
             ", column ", i);
-      sums[size_t(i)] = total += p[i];
+      sums[size_t(i)] = total = before + (piece += p[i]);
       positive += p[i] > 0;
     }
     check(positive > 0, ErrorKind::runtime, "multinomial: the weights of row ", r, " sum to 0");

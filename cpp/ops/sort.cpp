@@ -7,14 +7,10 @@
 #include "core/threads.h"
 #include "ops/index.h"
 #include "ops/ops.h"
+#include "ops/sort_args.h"
 
 namespace lamina {
 namespace {
-
-struct OrderArgs {
-  int64_t k;
-  bool descending;
-};
 
 // Along the last dimension of a dense tensor of float32, float64 or int64.
 void sort_infer(Call& c) {
@@ -69,9 +65,6 @@ std::pair<Tensor, Tensor> ordered(const Op& op, const Tensor& x, int64_t dim, in
   return {contiguous(transpose(values, d, -1)), contiguous(transpose(y[1], d, -1))};
 }
 
-struct FindArgs {
-  bool right;
-};
 void search_infer(Call& c) { c.output(c.in[1].shape(), DType::int64); }
 void search_launch(Call& c) {
   const Tensor &sorted = c.in[0], &v = c.in[1];

@@ -4,15 +4,11 @@
 
 #include "ops/complex.h"
 #include "ops/ops.h"
-#include "ops/packed_dims.h"
+#include "ops/strided_args.h"
 
 namespace lamina {
 namespace {
 
-struct StridedAddArgs {
-  PackedDims shape, strides;  // of the result; of g's places in it
-  int64_t offset;
-};
 void strided_add_infer(Call& c) {
   c.output(unpack(c.args<StridedAddArgs>().shape), c.in[0].dtype());
 }

@@ -23,7 +23,7 @@ __global__ void dropout_kernel(const T* x, T* y, int64_t n, PhiloxKey key, uint6
   LAMINA_GRID_STRIDE(t, (n + 63) / 64 * 8) {
     const int64_t group = t / 8;
     const int at = int(t % 8);
-    const Words w = philox(key.seed, key.offset + uint64_t(t), 0);
+    const PhiloxWords w = philox(key.seed, key.offset + uint64_t(t), 0);
     for (int half = 0; half < 2; ++half)
       for (int field = 0; field < fields; ++field)
         for (int e = 0; e < per_word; ++e) {

@@ -1,5 +1,6 @@
 // Scans along one dimension of (P, N, S): a thread for each line, which goes along it in order
-// (neighbouring lines lie side by side where S > 1). Sums are double, of integers modulo 2^64.
+// (neighbouring lines lie side by side where S > 1). Sums are double, of integers modulo 2^64. The
+// gradients (formulas: cpp/ops/scan_cpu.h) go the same way, that of cumprod there and back.
 #include "ops/scan_args.h"
 
 #include <type_traits>
@@ -63,6 +64,76 @@ __global__ void scan_kernel(const ScanPack k) {
   }
 }
 
+struct ScanGradPack {
+  const void *x, *g, *z;
+  void* y;
+  int64_t lines, N, S;
+  bool reverse;
+};
+// With L_k the product before k and R_k = g_k + x_k+1 R_k+1: gx_k = L_k R_k.
+template <class T>
+__global__ void product_grad_kernel(const ScanGradPack k) {
+  LAMINA_GRID_STRIDE(line, k.lines) {
+    const int64_t first = line / k.S * k.N * k.S + line % k.S;
+    const T *const x = static_cast<const T*>(k.x) + first,
+            *const g = static_cast<const T*>(k.g) + first;
+    T* const y = static_cast<T*>(k.y) + first;
+    double before = 1, after = 0;
+    for (int64_t n = 0; n < k.N; ++n) {
+      const int64_t i = (k.reverse ? k.N - 1 - n : n) * k.S;
+      y[i] = T(before);
+      before *= double(x[i]);
+    }
+    for (int64_t n = k.N - 1; n >= 0; --n) {
+      const int64_t i = (k.reverse ? k.N - 1 - n : n) * k.S;
+      const double r = after + double(g[i]);
+      y[i] = T(double(y[i]) * r);
+      after = r * double(x[i]);
+    }
+  }
+}
+// e^(a - b) for a <= b; 0 where both are -inf.
+__device__ double fade(double a, double b) {
+  return a == b ? double(a != -HUGE_VAL) : ::exp(a - b);
+}
+template <class T, bool transposed>
+__global__ void log_weighed_kernel(const ScanGradPack k) {
+  LAMINA_GRID_STRIDE(line, k.lines) {
+    const int64_t first = line / k.S * k.N * k.S + line % k.S;
+    double sum = 0, last = 0;
+    for (int64_t n = 0; n < k.N; ++n) {
+      const int64_t i = first + (k.reverse ? k.N - 1 - n : n) * k.S;
+      const double v = double(static_cast<const T*>(k.z)[i]);
+      const double own = fade(double(static_cast<const T*>(k.x)[i]), v);
+      const double g = double(static_cast<const T*>(k.g)[i]);
+      if (n > 0 && sum != 0) sum *= transposed ? fade(v, last) : fade(last, v);
+      sum += transposed ? g : g * own;
+      static_cast<T*>(k.y)[i] = T(transposed ? sum * own : sum);
+      last = v;
+    }
+  }
+}
+using ScanGradKernel = void (*)(ScanGradPack);
+void scan_grad(const DeviceCall& c, ScanGradKernel floats, ScanGradKernel doubles) {
+  const auto& a = *static_cast<const ScanOpArgs*>(c.args);
+  const Operand& x = c.in[0];
+  if (x.numel() == 0) return;
+  ScanGradPack k{x.data,        c.in[1].data,   c.inputs > 2 ? c.in[2].data : nullptr,
+                 c.out[0].data, 1,              x.shape[a.dim],
+                 1,             a.reverse};
+  for (int d = a.dim + 1; d < x.nd; ++d) k.S *= x.shape[d];
+  k.lines = x.numel() / k.N;
+  launch(c, x.dtype == DType::float64 ? doubles : floats, dim3(blocks_for(k.lines)), dim3(kBlock),
+         0, k);
+}
+void product_grad(const DeviceCall& c) {
+  scan_grad(c, product_grad_kernel<float>, product_grad_kernel<double>);
+}
+template <bool transposed>
+void log_weighed(const DeviceCall& c) {
+  scan_grad(c, log_weighed_kernel<float, transposed>, log_weighed_kernel<double, transposed>);
+}
+
 template <int kind>
 void scan(const DeviceCall& c) {
   const auto& a = *static_cast<const ScanOpArgs*>(c.args);
@@ -84,7 +155,10 @@ const Launches kLaunches{{"cumsum", scan<kCumSum>},
                          {"cumprod", scan<kCumProd>},
                          {"cummax", scan<kCumMax>},
                          {"cummin", scan<kCumMin>},
-                         {"logcumsumexp", scan<kLogCumSumExp>}};
+                         {"logcumsumexp", scan<kLogCumSumExp>},
+                         {"cumprod_grad", product_grad},
+                         {"logcumsumexp_weighed", log_weighed<false>},
+                         {"logcumsumexp_grad", log_weighed<true>}};
 
 }  // namespace
 }  // namespace lamina::cuda
