@@ -14,17 +14,21 @@ inline unsigned blocks_for(int64_t items, int64_t per_block = kBlock) {
 
 // kernel<<<grid, block, shared>>>(args...) on the call's device and current stream.
 template <class... P, class... A>
-void launch([[maybe_unused]] const DeviceCall& c, void (*kernel)(P...), dim3 grid, dim3 block,
-            size_t shared, const A&... args) {
+void launch(const DeviceCall& c, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared,
+            const A&... args) {
   [&](P... p) {
 #ifdef LAMINA_EMULATED
-    emulate::run(grid, block, shared, [&] { kernel(p...); });
+    const cudaKernelNodeParams node{[=] { kernel(p...); }, grid, block, shared};
 #else
-    void* list[] = {const_cast<void*>(static_cast<const void*>(&p))...};
-    check(cudaLaunchKernel(reinterpret_cast<const void*>(kernel), grid, block, list, shared,
-                           current_stream(c.device)),
-          c.name);
+    cudaKernelNodeParams node{};
+    node.gridDim = grid;
+    node.blockDim = block;
+    node.sharedMemBytes = unsigned(shared);
+    void* list[] = {const_cast<void*>(static_cast<const void*>(&p))..., nullptr};
+    node.func = reinterpret_cast<void*>(kernel);
+    node.kernelParams = list;
 #endif
+    launch_node(c, node);
   }(P(args)...);
 }
 

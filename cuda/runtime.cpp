@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "graph.h"
 #include "table.h"
 
 namespace lamina::cuda {
@@ -101,11 +102,19 @@ void check(cudaError_t e, const char* what) {
   }
 }
 
-cudaStream_t current_stream(int device) { return streams.empty() ? nullptr : streams[device]; }
+// The stream in use, also while another one is captured for a graph.
+static cudaStream_t stream_in_use(int device) {
+  return streams.empty() ? nullptr : streams[device];
+}
+cudaStream_t current_stream(int device) {
+  cudaStream_t captured;
+  return graph_stream(device, &captured) ? captured : stream_in_use(device);
+}
 
 void* allocate(int device, size_t bytes) {
   const OnDevice on(device);
   const size_t size = rounded(bytes);
+  if (void* const kept = graph_allocate(device, size)) return kept;
   Pool& p = pool(device);
   std::lock_guard<std::mutex> lock(p.mutex);
   const cudaStream_t stream = current_stream(device);
@@ -144,12 +153,9 @@ void* allocate(int device, size_t bytes) {
   return block;
 }
 
-void upload(const DeviceCall& c, void* to, const void* from, size_t bytes) {
-  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, current_stream(c.device)), c.name);
-}
-
 void release(int device, void* block, size_t bytes) {
   const size_t size = rounded(bytes);
+  if (graph_release(device, block, size)) return;
   Pool& p = pool(device);
   std::lock_guard<std::mutex> lock(p.mutex);
   cudaStream_t stream = nullptr;
@@ -248,7 +254,7 @@ void t_host_release(void* p) { cudaFreeHost(p); }
 void t_copy(void* to, int to_device, const void* from, int from_device, size_t bytes, bool wait) {
   const int device = from_device >= 0 ? from_device : to_device;
   const OnDevice on(device);
-  const cudaStream_t s = current_stream(device);
+  const cudaStream_t s = stream_in_use(device);
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, s), "copy");
   if (from_device >= 0 && to_device >= 0 && from_device != to_device)
     check(cudaStreamSynchronize(s), "copy");  // the other device's stream does not know of it
@@ -297,7 +303,7 @@ bool t_stream_idle(int device, void* s) {
   const OnDevice on(device);
   return cudaStreamQuery(stream_of(s)) == cudaSuccess;
 }
-void* t_stream_current(int device) { return current_stream(device); }
+void* t_stream_current(int device) { return stream_in_use(device); }
 void t_stream_use(int device, void* s) { streams[device] = stream_of(s); }
 void t_stream_wait(int device, void* s, void* e) {
   const OnDevice on(device);
@@ -351,6 +357,12 @@ const DeviceTable kTable{kDeviceVersion,
                          t_event_synchronize,
                          t_event_done,
                          t_event_elapsed,
+                         graph_begin,
+                         graph_call,
+                         graph_end,
+                         graph_refresh,
+                         graph_launch,
+                         graph_destroy,
                          find_launch,
                          launch_names};
 

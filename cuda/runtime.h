@@ -39,6 +39,8 @@ class Scratch {
   void* p_;
 };
 
+// One kernel on the call's device and current stream; in a graph (graph.cpp) kept or exchanged.
+void launch_node(const DeviceCall& c, const cudaKernelNodeParams& node);
 // `bytes` of pageable host memory, which may change when this returns, to the device.
 void upload(const DeviceCall& c, void* to, const void* from, size_t bytes);
 

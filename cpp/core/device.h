@@ -60,6 +60,10 @@ inline DType computed_in(const Op& op, const Tensor& x) {
 }
 // What the next launches are told.
 extern Tf32Allowed tf32_allowed;
+// Whether the call is one for it, and not for the op's own launch.
+inline bool on_device(const Call& c) {
+  return __builtin_expect(c.device.type != DeviceType::cpu && !c.op->on_host, 0);
+}
 // Runs it, or for ops that say so the CPU's launch on copies in host memory.
 void launch_on_device(Call& c);
 

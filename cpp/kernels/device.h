@@ -8,7 +8,7 @@
 
 namespace lamina {
 
-constexpr int kDeviceVersion = 1;  // of these structs: both sides must have been built alike
+constexpr int kDeviceVersion = 2;  // of these structs: both sides must have been built alike
 
 // A tensor as a launch sees it. `host`: a number in host memory beside tensors of the device.
 struct DeviceOperand {
@@ -96,6 +96,20 @@ struct DeviceTable {
   void (*event_synchronize)(int device, void* event);
   bool (*event_done)(int device, void* event);
   float (*event_elapsed)(int device, void* from, void* to);  // milliseconds
+
+  // Graphs of launches. Between graph_begin and graph_end the launches of this thread on one device
+  // are kept instead of run, on memory that then belongs to the graph (its scratch included);
+  // graph_launch runs them all. graph_call begins the launches of one call; what a changing call
+  // hands to its kernels by value, and copies from host memory, can be exchanged: between
+  // graph_refresh and graph_launch the same changing calls are made again, in the same order, and
+  // nothing runs. graph_end: false when no
+  // graph could be made, for the reason `why`.
+  void* (*graph_begin)(int device);
+  void (*graph_call)(void* graph, bool changing);
+  bool (*graph_end)(void* graph, const char** why);
+  void (*graph_refresh)(void* graph);
+  void (*graph_launch)(void* graph);
+  void (*graph_destroy)(void* graph);
 
   const DeviceKernel* (*find)(const char* op);   // null: there is none
   int (*ops)(const char** names, int capacity);  // those with a kernel; returns how many

@@ -7,6 +7,8 @@
 // (No include guard: each reading of it has its own LAMINA_ISA.)
 #ifndef LAMINA_FORMULA_TYPES
 #define LAMINA_FORMULA_TYPES
+#include "kernels/autocast.h"
+
 namespace lamina {
 struct Params {
   double a, b, c;
@@ -36,6 +38,8 @@ constexpr T c_(double v) {
   static constexpr Result result = Result::RESULT; \
   static constexpr bool on_ints = INTS;            \
   static constexpr Gradient gradient = Gradient::GRADIENT
+// What it computes in under autocast, where that is not what it is given.
+#define F_AUTOCAST(RULE) static constexpr Autocast autocast = RULE
 #define F_VALUE1     \
   template <class T> \
   static constexpr T value([[maybe_unused]] T x, [[maybe_unused]] Params p)
@@ -90,21 +94,25 @@ struct Sqrt {
 };
 struct Rsqrt {
   F_HEAD("rsqrt", 1, floating, false, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 { return c_<T>(1) / sqrt(x); }
   F_GRAD1 { return g * (c_<T>(-0.5) * y * y * y); }
 };
 struct Reciprocal {
   F_HEAD("reciprocal", 1, floating, false, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 { return c_<T>(1) / x; }
   F_GRAD1 { return -g * y * y; }
 };
 struct Square {
   F_HEAD("square", 1, same, true, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 { return x * x; }
   F_GRAD1 { return g * (x + x); }
 };
 struct PowScalar {  // x^a, a fixed: exact for 2, 3, 1/2, -1, ...; derivative a x^(a-1), 0 for a = 0
   F_HEAD("pow_scalar", 1, same, true, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 {
     if (p.a == 2) return x * x;
     if (p.a == 1) return x;
@@ -122,6 +130,7 @@ struct PowScalar {  // x^a, a fixed: exact for 2, 3, 1/2, -1, ...; derivative a 
 // ---- exponentials ------------------------------------------------------------------------------
 struct Exp {
   F_HEAD("exp", 1, floating, false, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 { return exp(x); }
   F_GRAD1 { return g * y; }
 };
@@ -132,26 +141,31 @@ struct Exp2 {
 };
 struct Expm1 {
   F_HEAD("expm1", 1, floating, false, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 { return expm1(x); }
   F_GRAD1 { return g * (y + c_<T>(1)); }
 };
 struct Log {
   F_HEAD("log", 1, floating, false, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 { return log(x); }
   F_GRAD1 { return g / x; }
 };
 struct Log2 {
   F_HEAD("log2", 1, floating, false, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 { return log2(x); }
   F_GRAD1 { return g / (x * c_<T>(kLn2)); }
 };
 struct Log10 {
   F_HEAD("log10", 1, floating, false, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 { return log10(x); }
   F_GRAD1 { return g / (x * c_<T>(kLn10)); }
 };
 struct Log1p {
   F_HEAD("log1p", 1, floating, false, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 { return log1p(x); }
   F_GRAD1 { return g / (x + c_<T>(1)); }
 };
@@ -168,16 +182,19 @@ struct Cos {
 };
 struct Tan {
   F_HEAD("tan", 1, floating, false, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 { return tan(x); }
   F_GRAD1 { return g * (y * y + c_<T>(1)); }
 };
 struct Asin {
   F_HEAD("asin", 1, floating, false, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 { return asin(x); }
   F_GRAD1 { return g / sqrt(c_<T>(1) - x * x); }
 };
 struct Acos {
   F_HEAD("acos", 1, floating, false, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 { return acos(x); }
   F_GRAD1 { return -g / sqrt(c_<T>(1) - x * x); }
 };
@@ -188,11 +205,13 @@ struct Atan {
 };
 struct Sinh {
   F_HEAD("sinh", 1, floating, false, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 { return sinh(x); }
   F_GRAD1 { return g * cosh(x); }
 };
 struct Cosh {
   F_HEAD("cosh", 1, floating, false, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 { return cosh(x); }
   F_GRAD1 { return g * sinh(x); }
 };
@@ -228,6 +247,7 @@ struct Erfc {
 };
 struct Erfinv {
   F_HEAD("erfinv", 1, floating, false, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 { return erfinv(x); }
   F_GRAD1 { return g * (c_<T>(kSqrtPiOver2) * exp(y * y)); }
 };
@@ -323,6 +343,7 @@ struct Silu {
 };
 struct Softplus {  // log1p(e^(a x)) / a, x where a x > b
   F_HEAD("softplus", 1, floating, false, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE1 {
     T z = x * c_<T>(p.a);
     return select(z > c_<T>(p.b), x, (max(z, c_<T>(0)) + log1p(exp(-abs(z)))) * c_<T>(1 / p.a));
@@ -500,6 +521,7 @@ struct Div {
 };
 struct Pow {  // d/da = b a^(b-1), 0 where b = 0; d/db = a^b log a, 0 where a = 0 and b >= 0
   F_HEAD("pow", 2, same, true, formula);
+  F_AUTOCAST(kFloat32OnCuda);
   F_VALUE2 { return pow(a, b); }
   F_GRAD2(0) { return select(b == c_<T>(0), c_<T>(0), g * (b * pow(a, b - c_<T>(1)))); }
   F_GRAD2(1) { return select((a == c_<T>(0)) & (b >= c_<T>(0)), c_<T>(0), g * (y * log(a))); }
@@ -630,6 +652,7 @@ struct RightShift {
 // ---- losses per element: a is the prediction, b the target --------------------------------------
 struct Mse {
   F_HEAD("mse", 2, floating, false, formula);
+  F_AUTOCAST(kFloat32);
   F_VALUE2 {
     T d = a - b;
     return d * d;
@@ -645,12 +668,14 @@ struct Mse {
 };
 struct L1 {
   F_HEAD("l1", 2, floating, false, formula);
+  F_AUTOCAST(kFloat32);
   F_VALUE2 { return abs(a - b); }
   F_GRAD2(0) { return g * sign(a - b); }
   F_GRAD2(1) { return g * sign(b - a); }
 };
 struct Huber {  // d^2 / 2 for |d| <= delta, delta (|d| - delta / 2) beyond
   F_HEAD("huber", 2, floating, false, formula);
+  F_AUTOCAST(kFloat32);
   F_VALUE2 {
     T d = abs(a - b);
     return select(d <= c_<T>(p.a), d * d * c_<T>(0.5), c_<T>(p.a) * (d - c_<T>(0.5 * p.a)));
@@ -666,6 +691,7 @@ struct Huber {  // d^2 / 2 for |d| <= delta, delta (|d| - delta / 2) beyond
 };
 struct SmoothL1 {  // d^2 / (2 beta) for |d| < beta, |d| - beta / 2 beyond; beta = 0: |d|
   F_HEAD("smooth_l1", 2, floating, false, formula);
+  F_AUTOCAST(kFloat32);
   F_VALUE2 {
     T d = abs(a - b);
     if (p.a == 0) return d;
@@ -684,30 +710,35 @@ struct SmoothL1 {  // d^2 / (2 beta) for |d| < beta, |d| - beta / 2 beyond; beta
 };
 struct Bce {  // -(b log a + (1 - b) log(1 - a)), logarithms not below -100
   F_HEAD("bce", 2, floating, false, formula);
+  F_AUTOCAST(kFloat32);
   F_VALUE2 { return (b - c_<T>(1)) * max(log1p(-a), c_<T>(-100)) - b * max(log(a), c_<T>(-100)); }
   F_GRAD2(0) { return g * ((a - b) / max((c_<T>(1) - a) * a, c_<T>(1e-12))); }
   F_GRAD2(1) { return g * (max(log1p(-a), c_<T>(-100)) - max(log(a), c_<T>(-100))); }
 };
 struct BceWithLogits {  // max(a, 0) - a b + log1p(e^-|a|)
   F_HEAD("bce_with_logits", 2, floating, false, formula);
+  F_AUTOCAST(kFloat32);
   F_VALUE2 { return max(a, c_<T>(0)) - a * b + log1p(exp(-abs(a))); }
   F_GRAD2(0) { return g * (sigmoid(a) - b); }
   F_GRAD2(1) { return -g * a; }
 };
 struct KlDiv {  // b (log b - a), 0 where b = 0
   F_HEAD("kl_div", 2, floating, false, formula);
+  F_AUTOCAST(kFloat32);
   F_VALUE2 { return select(b > c_<T>(0), b * log(b), c_<T>(0) * b) - b * a; }
   F_GRAD2(0) { return -g * b; }
   F_GRAD2(1) { return select(b > c_<T>(0), g * (log(b) + c_<T>(1) - a), c_<T>(0)); }
 };
 struct KlDivLog {
   F_HEAD("kl_div_log_target", 2, floating, false, formula);
+  F_AUTOCAST(kFloat32);
   F_VALUE2 { return exp(b) * (b - a); }
   F_GRAD2(0) { return -g * exp(b); }
   F_GRAD2(1) { return g * (exp(b) * (b - a + c_<T>(1))); }
 };
 struct SoftMargin {
   F_HEAD("soft_margin", 2, floating, false, formula);
+  F_AUTOCAST(kFloat32);
   F_VALUE2 {
     T z = -(a * b);
     return max(z, c_<T>(0)) + log1p(exp(-abs(z)));
@@ -717,12 +748,14 @@ struct SoftMargin {
 };
 struct PoissonNll {  // a = log rate: e^a - b a
   F_HEAD("poisson_nll", 2, floating, false, formula);
+  F_AUTOCAST(kFloat32);
   F_VALUE2 { return exp(a) - b * a; }
   F_GRAD2(0) { return g * (exp(a) - b); }
   F_GRAD2(1) { return -g * a; }
 };
 struct HingeEmbedding {  // b = 1: a; b = -1: max(0, margin - a)
   F_HEAD("hinge_embedding", 2, floating, false, formula);
+  F_AUTOCAST(kFloat32);
   F_VALUE2 { return select(b > c_<T>(0), a, max(c_<T>(0), c_<T>(p.a) - a)); }
   F_GRAD2(0) { return select(b > c_<T>(0), g, select(a < c_<T>(p.a), -g, c_<T>(0))); }
   F_GRAD2(1) { return g * c_<T>(0); }
@@ -758,6 +791,7 @@ struct Addcdiv {
 };
 
 #undef F_HEAD
+#undef F_AUTOCAST
 #undef F_VALUE1
 #undef F_GRAD1
 #undef F_VALUE2

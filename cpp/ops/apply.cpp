@@ -48,13 +48,6 @@ void check_results(const Call& call) {
           "; make the real and imaginary parts and join them with lamina.complex");
 }
 
-// Where the call runs; a step that is being recorded stays on the CPU.
-void place_call(Call& c) {
-  place(c);
-  check(!call_observer || c.device.type == DeviceType::cpu, ErrorKind::not_implemented,
-        "compile: a step on a CUDA device cannot be recorded yet; call it without lamina.compile");
-}
-
 // Notes where the inputs came from and lets go of those backward does not read.
 void note_sources(Call& call, const Tensor* into) {
   for (Tensor& t : call.in) {
@@ -106,8 +99,7 @@ struct Outside {
 
 void launch(Call& call) {
   if (!call.op->launch) return;
-  if (__builtin_expect(call.device.type != DeviceType::cpu && !call.op->on_host, 0))
-    return launch_on_device(call);
+  if (on_device(call)) return launch_on_device(call);
   Outside outside(call);
   FlushDenormals flush;
   call.op->launch(call);
@@ -165,7 +157,7 @@ Outputs run(const CallRef& call) {
   const bool recording = wants_record(c);
   if (recording) check_rule(c);
   check_complex(c);
-  place_call(c);
+  place(c);
   c.op->infer(c);
   check_results(c);
   for (Tensor& t : c.out)
@@ -201,7 +193,7 @@ Tensor run_into(const CallRef& call, const Tensor& into) {
   check(into->storage->writable, ErrorKind::value, c.name(),
         ": the output's memory is read-only (it came from a read-only array); use .clone()");
   check_complex(c);
-  place_call(c);
+  place(c);
   if (c.in.empty()) c.device = into.device();
   check(c.device == into.device(), ErrorKind::device, c.name(), ": the output is on ",
         device_name(into.device()), " but the inputs are on ", device_name(c.device),

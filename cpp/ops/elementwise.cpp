@@ -30,7 +30,13 @@ struct Info {
   Result result;
   Gradient gradient;
   TensorGrad grad[3];
+  Autocast autocast = kGiven;
 };
+
+template <class F, class = void>
+constexpr Autocast autocast_of = kGiven;
+template <class F>
+constexpr Autocast autocast_of<F, std::void_t<decltype(F::autocast)>> = F::autocast;
 
 template <class F, int I>
 Tensor grad_on_tensors(const Tensor& g, const Tensor* x, const Tensor& y, Params p) {
@@ -53,7 +59,7 @@ Tensor grad_on_tensors(const Tensor& g, const Tensor* x, const Tensor& y, Params
 
 template <class F>
 constexpr Info info_of() {
-  Info info{F::inputs, F::result, F::gradient, {}};
+  Info info{F::inputs, F::result, F::gradient, {}, autocast_of<F>};
   if constexpr (F::gradient == Gradient::formula) {
     info.grad[0] = grad_on_tensors<F, 0>;
     if constexpr (F::inputs > 1) info.grad[1] = grad_on_tensors<F, 1>;
@@ -384,6 +390,7 @@ ElementwiseUse elementwise_use(const Op& op, const void* args) {
 int function_count() { return Table::n; }
 const char* function_name(int f) { return Table::names[f]; }
 int function_inputs(int f) { return Table::info[f].inputs; }
+Autocast function_autocast(int f) { return Table::info[f].autocast; }
 int function_index(const char* name) {
   for (int f = 0; f < Table::n; ++f)
     if (!std::strcmp(Table::names[f], name)) return f;

@@ -1,6 +1,7 @@
 // Elementwise functions of one to three tensors, with broadcasting and promotion.
 #pragma once
 #include "kernels/kernels.h"
+#include "kernels/autocast.h"
 #include "ops/apply.h"
 #include "ops/creation.h"
 
@@ -19,6 +20,7 @@ int function_index(const char* name);  // -1 when there is none
 int function_count();
 const char* function_name(int f);
 int function_inputs(int f);
+Autocast function_autocast(int f);  // what it computes in under autocast
 // What a recorded call computes, for plans. function -1: it is no elementwise function.
 struct ElementwiseUse {
   int function = -1;

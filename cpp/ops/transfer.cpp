@@ -30,8 +30,7 @@ struct ReleasePinned {  // owner of page-locked memory
 
 Tensor to_device(const Tensor& x, Device device, bool wait) {
   if (x.device() == device) return x;
-  check(!call_observer, ErrorKind::not_implemented,
-        "compile: a copy between devices cannot be recorded; move tensors outside the step");
+  if (x.device().type != DeviceType::cpu) note_read("to", &x);
   if (x.device().type == DeviceType::cpu) device_table("to", device);
   return apply(kTransfer, {contiguous(x)}, TransferArgs{device, x.device(), wait});
 }

@@ -47,8 +47,8 @@ void adam_launch(Call& c) {
       size = lr / (1 - std::pow(beta1, t));
       scale = 1 / std::sqrt(1 - std::pow(beta2, t));
     }
-    const double values[] = {size, scale, beta1, beta2, eps, decay, sign, keep};
-    for (int j = 0; j < 8; ++j) a.k[j] = values[j];
+    const double values[] = {size, scale, beta1, beta2, eps, decay, sign, keep, t};
+    for (int j = 0; j < 9; ++j) a.k[j] = values[j];
     return kind;
   });
 }

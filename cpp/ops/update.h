@@ -12,6 +12,8 @@
 // goes through a dense copy. Errors: a gradient whose shape or dtype is not the parameter's, a
 // state whose shape is not, memory that is read-only.
 #pragma once
+#include <optional>
+
 #include "ops/apply.h"
 
 namespace lamina {
@@ -61,6 +63,12 @@ int64_t rprop_step(const Tensor& numbers, const Tensors& params, const Tensors& 
 int64_t asgd_step(const Tensor& numbers, const Tensors& params, const Tensors& averages,
                   const Tensors& steps, const Tensors& etas, const Tensors& mus);
 int64_t lion_step(const Tensor& numbers, const Tensors& params, const Tensors& means);
+
+// Guards the steps of this thread from now on; undefined tensors: none. A step does nothing when
+// found_inf, a float32 number on the parameters' device, is not 0. `skipped`, a float32 number
+// beside it, counts such steps: on a device, where counters of steps advance all the same, the
+// corrections of Adam leave those out. Errors: another optimizer whose numbers depend on the step.
+void step_unless(const std::optional<Tensor>& found_inf, const std::optional<Tensor>& skipped);
 
 // Drops the gradients (zero_grad with set_to_none).
 void clear_grads(const Tensors& params);

@@ -12,9 +12,18 @@ DType working_type(const Tensor& t) {
   return t.dtype() == DType::float64 ? DType::float64 : DType::float32;
 }
 bool direct(const Tensor& t) { return t.is_contiguous() && working_type(t) == t.dtype(); }
+thread_local Tensor t_found_inf, t_skipped;
 Tensor dense(const Tensor& t) { return contiguous(to_dtype(t, working_type(t))); }
 
 }  // namespace
+
+void step_unless(const std::optional<Tensor>& found_inf, const std::optional<Tensor>& skipped) {
+  for (const auto* t : {&found_inf, &skipped})
+    check(!*t || ((*t)->dtype() == DType::float32 && (*t)->numel() == 1), ErrorKind::dtype,
+          "step_unless: expected float32 tensors of one element");
+  t_found_inf = found_inf ? *found_inf : Tensor();
+  t_skipped = skipped ? *skipped : Tensor();
+}
 
 int step_written(const Call& c) { return 1 + StepParts(c).lists() * c.args<StepArgs>().n; }
 
@@ -126,6 +135,11 @@ int64_t take_step(const Op& op, const Tensor& numbers, const Tensors& params,
   for (const Tensor& p : params) {
     const Tensor& g = p->grad;
     call->in.push_back(all_direct || !g.defined() || direct(g) ? g : dense(g));
+  }
+  if (t_found_inf.defined()) {
+    call->args<StepArgs>().guarded = true;
+    call->in.push_back(t_found_inf);
+    call->in.push_back(t_skipped);
   }
   const SmallVec<Tensor, 3> inputs = all_direct ? SmallVec<Tensor, 3>{} : call->in;
   run(call);

@@ -3,7 +3,7 @@
 //
 // Inputs of a call: numbers, then n each of parameters, states s0 s1 s2 (those present), counters
 // c0 c1 c2 (those present), gradients; an undefined gradient leaves its parameter alone. All but
-// the gradients are written. The elements of all tensors form one range that is split over threads
+// the gradients are written. A guarded step (step_unless) has two inputs more. The elements of all tensors form one range that is split over threads
 // once; a tensor starts at a multiple of 64 there, so pieces start at cache lines.
 #pragma once
 #include "core/device.h"
@@ -19,6 +19,7 @@ struct StepArgs {
   int n = 0;         // parameters
   bool has[3] = {};  // which states are present
   int counters = 0;  // lists of one-element tensors, the steps first
+  bool guarded = false;  // two more inputs: found_inf and skipped (see step_unless)
   bool nesterov = false;
 };
 
@@ -40,6 +41,11 @@ struct StepParts {
     int before = 0;
     for (int s = 0; s < which; ++s) before += a.has[s];
     return c.in[1 + (1 + before) * a.n + i].data();
+  }
+  const Tensor* guard() const { return a.guarded ? &c.in[c.in.size() - 2] : nullptr; }
+  // Whether a guarded step leaves everything as it is; a device finds that out by itself.
+  bool skips() const {
+    return a.guarded && guard()[0].device().type == DeviceType::cpu && *guard()->data<float>() != 0;
   }
   // Adds one to the parameter's step counter and returns the new value.
   double count(int i) const { return double(*counter(0, i) += 1); }
@@ -74,8 +80,11 @@ void over_parameters_on_device(const StepParts& parts, Setup& setup) {
     if (u.n) list.push_back(u);
   }
   const DeviceUpdates all{list.data(), int(list.size())};
+  DeviceOperand guard[2];
+  for (int i = 0; i < 2 * parts.a.guarded; ++i)
+    guard[i] = {parts.guard()[i].data(), nullptr, nullptr, 0, DType::float32, false};
   device_kernel(*parts.c.op)
-      .launch({parts.c.name(), &all, nullptr, nullptr, 0, 0, parts.c.device.index});
+      .launch({parts.c.name(), &all, guard, nullptr, 2 * parts.a.guarded, 0, parts.c.device.index});
 }
 
 // setup(i, args) fills args.k and returns the index of the kernel in table[dtype].
@@ -83,6 +92,7 @@ template <int Kinds, class Setup>
 void over_parameters(const StepParts& parts, const UpdateFn (&table)[2][Kinds],
                      double ns_per_element, Setup&& setup) {
   const int n = parts.a.n;
+  if (parts.skips()) return;
   if (__builtin_expect(parts.c.device.type != DeviceType::cpu, 0))
     return over_parameters_on_device(parts, setup);
   Scratch memory(sizeof(UpdatePiece) * size_t(n));

@@ -57,7 +57,7 @@ struct Draft {
     for (int j = first + 1; j < g.size() && int(between.size()) < kLook && calls.size() < kMost;
          ++j) {
       if (!g.alive(j)) continue;
-      bool free = touches(g[j]) && fits(j);
+      bool free = g.on_cpu(j) && touches(g[j]) && fits(j);
       for (int k : between) free = free && !g.conflict(k, j);
       if (free)
         add(j);
@@ -114,6 +114,7 @@ int64_t join_blocks(CallGraph& g, int64_t* saved) {
   int64_t joined = 0;
   for (int i = 0; i < g.size(); ++i) {
     if (!g.alive(i) || g[i].op->split == Split::none || g[i].out.empty()) continue;
+    if (!g.on_cpu(i)) continue;
     if (bytes(g[i].out[0]) < kLeastBytes && !direct(g[i])) continue;
     const Dims& shape = g[i].out[0].shape;
     Draft best{g, {}, {}, {}};

@@ -82,6 +82,12 @@ void CallGraph::put(int i, RecordedCall call) {
   enter(i);
 }
 
+bool CallGraph::on_cpu(int i) const {
+  for (const auto* list : {&(*this)[i].in, &(*this)[i].out})
+    for (const Operand& o : *list)
+      if (o.memory >= 0 && memory(o.memory).device.type != DeviceType::cpu) return false;
+  return true;
+}
 bool CallGraph::only_writer(int m, int i) const {
   for (int k : touching(m))
     for (const Use& u : uses_[size_t(k)])

@@ -14,6 +14,8 @@ class CallGraph {
   const RecordedCall& operator[](int i) const { return calls_[size_t(i)]; }
   const Memory& memory(int m) const { return r_.memory[size_t(m)]; }
   int memories() const { return int(r_.memory.size()); }
+  // Whether all its memory is the CPU's.
+  bool on_cpu(int i) const;
   // The calls that read or write this memory, in order.
   const std::vector<int>& touching(int m) const { return touching_[size_t(m)]; }
   // Whether call i is the only one that writes it.

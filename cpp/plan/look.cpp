@@ -10,7 +10,7 @@ namespace lamina {
 Tensors Plan::written() const {
   Tensors list;
   for (const StorageRef& s : written_) {
-    Tensor t = Tensor::meta({int64_t(s->bytes)}, DType::uint8);
+    Tensor t = Tensor::meta({int64_t(s->bytes)}, DType::uint8, s->device);
     t->storage = s;
     list.push_back(t);
   }
@@ -38,6 +38,8 @@ std::string Plan::summary() const {
     << " MB for " << size(stats_.made_bytes) << " MB";
   if (stats_.packed_bytes) s << "; " << size(stats_.packed_bytes) << " MB of weights packed";
   s << "\n";
+  if (graph_) s << "# replayed as a graph of the device\n";
+  if (!no_graph_.empty()) s << "# replayed launch by launch: " << no_graph_ << "\n";
   for (const CallRef& c : calls_) s << line(*c) << "\n";
   return s.str();
 }

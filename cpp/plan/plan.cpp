@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <map>
 
+#include "core/device.h"
 #include "core/threads.h"
 #include "ops/anomaly.h"
 #include "ops/matmul.h"
@@ -50,19 +52,35 @@ size_t lay_out(std::vector<Lifetime>& blocks) {
 }
 
 // Memory inside something else.
-StorageRef borrow(void* data, size_t bytes) { return adopt(data, bytes, nullptr, true); }
+StorageRef borrow(void* data, size_t bytes, Device device) {
+  StorageRef s = adopt(data, bytes, nullptr, true);
+  s->device = device;
+  return s;
+}
 
 }  // namespace
 
 Tensor Plan::tensor(const Operand& o) const {
   if (o.memory < 0) return {};
-  Tensor t = Tensor::meta(o.shape, o.dtype);
+  const StorageRef& memory = memory_[size_t(o.memory)];
+  Tensor t = Tensor::meta(o.shape, o.dtype, memory->device);
   t->strides = o.strides;
   t->offset = o.offset;
   t->wrapped_number = o.wrapped_number;
-  t->storage = memory_[size_t(o.memory)];
+  t->storage = memory;
   return t;
 }
+
+namespace {
+// Where the call ran: on the device of what it reads or writes.
+void place_again(Call& c) {
+  for (const auto* list : {c.in.begin(), c.out.begin()}) {
+    const int n = list == c.in.begin() ? c.in.size() : c.out.size();
+    for (int i = 0; i < n; ++i)
+      if (list[i].defined() && list[i].device().type != DeviceType::cpu) c.device = list[i].device();
+  }
+}
+}  // namespace
 
 CallRef Plan::call_of(const RecordedCall& c) const {
   CallRef call(new Call);
@@ -72,6 +90,7 @@ CallRef Plan::call_of(const RecordedCall& c) const {
   for (const Operand& o : c.in) call->in.push_back(tensor(o));
   for (const Operand& o : c.out) call->out.push_back(tensor(o));
   if (is_group(*c.op)) call->extra = group_state(c);
+  place_again(*call);
   return call;
 }
 
@@ -92,13 +111,18 @@ void Plan::place(const Recording& r, const CallGraph& g, const Fused& fused) {
     result[i] = holders[i] && r.memory[i].kind == Memory::kMade &&
                 !grads.count(r.memory[i].storage.get()) &&
                 r.memory[i].storage->refs() == 1 + holders[i] + r.memory[i].bases;
-  std::vector<Lifetime> blocks;
+  // What comes from the host is there before a graph runs.
+  std::vector<char> early(n);
+  for (int i = 0; i < g.size(); ++i)
+    if (g.alive(i) && g[i].op->on_host && !g[i].op->written)
+      for (const Operand& o : g[i].out) early[size_t(o.memory)] = 1;
+  std::map<std::pair<DeviceType, int>, std::vector<Lifetime>> blocks;
   memory_.resize(n);
   for (size_t i = 0; i < n; ++i) {
     const Memory& m = r.memory[i];
     switch (m.kind) {
       case Memory::kArgument:
-        memory_[i] = borrow(nullptr, m.bytes);
+        memory_[i] = borrow(nullptr, m.bytes, m.device);
         break;
       case Memory::kOutside:
         memory_[i] = m.storage;
@@ -112,32 +136,44 @@ void Plan::place(const Recording& r, const CallGraph& g, const Fused& fused) {
       case Memory::kMade:
         stats_.made_bytes += int64_t(m.bytes);
         if (result[i]) {
-          memory_[i] = borrow(nullptr, m.bytes);
+          memory_[i] = borrow(nullptr, m.bytes, m.device);
           fresh_.push_back(memory_[i]);
         } else if (m.kept && grads.count(m.storage.get())) {
-          memory_[i] = borrow(m.storage->data, m.bytes);
+          memory_[i] = borrow(m.storage->data, m.bytes, m.device);
           own_.push_back({memory_[i], m.storage, grads[m.storage.get()]});
           stats_.kept_bytes += int64_t(m.bytes);
         } else if (m.kept) {
           memory_[i] = m.storage;
           stats_.kept_bytes += int64_t(m.bytes);
         } else if (lasting[i]) {
-          memory_[i] = allocate(m.bytes);
+          memory_[i] = allocate(m.bytes, m.device);
         } else if (const std::vector<int>& at = g.touching(int(i)); !at.empty()) {
-          blocks.push_back(
-              {int(i), at.front(), at.back(), (m.bytes + kAlign - 1) / kAlign * kAlign, 0});
+          blocks[{m.device.type, m.device.index}].push_back(
+              {int(i), early[i] ? 0 : at.front(), at.back(),
+               (m.bytes + kAlign - 1) / kAlign * kAlign, 0});
         }
         break;
     }
     if (m.written && m.kind == Memory::kOutside) written_.push_back(memory_[i]);
     if (m.kept && !result[i] && memory_[i] == m.storage) kept_.push_back(memory_[i]);
   }
-  const size_t bytes = lay_out(blocks);
-  arena_ = allocate(bytes);
-  stats_.arena_bytes = int64_t(bytes);
-  for (const Lifetime& b : blocks)
-    memory_[size_t(b.memory)] = borrow(static_cast<char*>(arena_->data) + b.offset, b.bytes);
+  for (auto& [where, list] : blocks) {
+    const Device device{where.first, int8_t(where.second)};
+    const size_t bytes = lay_out(list);
+    arenas_.push_back(allocate(bytes, device));
+    stats_.arena_bytes += int64_t(bytes);
+    char* const start = static_cast<char*>(arenas_.back()->data);
+    for (const Lifetime& b : list)
+      memory_[size_t(b.memory)] = borrow(start + b.offset, b.bytes, device);
+  }
 }
+
+namespace {
+void run(Call& c) {
+  if (on_device(c)) return launch_on_device(c);
+  c.op->launch(c);
+}
+}  // namespace
 
 Plan::Plan(const Recording& r) {
   CallGraph g(r);
@@ -150,7 +186,7 @@ Plan::Plan(const Recording& r) {
   stats_.saved_bytes = fused.saved_bytes;
   {
     FlushDenormals flush;
-    for (const RecordedCall& c : fused.once) c.op->launch(*call_of(c));
+    for (const RecordedCall& c : fused.once) run(*call_of(c));
   }
   for (int i = 0; i < g.size(); ++i) {
     if (!g.alive(i)) continue;
@@ -201,6 +237,7 @@ Plan::Plan(const Recording& r) {
   }
   frozen_ = r.frozen;
   count_own_refs();
+  find_device();
 }
 
 // What the plan itself holds of outside memory: more references than these mean that somebody
@@ -236,7 +273,7 @@ void Plan::renew_gradients() {
       held |= g.after->refs() > 1 + uint32_t(g.leaf->grad.same(g.after));
     }
     if (!held) continue;
-    own.real = allocate(own.here->bytes);
+    own.real = allocate(own.here->bytes, own.here->device);
     own.here->data = own.real->data;
     for (int i : own.grads) {
       Tensor t = alias(grads_[size_t(i)].after);
@@ -248,7 +285,7 @@ void Plan::renew_gradients() {
 
 bool Plan::same_modes() const {
   return grad_enabled() == grad_mode_ && default_dtype() == default_dtype_ &&
-         float32_precision() == precision_ && !is_recording() && !anomaly_mode();
+         float32_precision() == precision_ && autocast_key() == autocast_ && !is_recording() && !anomaly_mode();
 }
 
 const char* Plan::mismatch(const Tensors& arguments) const {
@@ -256,6 +293,7 @@ const char* Plan::mismatch(const Tensors& arguments) const {
   for (size_t i = 0; i < slots_.size(); ++i) {
     const Tensor& t = arguments[i];
     const Operand& like = slots_[i].like;
+    if (!(t.device() == slots_[i].storage->device)) return "an argument is on another device";
     if (t.dtype() != like.dtype || t.shape() != like.shape || t.strides() != like.strides)
       return "another shape, layout or dtype";
     if (t->tracked()) return "an argument requires grad";
@@ -305,11 +343,11 @@ void Plan::launch(PhiloxKey base) {
     } outside(long_);
     FlushDenormals flush;
     if (nanoseconds_.empty()) {
-      for (; i < calls_.size(); ++i) calls_[i]->op->launch(*calls_[i]);
+      for (; i < calls_.size(); ++i) run(*calls_[i]);
     } else {
       auto at = std::chrono::steady_clock::now();
       for (; i < calls_.size(); ++i) {
-        calls_[i]->op->launch(*calls_[i]);
+        run(*calls_[i]);
         const auto now = std::chrono::steady_clock::now();
         nanoseconds_[i] += std::chrono::duration<double, std::nano>(now - at).count();
         at = now;
@@ -356,7 +394,7 @@ Tensors Plan::replay(const Tensors& arguments) {
   for (const Constant& c : constants_) std::memcpy(c.storage->data, c.value.data(), c.value.size());
   Tensors fresh;  // new memory for the results
   for (const StorageRef& s : fresh_) {
-    fresh.push_back(empty({int64_t(s->bytes)}, DType::uint8));
+    fresh.push_back(empty({int64_t(s->bytes)}, DType::uint8, s->device));
     s->data = fresh.back()->storage->data;
   }
   Generator& g = default_generator();
@@ -370,7 +408,13 @@ Tensors Plan::replay(const Tensors& arguments) {
       if (at != kNone) key = {base.seed, base.offset + at};
       std::memcpy(c->arg_bytes, &key, sizeof key);
     }
-  launch(base);
+  if (ready_for_graph()) {
+    to_fixed();
+    graph_ ? replay_graph() : capture();
+    from_fixed(arguments, fresh);
+  } else {
+    launch(base);
+  }
   for (const auto* list : {&written_, &kept_})
     for (const StorageRef& s : *list) ++s->version;
   for (size_t i = 0; i < slots_.size(); ++i)

@@ -4,10 +4,11 @@
 // memory that lives only within the step lies in one arena, at offsets chosen from lifetimes; the
 // rest stays where it is. The arguments' memory is the caller's, exchanged at every replay; results
 // get new memory each time. The replay runs the ops' own `launch`, so its bits are those of the
-// eager step.
+// eager step. On a device the launches become one graph (graph.cpp).
 #pragma once
 #include <mutex>
 
+#include "ops/autocast.h"
 #include "ops/conv.h"
 #include "plan/fuse.h"
 
@@ -26,6 +27,8 @@ struct PlanStats {
 class Plan {
  public:
   explicit Plan(const Recording& recording);
+  ~Plan();
+  Plan(const Plan&) = delete;
 
   // Whether the thread is in the modes the plan was made in, and nothing is being recorded.
   bool same_modes() const;
@@ -92,10 +95,34 @@ class Plan {
   void note_weight(Call& call, const Storage& weight);
   void pack_weights();
   void launch(PhiloxKey base);
+  // On a device (graph.cpp).
+  void find_device();
+  bool ready_for_graph();
+  void capture();
+  void replay_graph();
+  void drop_graph();
+  void to_fixed();  // arguments into the graph's memory
+  // What the step wrote of them back, and the results into `fresh`.
+  void from_fixed(const Tensors& arguments, const Tensors& fresh);
   Tensor tensor(const Operand& o) const;
   std::string line(const Call& c) const;
 
+  // What becomes of a call when the others are a graph.
+  enum class Part : uint8_t { graph, changing, host };
+  struct Fixed {  // memory of the graph for arguments or results
+    int slot, fresh;
+    StorageRef memory;
+    int64_t low;  // bytes from the start of the argument's memory to that here
+  };
+
   std::vector<CallRef> calls_;
+  std::vector<Part> parts_;  // empty: no device, or several
+  Device device_;
+  std::vector<Fixed> fixed_;
+  std::vector<std::pair<const Storage*, void*>> addresses_;  // that the graph was captured with
+  void* graph_ = nullptr;
+  std::string no_graph_;  // why there is none
+  int64_t replays_ = 0, captures_ = 0;
   std::vector<uint64_t> draws_;  // per random call: its offset from the start of the step
   std::vector<StorageRef> memory_;
   std::vector<Slot> slots_;
@@ -111,10 +138,11 @@ class Plan {
   std::vector<uint32_t> own_refs_;   // how many references to outside_[i] are the plan's
   std::vector<StorageRef> written_;  // of outside_
   std::vector<StorageRef> kept_;     // made by the step, for somebody who holds it
-  StorageRef arena_;
+  std::vector<StorageRef> arenas_;  // one for each device
   bool grad_mode_ = grad_enabled();
   DType default_dtype_ = default_dtype();
   int64_t precision_ = float32_precision();
+  int64_t autocast_ = autocast_key();
   bool long_ = false;   // runs long enough to let other threads have the interpreter
   std::mutex turn_;     // one replay at a time
   uint64_t drawn_ = 0;  // blocks of random numbers per step

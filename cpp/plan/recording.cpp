@@ -6,6 +6,8 @@
 #include <map>
 #include <sstream>
 
+#include "ops/autocast.h"
+
 namespace lamina {
 namespace {
 
@@ -60,6 +62,7 @@ int add(Recorder& r, const Tensor& t, Memory::Kind kind) {
   m.kind = kind;
   m.bytes = t->storage->bytes;
   m.address = t->storage.get();
+  m.device = t->storage->device;
   const int i = int(list.memory.size());
   if (kind == Memory::kMade || kind == Memory::kConstant) {
     m.serial = t->storage->serial;
@@ -67,7 +70,9 @@ int add(Recorder& r, const Tensor& t, Memory::Kind kind) {
   } else {
     r.outside[t->storage.get()] = i;
   }
-  if (kind == Memory::kConstant)
+  if (kind == Memory::kConstant && m.device.type != DeviceType::cpu)
+    refuse_recording("the step uses memory of a device that no operation filled");
+  else if (kind == Memory::kConstant)
     m.value.assign(static_cast<const char*>(t->storage->data), t->storage->bytes);
   if (kind != Memory::kMade) m.storage = t->storage;
   list.memory.push_back(std::move(m));
@@ -248,11 +253,13 @@ void start_recording(const Tensors& arguments, Recording* previous,
       r.leaves[old.leaf.get()] = int(r.recording->leaves.size());
       r.recording->leaves.push_back(std::move(leaf));
     }
+  clear_autocast_cache();  // what the step reads it converts itself
   storage_watch = &r.watch;
   call_observer = &kObserver;
 }
 
 RecordingRef stop_recording(const Tensors& results) {
+  clear_autocast_cache();
   call_observer = nullptr;
   storage_watch = nullptr;
   const std::unique_ptr<Recorder> r = std::move(recorder);
@@ -337,6 +344,7 @@ Tensors shadows(const Tensors& arguments) {
       StorageRef held = t->storage;
       shadow->storage = adopt(held->data, held->bytes, [held] {}, held->writable);
       shadow->storage->version = held->version;
+      shadow->storage->device = held->device;
     }
     list.push_back(shadow);
   }

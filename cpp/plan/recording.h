@@ -25,6 +25,7 @@ struct Memory {
   int argument = -1;   // which one
   int64_t start = 0;   // where in its memory the argument began, in bytes
   size_t bytes = 0;
+  Device device;
   bool written = false;
   std::string value;  // of a constant, when it was first read
 };

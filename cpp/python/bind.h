@@ -13,6 +13,7 @@
 #include "core/device.h"
 #include "core/random.h"
 #include "ops/apply.h"
+#include "ops/autocast.h"
 #include "ops/creation.h"
 
 namespace lamina {
@@ -210,6 +211,7 @@ PyObject* to_python(const std::pair<A, B>& v) {
 template <auto F>
 struct Name {
   static inline const char* value = "";
+  static inline Autocast autocast;
 };
 
 [[noreturn]] void wrong_count(const char* function, int expected, Py_ssize_t got);
@@ -233,6 +235,25 @@ Device device_among(const std::tuple<T...>& values) {
   return d;
 }
 
+// The tensors among converted arguments.
+template <class Visit>
+void each_tensor(Tensor& t, const Visit& visit) {
+  visit(t);
+}
+template <class Visit>
+void each_tensor(std::optional<Tensor>& t, const Visit& visit) {
+  if (t) visit(*t);
+}
+template <class Visit>
+void each_tensor(Tensors& list, const Visit& visit) {
+  for (Tensor& t : list) visit(t);
+}
+template <class T, class Visit>
+void each_tensor(T&, const Visit&) {}
+
+template <auto F, class Arguments>
+PyObject* call_autocast(Arguments& converted);
+
 template <auto F, class R, class... A, size_t... I>
 PyObject* call_cpp(PyObject* const* args, R (*)(A...), std::index_sequence<I...>) {
   const char* name = Name<F>::value;
@@ -241,7 +262,22 @@ PyObject* call_cpp(PyObject* const* args, R (*)(A...), std::index_sequence<I...>
   std::tuple<std::decay_t<A>...> converted{
       FromPython<std::decay_t<A>>::get(args[I], At{name, int(I)})...};
   const MaybeWorkingDevice on(device_among(converted));
+  if (autocasting()) return call_autocast<F>(converted);
   if constexpr (std::is_void_v<R>) {
+    std::apply(F, converted);
+    Py_RETURN_NONE;
+  } else {
+    return to_python(std::apply(F, converted));
+  }
+}
+// The same in a region of mixed precision.
+template <auto F, class Arguments>
+PyObject* call_autocast(Arguments& converted) {
+  std::vector<Tensor*> tensors;
+  const auto note = [&](Tensor& t) { tensors.push_back(&t); };
+  std::apply([&](auto&... v) { (each_tensor(v, note), ...); }, converted);
+  const AutocastCall cast(Name<F>::autocast, tensors.data(), int(tensors.size()));
+  if constexpr (std::is_void_v<decltype(std::apply(F, converted))>) {
     std::apply(F, converted);
     Py_RETURN_NONE;
   } else {
@@ -267,9 +303,11 @@ PyObject* builtin(PyObject*, PyObject* const* args, Py_ssize_t n) {
   }
 }
 
+// `autocast`: what it computes in while a region of mixed precision is active.
 template <auto F>
-PyMethodDef def(const char* name) {
+PyMethodDef def(const char* name, Autocast autocast = kGiven) {
   Name<F>::value = name;
+  Name<F>::autocast = autocast;
   return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(builtin<F>)), METH_FASTCALL,
           nullptr};
 }

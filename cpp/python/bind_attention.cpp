@@ -5,7 +5,7 @@
 
 namespace lamina {
 static const Methods methods{
-    def<scaled_dot_product_attention>("scaled_dot_product_attention"),
-    def<attend_cached>("attend_cached"),
+    def<scaled_dot_product_attention>("scaled_dot_product_attention", kLower),
+    def<attend_cached>("attend_cached", kLower),
 };
 }  // namespace lamina

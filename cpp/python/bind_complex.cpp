@@ -5,7 +5,7 @@
 namespace lamina {
 static const Methods methods{
     def<view_as_real>("view_as_real"),
-    def<view_as_complex>("view_as_complex"),
+    def<view_as_complex>("view_as_complex", kFloat32OnCPU),
     def<real>("real"),
     def<imag>("imag"),
     def<make_complex>("complex"),

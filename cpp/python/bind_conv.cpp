@@ -5,8 +5,8 @@
 
 namespace lamina {
 static const Methods methods{
-    def<conv>("conv"),
-    def<conv_transpose>("conv_transpose"),
+    def<conv>("conv", kLower),
+    def<conv_transpose>("conv_transpose", kLower),
     def<unfold>("unfold_patches"),
     def<fold>("fold_patches"),
     def<float32_precision>("float32_precision"),

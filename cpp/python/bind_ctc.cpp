@@ -3,5 +3,5 @@
 #include "python/bind.h"
 
 namespace lamina {
-static const Methods methods{def<ctc_loss>("ctc_loss")};
+static const Methods methods{def<ctc_loss>("ctc_loss", kFloat32)};
 }  // namespace lamina

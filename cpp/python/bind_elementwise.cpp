@@ -40,6 +40,11 @@ PyObject* body(PyObject* self, PyObject* const* args, Py_ssize_t n) {
         Tensor x[3];
         for (int i = 0; i < inputs; ++i) x[i] = FromPython<Tensor>::get(args[first + i], {name, i});
         double p[3] = {};
+        std::optional<AutocastCall> cast;
+        if (form == Form::value && autocasting()) {
+          Tensor* const list[] = {&x[0], &x[1], &x[2]};
+          cast.emplace(function_autocast(f), list, inputs);
+        }
         for (int i = first + inputs; i < n; ++i)
           p[i - first - inputs] = FromPython<double>::get(args[i], {name, i});
         const auto call = [&](std::initializer_list<Input> list) {

@@ -3,5 +3,5 @@
 #include "python/bind.h"
 
 namespace lamina {
-static const Methods methods{def<grid_sample>("grid_sample")};
+static const Methods methods{def<grid_sample>("grid_sample", {Cast::float32, Cast::widest})};
 }  // namespace lamina

@@ -5,11 +5,11 @@
 namespace lamina {
 static const Methods methods{
     def<index>("index"),
-    def<index_put>("index_put"),
+    def<index_put>("index_put", kWidestOnCuda),
     def<index_put_>("index_put_"),
     def<index_select>("index_select"),
     def<index_add>("index_add"),
-    def<index_copy>("index_copy"),
+    def<index_copy>("index_copy", kWidestOnCPU),
     def<index_fill>("index_fill"),
     def<take>("take"),
     def<nonzero>("nonzero"),

@@ -4,7 +4,7 @@
 
 namespace lamina {
 static const Methods methods{
-    def<cat>("cat"),   def<stack>("stack"),   def<flip>("flip"),
+    def<cat>("cat", kWidestOnCPU),   def<stack>("stack", kWidestOnCPU),   def<flip>("flip"),
     def<roll>("roll"), def<repeat>("repeat"), def<pad>("pad"),
     def<tril>("tril"), def<triu>("triu"),     def<diag_embed>("diag_embed"),
 };

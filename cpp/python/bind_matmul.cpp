@@ -7,17 +7,17 @@ namespace lamina {
 static void set_blas_path(const std::string& path) { set_blas_library(path.c_str()); }
 static std::string blas_name() { return blas_in_use(); }
 static const Methods methods{
-    def<matmul>("matmul"),
-    def<mm>("mm"),
-    def<bmm>("bmm"),
-    def<mv>("mv"),
-    def<dot>("dot"),
+    def<matmul>("matmul", kLower),
+    def<mm>("mm", kLower),
+    def<bmm>("bmm", kLower),
+    def<mv>("mv", kLowerOnCuda),
+    def<dot>("dot", kWidestOnCuda),
     def<outer>("outer"),
-    def<addmm>("addmm"),
-    def<baddbmm>("baddbmm"),
-    def<addmv>("addmv"),
-    def<linear>("linear"),
-    def<linear_relu>("linear_relu"),
+    def<addmm>("addmm", kLower),
+    def<baddbmm>("baddbmm", kLower),
+    def<addmv>("addmv", kLowerOnCuda),
+    def<linear>("linear", kLower),
+    def<linear_relu>("linear_relu", kLower),
     def<set_blas_path>("set_blas_library"),
     def<blas_name>("blas_in_use"),
 };

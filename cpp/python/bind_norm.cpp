@@ -6,8 +6,8 @@
 namespace lamina {
 static const Methods methods{
     def<batch_norm>("batch_norm"),
-    def<layer_norm>("layer_norm"),
-    def<rms_norm>("rms_norm"),
-    def<group_norm>("group_norm"),
+    def<layer_norm>("layer_norm", kFloat32OnCuda),
+    def<rms_norm>("rms_norm", kFloat32OnCuda),
+    def<group_norm>("group_norm", kFloat32OnCuda),
 };
 }  // namespace lamina

@@ -5,6 +5,6 @@
 
 namespace lamina {
 static const Methods methods{
-    def<recurrent_layer>("recurrent_layer"),
+    def<recurrent_layer>("recurrent_layer", kLower),
 };
 }  // namespace lamina

@@ -3,5 +3,5 @@
 #include "python/bind.h"
 
 namespace lamina {
-static const Methods methods{def<resample>("resample")};
+static const Methods methods{def<resample>("resample", kFloat32OnCuda)};
 }  // namespace lamina

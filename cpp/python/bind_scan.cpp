@@ -4,7 +4,7 @@
 
 namespace lamina {
 static const Methods methods{
-    def<cumsum>("cumsum"), def<cumprod>("cumprod"),           def<cummax>("cummax"),
+    def<cumsum>("cumsum", kFloat32OnCuda), def<cumprod>("cumprod", kFloat32OnCuda),           def<cummax>("cummax"),
     def<cummin>("cummin"), def<logcumsumexp>("logcumsumexp"),
 };
 }  // namespace lamina

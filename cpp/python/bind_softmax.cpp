@@ -4,8 +4,8 @@
 
 namespace lamina {
 static const Methods methods{
-    def<softmax>("softmax"),
-    def<log_softmax>("log_softmax"),
-    def<cross_entropy>("cross_entropy"),
+    def<softmax>("softmax", kFloat32OnCuda),
+    def<log_softmax>("log_softmax", kFloat32OnCuda),
+    def<cross_entropy>("cross_entropy", kFloat32),
 };
 }  // namespace lamina

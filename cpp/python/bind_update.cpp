@@ -1,4 +1,5 @@
 // The functions of ops/update.h as Python builtins.
+#include "ops/loss_scale.h"
 #include "ops/update.h"
 #include "python/bind.h"
 
@@ -10,6 +11,7 @@ static const Methods methods{
     def<adadelta_step>("adadelta_step"), def<adamax_step>("adamax_step"),
     def<nadam_step>("nadam_step"),       def<radam_step>("radam_step"),
     def<rprop_step>("rprop_step"),       def<asgd_step>("asgd_step"),
-    def<lion_step>("lion_step"),
+    def<lion_step>("lion_step"),         def<step_unless>("step_unless"),
+    def<unscale_>("unscale_"),           def<update_scale_>("update_scale_"),
 };
 }  // namespace lamina

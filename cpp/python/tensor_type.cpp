@@ -4,6 +4,7 @@
 // pointer back, so that x.grad, saved tensors and parameters keep their identity. Methods with
 // signatures and docstrings are attached from Python (lamina/ops).
 #include "core/device.h"
+#include "ops/autocast.h"
 #include "ops/complex.h"
 #include "ops/ops.h"
 #include "python/types.h"
@@ -121,12 +122,23 @@ const Tensor* operand(PyObject* o, Tensor* made) {
   return nullptr;
 }
 
+// AutocastCall with its tensors listed.
+struct Converted : AutocastCall {
+  Converted(Autocast rule, std::initializer_list<Tensor*> list)
+      : AutocastCall(rule, list.begin(), int(list.size())) {}
+};
+
 PyObject* binary(int f, PyObject* a, PyObject* b, double p0 = 0) {
   return guarded(
       [&]() -> PyObject* {
         Tensor left, right;
         const Tensor *const x = operand(a, &left), *const y = x ? operand(b, &right) : nullptr;
         if (!y) Py_RETURN_NOTIMPLEMENTED;
+        if (autocasting()) {
+          Tensor u = *x, v = *y;
+          const Converted cast(function_autocast(f), {&u, &v});
+          return wrap(elementwise(f, {u, v}, p0));
+        }
         return wrap(elementwise(f, {*x, *y}, p0));
       },
       nullptr);
@@ -172,6 +184,11 @@ PyObject* power(PyObject* a, PyObject* b, PyObject*) {
           const double p = PyFloat_AsDouble(b);
           const Tensor& x = unwrap(a);
           const bool fractional = PyFloat_Check(b);
+          if (has_gradients(x.dtype()) && autocasting()) {
+            Tensor base = x;
+            const Converted cast(function_autocast(scalar), {&base});
+            return wrap(elementwise(scalar, {base}, p));
+          }
           if (has_gradients(x.dtype())) return wrap(elementwise(scalar, {x}, p));
           if (!fractional)
             check(p >= 0, ErrorKind::runtime,
@@ -206,6 +223,11 @@ PyObject* matrix_multiply(PyObject* a, PyObject* b) {
   return guarded(
       [&]() -> PyObject* {
         if (!is_tensor(a) || !is_tensor(b)) Py_RETURN_NOTIMPLEMENTED;
+        if (autocasting()) {
+          Tensor x = unwrap(a), y = unwrap(b);
+          const Converted cast(kLower, {&x, &y});
+          return wrap(matmul(x, y));
+        }
         return wrap(matmul(unwrap(a), unwrap(b)));
       },
       nullptr);

@@ -12,11 +12,8 @@
 #include <map>
 #include <mutex>
 
-#include "cuda_runtime.h"
+#include "graph.h"
 
-struct lamina_emulated_stream {
-  int unused;
-};
 struct lamina_emulated_event {
   std::chrono::steady_clock::time_point when;
 };
@@ -124,6 +121,8 @@ using namespace lamina::emulate;
 const char* cudaGetErrorString(cudaError_t e) {
   return e == cudaSuccess                 ? "no error"
          : e == cudaErrorMemoryAllocation ? "out of memory"
+         : e == cudaErrorStreamCaptureUnsupported
+             ? "operation not permitted when stream is capturing"
                                           : "invalid argument";
 }
 cudaError_t cudaGetLastError() { return cudaSuccess; }
@@ -168,16 +167,20 @@ cudaError_t cudaFreeHost(void* p) {
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
-                            cudaStream_t) {
-  open_memory();
-  std::memmove(to, from, bytes);
-  close_memory();
+                            cudaStream_t s) {
+  issue(s, [=] {
+    open_memory();
+    std::memmove(to, from, bytes);
+    close_memory();
+  });
   return cudaSuccess;
 }
-cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t) {
-  open_memory();
-  std::memset(p, value, bytes);
-  close_memory();
+cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t s) {
+  issue(s, [=] {
+    open_memory();
+    std::memset(p, value, bytes);
+    close_memory();
+  });
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
@@ -189,7 +192,9 @@ cudaError_t cudaStreamDestroy(cudaStream_t s) {
   delete s;
   return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t s) {
+  return s && s->capture ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
+}
 cudaError_t cudaStreamQuery(cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* e, unsigned) {

@@ -100,8 +100,21 @@ struct Adagrad {
   }
 };
 
+// Adam's corrections are the host's, from its count of steps, k[8]; of those some were skipped.
+template <class F>
+__device__ void leave_out(UpdateArgs&, double) {}
+template <>
+__device__ void leave_out<Adam>(UpdateArgs& a, double skipped) {
+  const double t = a.k[8], steps = t - skipped;
+  a.k[0] = a.k[0] * (1 - ::pow(a.k[2], t)) / (1 - ::pow(a.k[2], steps));
+  a.k[1] = 1 / ::sqrt(1 - ::pow(a.k[3], steps));
+}
+
+// found_inf, skipped: of a guarded step (cpp/ops/update.h), or null.
 template <class F, class T>
-__global__ void update_kernel(const Piece* pieces, int count) {
+__global__ void update_kernel(const Piece* pieces, int count, const float* found_inf,
+                              const float* skipped) {
+  if (found_inf && *found_inf != 0) return;
   int lo = 0, hi = count;  // the last piece that starts at or before this block
   while (hi - lo > 1) {
     const int mid = (lo + hi) / 2;
@@ -110,8 +123,10 @@ __global__ void update_kernel(const Piece* pieces, int count) {
   const Piece& piece = pieces[lo];
   const int64_t begin = (int64_t(blockIdx.x) - piece.first_block) * kSpan;
   const int64_t end = begin + kSpan < piece.n ? begin + kSpan : piece.n;
+  UpdateArgs args = piece.args;
+  if (skipped && *skipped != 0) leave_out<F>(args, double(*skipped));
   for (int64_t i = begin + threadIdx.x; i < end; i += blockDim.x)
-    F::step(At<T>{piece.args, i}, piece.flags);
+    F::step(At<T>{args, i}, piece.flags);
 }
 
 template <class F, class T>
@@ -127,12 +142,11 @@ void run(const DeviceCall& c, const DeviceUpdates& all, int compute) {
   if (pieces.empty()) return;
   const size_t bytes = pieces.size() * sizeof(Piece);
   const Scratch table(c.device, bytes);
-  // From pageable memory: staged before the call returns.
-  check(cudaMemcpyAsync(table.as<void>(), pieces.data(), bytes, cudaMemcpyHostToDevice,
-                        current_stream(c.device)),
-        c.name);
+  upload(c, table.as<void>(), pieces.data(), bytes);
   launch(c, update_kernel<F, T>, dim3(unsigned(blocks)), dim3(kBlock), 0,
-         static_cast<const Piece*>(table.as<Piece>()), int(pieces.size()));
+         static_cast<const Piece*>(table.as<Piece>()), int(pieces.size()),
+         c.inputs ? static_cast<const float*>(c.in[0].data) : nullptr,
+         c.inputs ? static_cast<const float*>(c.in[1].data) : nullptr);
 }
 template <class F>
 void update(const DeviceCall& c) {

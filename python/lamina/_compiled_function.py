@@ -54,7 +54,8 @@ class CompiledFunction(_core.CompiledCall):
         self._take()
         self._calls += 1
         tensors: list = []
-        modes = (_core.grad_enabled(), _core.default_dtype(), _core.float32_precision())
+        modes = (_core.grad_enabled(), _core.default_dtype(), _core.float32_precision(),
+                 _core.autocast_key())  # fmt: skip
         key = (*modes, flatten((args, kwargs), tensors))
         entry = next((e for e in self._entries if e.key == key and e.suits()), None)
         if entry is not None and entry.plan is not None:

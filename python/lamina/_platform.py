@@ -12,7 +12,8 @@ __all__ = [
     "contiguous_format", "e", "finfo", "get_autocast_cpu_dtype", "get_autocast_dtype",
     "get_autocast_gpu_dtype", "get_default_device", "get_float32_matmul_precision",
     "get_num_interop_threads", "iinfo", "inf", "jagged", "is_autocast_cache_enabled",
-    "is_autocast_cpu_enabled", "is_autocast_enabled",
+    "is_autocast_cpu_enabled", "is_autocast_enabled", "clear_autocast_cache",
+    "set_autocast_cache_enabled", "set_autocast_dtype", "set_autocast_enabled",
     "is_deterministic_algorithms_warn_only_enabled", "is_inference_mode_enabled",
     "is_storage", "layout", "memory_format", "nan", "newaxis", "pi",
     "preserve_format", "set_default_device", "set_default_tensor_type", "set_deterministic",
@@ -165,32 +166,64 @@ def get_num_interop_threads() -> int:
     return 1
 
 
+def _kind(device_type) -> int:
+    from .amp.autocast_mode import _number
+
+    return max(_number(device_type), 0)
+
+
 def is_autocast_enabled(device_type=None) -> bool:
-    """False: `lamina.amp.autocast` changes nothing."""
-    return False
+    """Whether an `autocast` region for this device type (None: "cuda") is active."""
+    return _core.autocast_enabled(_kind("cuda" if device_type is None else device_type))
 
 
 def is_autocast_cpu_enabled() -> bool:
-    """False: `lamina.amp.autocast` changes nothing."""
-    return False
+    """``is_autocast_enabled("cpu")``."""
+    return _core.autocast_enabled(0)
 
 
-is_autocast_cache_enabled = is_autocast_cpu_enabled
+def set_autocast_enabled(device_type, enabled=None) -> None:
+    """Switches autocast on or off outside of regions; with one argument that of "cuda"."""
+    if enabled is None:
+        device_type, enabled = "cuda", device_type
+    kind = _kind(device_type)
+    _core.set_autocast(kind, enabled, _core.autocast_dtype(kind), _core.autocast_cache())
+
+
+def is_autocast_cache_enabled() -> bool:
+    """Whether regions convert a parameter once only."""
+    return _core.autocast_cache()
+
+
+def set_autocast_cache_enabled(enabled) -> None:
+    """Sets what `is_autocast_cache_enabled` returns."""
+    _core.set_autocast(0, _core.autocast_enabled(0), _core.autocast_dtype(0), enabled)
+
+
+def clear_autocast_cache() -> None:
+    """Forgets the converted parameters, as the end of the outermost region does."""
+    _core.clear_autocast_cache()
 
 
 def get_autocast_dtype(device_type) -> dtype:
-    """The half precision that PyTorch's regions choose: bfloat16 for "cpu", float16 for others."""
-    return _core.bfloat16 if device_type == "cpu" else _core.float16
+    """The half precision of regions that name none: bfloat16 for "cpu", float16 for "cuda"."""
+    return _core.autocast_dtype(_kind(device_type))
+
+
+def set_autocast_dtype(device_type, dtype) -> None:
+    """Sets what `get_autocast_dtype` returns on this thread."""
+    kind = _kind(device_type)
+    _core.set_autocast(kind, _core.autocast_enabled(kind), dtype, _core.autocast_cache())
 
 
 def get_autocast_cpu_dtype() -> dtype:
     """``get_autocast_dtype("cpu")``."""
-    return _core.bfloat16
+    return _core.autocast_dtype(0)
 
 
 def get_autocast_gpu_dtype() -> dtype:
     """``get_autocast_dtype("cuda")``."""
-    return _core.float16
+    return _core.autocast_dtype(1)
 
 
 def _assert(condition, message) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from .._core import DTypeError, Tensor, copy_
+from .._core import DTypeError, Tensor, autocast_anywhere, copy_
 from .._core import bool as bool_
 
 TYPE_CHECKING = False  # typing itself is slow to import
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     def method(function: str) -> Callable[[F], F]: ...
     def method(function: Any) -> Any: ...
     def takes_tensors(function: F) -> F: ...
+    def under_autocast(cpu: str = "", cuda: str = "") -> Callable[[F], F]: ...
 
 else:
 
@@ -49,10 +50,31 @@ else:
                             raise TypeError(f"{function.__name__}: {text}") from None
                 raise
 
-        checked.__wrapped__ = function  # as functools.wraps, which is slow to import
+        return _as(checked, function)
+
+    def under_autocast(cpu="", cuda=""):
+        """A function composed in Python with a rule for autocast regions of the CPU and of CUDA:
+        its tensors are converted to "float32", the "lower" type or the "widest" among them; "":
+        none; "unsafe": RuntimeError. Those of one C++ function have theirs in bind_<stem>.cpp."""
+
+        def decorate(function):
+            def converted(*args, **kwargs):
+                if not autocast_anywhere():
+                    return function(*args, **kwargs)
+                from ..amp.autocast_mode import call_converted
+
+                return call_converted(function, args, kwargs, cpu, cuda)
+
+            return _as(converted, function)
+
+        return decorate
+
+    def _as(wrapper, function):
+        """`wrapper` with the name and the rest of `function` (functools is slow to import)."""
+        wrapper.__wrapped__ = function
         for name in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
-            setattr(checked, name, getattr(function, name))
-        return checked
+            setattr(wrapper, name, getattr(function, name))
+        return wrapper
 
 
 def kind_of(dtype) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
-from ._method import method
+from ._method import method, under_autocast
 
 __all__ = ["relu_", "prelu", "rrelu", "celu", "selu", "celu_", "selu_", "hardshrink", "threshold",
            "threshold_"]  # fmt: skip
@@ -49,6 +49,7 @@ def leaky_relu_(input: Tensor, negative_slope=0.01) -> Tensor:
 
 
 @method
+@under_autocast("lower", "lower")
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where x > 0, else weight * x; weight has one element, or one per channel (dimension 1)
     (He et al., ICCV 2015). ShapeError when neither."""

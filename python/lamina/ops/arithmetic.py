@@ -6,7 +6,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
-from ._method import method, overwrite, write
+from ._method import method, overwrite, under_autocast, write
 from .creation import arange, as_tensor, from_numpy
 from .view import broadcast_tensors
 
@@ -297,6 +297,7 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset=0, dim1=0, dim2=1) -> Te
 
 
 @method
+@under_autocast(cuda="float32")
 def renorm(input: Tensor, p, dim: int, maxnorm, *, out=None) -> Tensor:
     """Slices along `dim` whose p-norm is above `maxnorm` scaled down to it."""
     if p <= 0 or maxnorm < 0:

@@ -6,7 +6,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
-from ._method import method, takes_tensors, write
+from ._method import method, takes_tensors, under_autocast, write
 from .creation import _at, _made, _moved
 
 __all__ = [
@@ -281,4 +281,11 @@ def pad(input: Tensor, pad, mode="constant", value=None) -> Tensor:
         raise NotImplementedError(f"pad: mode must be one of {', '.join(_MODES)}, got {mode!r}")
     if mode != "constant" and value:
         raise _core.ArgumentError(f"pad: mode {mode!r} takes no value, got {value}")
+    if mode in ("reflect", "replicate"):
+        return _pad_edges(input, tuple(pad), _MODES[mode])
     return _core.pad(input, tuple(pad), _MODES[mode], 0.0 if value is None else value)
+
+
+@under_autocast("float32")
+def _pad_edges(input: Tensor, pad: tuple, mode: int) -> Tensor:
+    return _core.pad(input, pad, mode, 0.0)

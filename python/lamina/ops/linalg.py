@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
-from ._method import method, results, takes_tensors
+from ._method import method, results, takes_tensors, under_autocast
 from .creation import eye, zeros
 
 __all__ = [
@@ -129,6 +129,7 @@ def triangular_solve(input: Tensor, A: Tensor, upper=True, transpose=False, unit
 
 @method
 @takes_tensors
+@under_autocast(cuda="widest")
 def cross(input: Tensor, other: Tensor, dim=None, *, out=None) -> Tensor:
     """The cross product along `dim`, by default the first dimension of size 3."""
     if dim is None:

@@ -13,6 +13,7 @@ import warnings
 from .. import _core
 from .._core import Tensor
 from .._expect import fails
+from ._method import under_autocast
 from .view import broadcast_tensors
 
 __all__ = ["cosine_similarity", "pairwise_distance"]
@@ -100,6 +101,7 @@ def cross_entropy(input: Tensor, target: Tensor, weight=None, size_average=None,
     return _core.cross_entropy(input, target, weight, reduction, ignore_index, label_smoothing)
 
 
+@under_autocast("float32", "float32")
 def nll_loss(input: Tensor, target: Tensor, weight=None, size_average=None, ignore_index=-100,
              reduce=None, reduction="mean") -> Tensor:  # fmt: skip
     """-w_t x_t for log-probabilities x (N, C), (C) or (N, C, d1, ...) and class numbers t.
@@ -198,6 +200,7 @@ def huber_loss(input: Tensor, target: Tensor, reduction="mean", delta=1.0, weigh
     return _weighted("huber_loss", _core.huber(input, target, delta), weight, reduction)
 
 
+@under_autocast("float32", "unsafe")
 def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, size_average=None,
                          reduce=None, reduction="mean") -> Tensor:  # fmt: skip
     """-(y log x + (1 - y) log(1 - x)) for probabilities x, times `weight`; logarithms are not taken
@@ -215,6 +218,7 @@ def binary_cross_entropy(input: Tensor, target: Tensor, weight=None, size_averag
     return _reduce("binary_cross_entropy", loss if weight is None else loss * weight, reduction)
 
 
+@under_autocast("float32", "float32")
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight=None, size_average=None, reduce=None, reduction="mean",
     pos_weight=None,
@@ -237,6 +241,7 @@ def binary_cross_entropy_with_logits(
     return _reduce("binary_cross_entropy_with_logits", loss, reduction)
 
 
+@under_autocast("float32", "float32")
 def kl_div(input: Tensor, target: Tensor, size_average=None, reduce=None, reduction="mean",
            log_target=False) -> Tensor:  # fmt: skip
     """y (log y - x) for log-probabilities x and probabilities y (their logarithms with
@@ -250,6 +255,7 @@ def kl_div(input: Tensor, target: Tensor, size_average=None, reduce=None, reduct
     return _reduce("kl_div", loss, reduction)
 
 
+@under_autocast("float32", "float32")
 def poisson_nll_loss(input: Tensor, target: Tensor, log_input=True, full=False, size_average=None,
                      eps=1e-8, reduce=None, reduction="mean") -> Tensor:  # fmt: skip
     """e^x - y x for a log rate x (``log_input=False``: x - y log(x + eps) for a rate).
@@ -288,6 +294,7 @@ def soft_margin_loss(input: Tensor, target: Tensor, size_average=None, reduce=No
 
 
 # ---- pairs and triplets -------------------------------------------------------------------------
+@under_autocast("float32", "float32")
 def margin_ranking_loss(input1: Tensor, input2: Tensor, target: Tensor, margin=0, size_average=None,
                         reduce=None, reduction="mean") -> Tensor:  # fmt: skip
     """max(0, -y (x1 - x2) + margin): y = 1 wants x1 larger, y = -1 x2."""
@@ -297,6 +304,7 @@ def margin_ranking_loss(input1: Tensor, input2: Tensor, target: Tensor, margin=0
     return _reduce("margin_ranking_loss", loss, reduction)
 
 
+@under_autocast(cuda="float32")
 def cosine_similarity(x1: Tensor, x2: Tensor, dim=1, eps=1e-8) -> Tensor:
     """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along `dim`; the inputs broadcast together."""
     if x1.dtype.is_complex or x2.dtype.is_complex:
@@ -314,6 +322,7 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p=2.0, eps=1e-6, keepdim=False) ->
     return _core.norm(x1 - x2 + eps, float(p), -1, keepdim)
 
 
+@under_autocast("float32", "float32")
 def cosine_embedding_loss(input1: Tensor, input2: Tensor, target: Tensor, margin=0,
                           size_average=None, reduce=None, reduction="mean") -> Tensor:  # fmt: skip
     """1 - cos(x1, x2) where the target is 1, max(0, cos(x1, x2) - margin) where it is -1.
@@ -327,6 +336,7 @@ def cosine_embedding_loss(input1: Tensor, input2: Tensor, target: Tensor, margin
     return _reduce("cosine_embedding_loss", loss, reduction)
 
 
+@under_autocast("float32", "float32")
 def triplet_margin_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin=1.0, p=2,
                         eps=1e-6, swap=False, size_average=None, reduce=None,
                         reduction="mean") -> Tensor:  # fmt: skip
@@ -357,6 +367,7 @@ def triplet_margin_with_distance_loss(anchor: Tensor, positive: Tensor, negative
 
 
 # ---- several labels -----------------------------------------------------------------------------
+@under_autocast("float32", "float32")
 def multi_margin_loss(input: Tensor, target: Tensor, p=1, margin=1.0, weight=None,
                       size_average=None, reduce=None, reduction="mean") -> Tensor:  # fmt: skip
     """sum over c != t of max(0, margin - x_t + x_c)^p / C, times weight[t]; input (N, C) or (C)."""
@@ -372,6 +383,7 @@ def multi_margin_loss(input: Tensor, target: Tensor, p=1, margin=1.0, weight=Non
     return _reduce("multi_margin_loss", loss.sum(-1) / input.shape[-1], reduction)
 
 
+@under_autocast("float32", "float32")
 def multilabel_margin_loss(input: Tensor, target: Tensor, size_average=None, reduce=None,
                            reduction="mean") -> Tensor:  # fmt: skip
     """sum over labels y and non-labels c of max(0, 1 - (x_y - x_c)) / C; each row of target lists

@@ -13,7 +13,7 @@ import os
 
 from .. import _core
 from .._core import Tensor
-from ._method import method, older, takes_tensors, write
+from ._method import method, older, takes_tensors, under_autocast, write
 
 __all__ = [
     "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger", "addmm", "addmv",
@@ -205,6 +205,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 @takes_tensors
+@under_autocast(cuda="widest")
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """y_k = input1^T W_k input2 + b_k for each pair of vectors.
 
@@ -228,6 +229,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
 
 # ---- tensor products ----------------------------------------------------------------------------
 @takes_tensors
+@under_autocast(cuda="widest")
 def tensordot(a: Tensor, b: Tensor, dims=2, out=None) -> Tensor:
     """Sums of products over pairs of dimensions: y[i.., j..] = sum_k a[i.., k..] b[k.., j..].
 

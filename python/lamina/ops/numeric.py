@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import _core
 from .._core import Tensor
 from .._refuse import refused
-from ._method import method, results, takes_tensors
+from ._method import method, results, takes_tensors, under_autocast
 from .creation import as_tensor, linspace
 
 __all__ = [
@@ -52,6 +52,7 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx=1.0, dim=-1) 
 
 
 @takes_tensors
+@under_autocast("float32", "float32")
 def cdist(x1: Tensor, x2: Tensor, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     """Distances of rows: (..., N, D) and (..., M, D) give (..., N, M), the p-norm of each
     difference. compute_mode: accepted; differences are always formed, so small distances are exact.
@@ -68,6 +69,7 @@ def cdist(x1: Tensor, x2: Tensor, p=2.0, compute_mode="use_mm_for_euclid_dist_if
     return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
 
 
+@under_autocast(cuda="float32")
 def pdist(input: Tensor, p=2.0) -> Tensor:
     """The distances of all pairs of rows of (N, D), in the order of the upper triangle."""
     from .. import triu_indices
@@ -80,6 +82,7 @@ def pdist(input: Tensor, p=2.0) -> Tensor:
 
 @method
 @takes_tensors
+@under_autocast("float32", "float32")
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal."""
     if input.dim() != 2:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from .. import _core
 from .._core import Tensor
 from .._expect import fails
+from ._method import under_autocast
 from .pool import _avg, _lp_of, _max, _size
 
 __all__: list[str] = []
@@ -102,6 +103,7 @@ def _max_by_planes(x: Tensor, over_planes, over_rows) -> tuple[Tensor, Tensor]:
     return _volume(largest, y), _volume(places, y)
 
 
+@under_autocast("float32")
 def max_pool3d(
     input: Tensor, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
     return_indices=False,
@@ -132,6 +134,7 @@ def max_pool3d_with_indices(
     return max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
+@under_autocast("float32")
 def avg_pool3d(
     input: Tensor, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
     divisor_override=None,
@@ -159,6 +162,7 @@ def _adaptive_sizes(name: str, x: Tensor, output_size) -> tuple:
     return _triple(name, "output_size", sizes, -1)
 
 
+@under_autocast("float32")
 def adaptive_avg_pool3d(input: Tensor, output_size) -> Tensor:
     """`output_size` (int, or three ints or None, which keeps a size) means per volume; output i
     covers inputs floor(i n / size) to ceil((i + 1) n / size) - 1 of each dimension."""
@@ -170,6 +174,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size) -> Tensor:
     )
 
 
+@under_autocast("float32")
 def adaptive_max_pool3d(input: Tensor, output_size, return_indices=False):
     """As `adaptive_avg_pool3d`, the largest element; with return_indices also its position
     d H W + h W + w."""
@@ -265,12 +270,14 @@ def max_unpool1d(input: Tensor, indices: Tensor, kernel_size, stride=None, paddi
     return _unpool("max_unpool1d", 1, input, indices, kernel_size, stride, padding, output_size)
 
 
+@under_autocast("float32")
 def max_unpool2d(input: Tensor, indices: Tensor, kernel_size, stride=None, padding=0,
                  output_size=None) -> Tensor:  # fmt: skip
     """`max_unpool1d` for (N, C, H, W) or (C, H, W)."""
     return _unpool("max_unpool2d", 2, input, indices, kernel_size, stride, padding, output_size)
 
 
+@under_autocast("float32")
 def max_unpool3d(input: Tensor, indices: Tensor, kernel_size, stride=None, padding=0,
                  output_size=None) -> Tensor:  # fmt: skip
     """`max_unpool1d` for (N, C, D, H, W) or (C, D, H, W)."""
@@ -353,6 +360,7 @@ def fractional_max_pool2d(
                        return_indices, _random_samples)  # fmt: skip
 
 
+@under_autocast("float32")
 def fractional_max_pool3d(
     input: Tensor, kernel_size, output_size=None, output_ratio=None, return_indices=False,
     _random_samples=None,

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
+from ._method import under_autocast
 from .dropout import dropout as _dropout
 
 __all__ = ["rnn_tanh", "rnn_relu", "lstm", "gru", "rnn_tanh_cell", "rnn_relu_cell", "lstm_cell",
@@ -161,11 +162,13 @@ def rnn_relu_cell(input: Tensor, hx: Tensor, w_ih, w_hh, b_ih=None, b_hh=None) -
     return _one_cell(RNN_RELU, "rnn_relu_cell", input, hx, w_ih, w_hh, b_ih, b_hh)
 
 
+@under_autocast("widest", "lower")
 def gru_cell(input: Tensor, hx: Tensor, w_ih, w_hh, b_ih=None, b_hh=None) -> Tensor:
     """h' of one GRU step; arguments as `rnn_tanh_cell`."""
     return _one_cell(GRU, "gru_cell", input, hx, w_ih, w_hh, b_ih, b_hh)
 
 
+@under_autocast("widest", "lower")
 def lstm_cell(input: Tensor, hx, w_ih, w_hh, b_ih=None, b_hh=None) -> tuple[Tensor, Tensor]:
     """(h', c') of one LSTM step; hx: the pair (h, c); other arguments as `rnn_tanh_cell`."""
     h, c = hx

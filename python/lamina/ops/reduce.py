@@ -13,7 +13,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
-from ._method import method, results, takes_tensors, write
+from ._method import method, results, takes_tensors, under_autocast, write
 
 __all__ = [
     "sum", "mean", "prod", "max", "min", "amax", "amin", "aminmax", "argmax", "argmin", "var",
@@ -240,6 +240,7 @@ def norm(input: Tensor, p="fro", dim=None, keepdim=False, out=None, dtype=None) 
 
 
 @method
+@under_autocast(cuda="float32")
 def dist(input: Tensor, other, p=2) -> Tensor:
     """The p-norm of input - other."""
     return _core.norm(input - other, math.inf if p == "inf" else float(p), (), False)

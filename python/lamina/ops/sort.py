@@ -10,7 +10,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
-from ._method import method, results, takes_tensors, write
+from ._method import method, results, takes_tensors, under_autocast, write
 
 __all__ = [
     "sort", "argsort", "msort", "topk", "kthvalue", "median", "nanmedian", "mode", "quantile",
@@ -209,6 +209,7 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
 
 
 @method
+@under_autocast("float32")
 def quantile(input: Tensor, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
     """The value below which a share q (a number or 1-D tensor in [0, 1]) of the elements lies.
 
@@ -219,6 +220,7 @@ def quantile(input: Tensor, q, dim=None, keepdim=False, *, interpolation="linear
 
 
 @method
+@under_autocast("float32")
 def nanquantile(input: Tensor, q, dim=None, keepdim=False, *, interpolation="linear", out=None):
     """`quantile` of what is not NaN."""
     return write(out, _quantile("nanquantile", input, q, dim, keepdim, interpolation, True))

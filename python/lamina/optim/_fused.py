@@ -66,6 +66,14 @@ class FusedOptimizer(Optimizer):
         super().__init__(params, defaults)
 
     # ---- what a subclass defines -----------------------------------------------------------
+    _forms_numbers = False  # the host forms numbers of a step from its counter, and not only Adam's
+
+    def _guard(self, device_type: str) -> str:
+        """Why a launch cannot find out by itself that the step is to be skipped; empty: it can."""
+        if device_type != "cpu" and self._forms_numbers:
+            return "the host forms its numbers from the count of steps"
+        return ""
+
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         raise NotImplementedError
 

@@ -28,6 +28,8 @@ class Adagrad(FusedOptimizer):
     optimization" (2011).
     """
 
+    _forms_numbers = True
+
     def __init__(
         self,
         params,

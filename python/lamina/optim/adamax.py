@@ -25,6 +25,8 @@ class Adamax(FusedOptimizer):
     Kingma and Ba, "Adam: a method for stochastic optimization" (2015), section 7.1.
     """
 
+    _forms_numbers = True
+
     def __init__(
         self,
         params,

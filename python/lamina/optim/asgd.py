@@ -28,6 +28,8 @@ class ASGD(FusedOptimizer):
     Polyak and Juditsky, "Acceleration of stochastic approximation by averaging" (1992).
     """
 
+    _forms_numbers = True
+
     _counters = frozenset({"step", "eta", "mu"})
 
     def __init__(

@@ -29,6 +29,8 @@ class NAdam(FusedOptimizer):
     Dozat, "Incorporating Nesterov momentum into Adam" (2016).
     """
 
+    _forms_numbers = True
+
     _counters = frozenset({"step", "mu_product"})
 
     def __init__(

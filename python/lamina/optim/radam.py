@@ -28,6 +28,8 @@ class RAdam(FusedOptimizer):
     Liu et al., "On the variance of the adaptive learning rate and beyond" (2020).
     """
 
+    _forms_numbers = True
+
     def __init__(
         self,
         params,
