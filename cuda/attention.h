@@ -81,6 +81,26 @@ struct Scores {
   }
 };
 
+// Of one score: p z (for gv) and d loss / d score.
+template <class S>
+struct AttentionBackward {
+  Scores<S> score;
+  const S *lse, *delta;
+  __device__ AttentionBackward(const AttentionPack& k, int64_t b, int64_t h)
+      : score(k, b, h),
+        lse(static_cast<const S*>(k.lse) + (b * k.H + h) * k.L),
+        delta(static_cast<const S*>(k.delta) + (b * k.H + h) * k.L) {}
+  __device__ void operator()(int64_t i, int64_t j, S product, S gv, S& pz, S& ds) const {
+    pz = ds = 0;
+    if (i < score.k.L) at(i, j, score(i, j, product), gv, lse[i], delta[i], pz, ds);
+  }
+  __device__ void at(int64_t i, int64_t j, S s, S gv, S lse_i, S delta_i, S& pz, S& ds) const {
+    const S p = exp_unit(s - lse_i), z = score.k.threshold ? score.factor(i, j) : S(1);
+    pz = p * z;
+    ds = p * (z * gv - delta_i);
+  }
+};
+
 template <class S, int R>
 struct AttentionTile {
   static constexpr int kRows = 16 * R, kDepth = 16, kRoom = 4;
@@ -259,6 +279,12 @@ AttentionPack attention_pack(const Operand& q, const Operand& k, const Operand& 
   a.keep_scale = op.p < 1 ? 1 / (1 - op.p) : 0;
   return a;
 }
+
+// On tensor cores (attention_tensor.h), a file for each type.
+void attention_forward_half(const DeviceCall& c, const AttentionPack& k);
+void attention_backward_half(const DeviceCall& c, const AttentionPack& k);
+void attention_forward_brain(const DeviceCall& c, const AttentionPack& k);
+void attention_backward_brain(const DeviceCall& c, const AttentionPack& k);
 
 // y and lse of a pack that has them (ops/attention.cu).
 template <class S>

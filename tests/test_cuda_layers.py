@@ -178,11 +178,74 @@ def test_attention_of_nothing():
         assert tuple(y.shape) == (2, L, 8) and (y == 0).all()
 
 
-def test_attention_half():
-    q, k, v = (lamina.randn(2, 40, 8).to(lamina.bfloat16) for _ in range(3))
-    y = F.scaled_dot_product_attention(q.cuda(), k.cuda(), v.cuda(), is_causal=True)
-    assert y.dtype is lamina.bfloat16
-    same(y.float(), F.scaled_dot_product_attention(q, k, v, is_causal=True).float(), 1e-2)
+@pytest.mark.parametrize("dtype", [lamina.float16, lamina.bfloat16])
+@pytest.mark.parametrize(
+    "L, S, D, E, heads",
+    [
+        (1, 1, 8, 8, 2),
+        (40, 40, 16, 16, 2),
+        (64, 64, 64, 64, 1),
+        (65, 129, 64, 32, 4),
+        (130, 70, 72, 128, 2),
+        (3, 200, 128, 128, 2),
+        (33, 31, 136, 8, 2),
+        (20, 20, 12, 12, 2),
+    ],
+)
+@pytest.mark.parametrize("mode", ["plain", "causal", "bool", "float", "dropout"])
+def test_attention_half(dtype, L, S, D, E, heads, mode):
+    """Against float64 from the same rounded inputs: the error is that of rounding."""
+    lamina.manual_seed(L + S)
+    arrays = [lamina.randn(2, 4, L, D), lamina.randn(2, heads, S, D), lamina.randn(2, heads, S, E)]
+    arrays = [a.to(dtype) for a in arrays]
+    mask = {"bool": lamina.rand(L, S) < 0.7, "float": lamina.randn(2, 1, 1, S)}.get(mode)
+    weights = lamina.randn(2, 4, L, E).to(dtype)
+    results = []
+    for device, as_dtype in (("cuda", dtype), ("cpu", lamina.float64)):
+        q, k, v = (a.to(device).to(as_dtype).requires_grad_() for a in arrays)
+        m = None if mask is None else mask.to(device)
+        if mode == "float":
+            m = m.to(lamina.float32 if device == "cuda" else as_dtype)
+        lamina.manual_seed(9)
+        y = F.scaled_dot_product_attention(q, k, v, m, is_causal=mode == "causal", enable_gqa=True,
+                                           dropout_p=0.3 if mode == "dropout" else 0.0)  # fmt: skip
+        assert y.dtype is as_dtype
+        y.backward(weights.to(device).to(as_dtype))
+        results.append(
+            [t.detach().to("cpu").to(lamina.float64) for t in (y, q.grad, k.grad, v.grad)]
+        )
+    if mode == "dropout":  # the CPU draws for float64 another mask
+        assert all(bool(lamina.isfinite(t).all()) for t in results[0])
+        return
+    tol = 2e-3 if dtype is lamina.float16 else 1.6e-2
+    for a, b in zip(*results, strict=True):
+        same(a / max(1.0, float(b.abs().max())), b / max(1.0, float(b.abs().max())), tol)
+
+
+def test_attention_half_drops_what_float_drops():
+    q, k, v = (lamina.randn(1, 2, n, 16).cuda() for n in (40, 90, 90))
+    ys = []
+    for dtype in (lamina.float32, lamina.bfloat16):
+        lamina.manual_seed(3)
+        q2, k2, v2 = (t.to(lamina.bfloat16).to(dtype).requires_grad_() for t in (q, k, v))
+        y = F.scaled_dot_product_attention(q2, k2, v2, dropout_p=0.5)
+        y.sum().backward()
+        ys.append([t.detach().float() for t in (y, q2.grad, k2.grad, v2.grad)])
+    for a, b in zip(*ys, strict=True):
+        same(a, b, 4e-2)
+
+
+def test_attention_half_of_views_and_second_derivatives():
+    x = lamina.randn(2, 33, 3, 2, 16).to(lamina.bfloat16).cuda().requires_grad_()
+    q, k, v = x.permute(2, 0, 3, 1, 4).unbind(0)
+    y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    (g,) = lamina.autograd.grad(y.float().sum(), x, create_graph=True)
+    assert g.dtype is lamina.bfloat16
+    (second,) = lamina.autograd.grad(g.float().square().sum(), x)
+    assert second.shape == x.shape and bool(lamina.isfinite(second.float()).all())
+    odd = lamina.randn(2, 2, 33, 17).to(lamina.bfloat16).cuda()[..., 1:]
+    same(F.scaled_dot_product_attention(odd, odd, odd).float(),
+         F.scaled_dot_product_attention(*[odd.float()] * 3), 2e-2)  # fmt: skip
 
 
 def test_attention_is_deterministic():

@@ -170,16 +170,25 @@ void launch_tiles(const DeviceCall& c, const AttentionPack& k) {
 }
 
 template <class S>
-void attention_of(const DeviceCall& c) {
+void attention_of(const DeviceCall& c, void (*forward)(const DeviceCall&, const AttentionPack&)) {
   const Operand& q = c.in[0];
   AttentionPack k =
       attention_pack<S>(q, c.in[1], c.in[2], c.in[3], *static_cast<const AttentionOpArgs*>(c.args));
   k.y = stored_rows(q, c.out[0]);
   k.lse = c.out[1].data;
-  attention_forward<S>(c, k);
+  if (c.out[0].numel()) forward(c, k);
 }
 void attention(const DeviceCall& c) {
-  c.in[0].dtype == DType::float64 ? attention_of<double>(c) : attention_of<float>(c);
+  switch (c.in[0].dtype) {
+    case DType::float64:
+      return attention_of<double>(c, attention_forward<double>);
+    case DType::float32:
+      return attention_of<float>(c, attention_forward<float>);
+    case DType::float16:
+      return attention_of<float>(c, attention_forward_half);
+    default:
+      return attention_of<float>(c, attention_forward_brain);
+  }
 }
 
 template <class S>
@@ -204,7 +213,7 @@ void attention_keep(const DeviceCall& c) {
            static_cast<float*>(c.out[0].data));
 }
 
-const Launches kLaunches{{"scaled_dot_product_attention", attention},
+const Launches kLaunches{{"scaled_dot_product_attention", attention, false, true},
                          {"attention_keep", attention_keep}};
 
 }  // namespace

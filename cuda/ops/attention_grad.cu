@@ -24,25 +24,6 @@ __global__ void delta_kernel(const AttentionPack k, S* delta) {
   if (threadIdx.x % 32 == 0) delta[row] = sum;
 }
 
-// Of one score: p z (for gv) and d loss / d score.
-template <class S>
-struct Backward {
-  Scores<S> score;
-  const S *lse, *delta;
-  __device__ Backward(const AttentionPack& k, int64_t b, int64_t h)
-      : score(k, b, h),
-        lse(static_cast<const S*>(k.lse) + (b * k.H + h) * k.L),
-        delta(static_cast<const S*>(k.delta) + (b * k.H + h) * k.L) {}
-  __device__ void operator()(int64_t i, int64_t j, S product, S gv, S& pz, S& ds) const {
-    const S s = score(i, j, product);
-    pz = ds = 0;
-    if (s == S(-HUGE_VAL)) return;
-    const S p = exp_unit(s - lse[i]), z = score.k.threshold ? score.factor(i, j) : S(1);
-    pz = p * z;
-    ds = p * (z * gv - delta[i]);
-  }
-};
-
 template <class S, int R, int C>
 __global__ void __launch_bounds__(256) queries_kernel(const AttentionPack k) {
   using Tile = AttentionTile<S, R>;
@@ -54,7 +35,7 @@ __global__ void __launch_bounds__(256) queries_kernel(const AttentionPack k) {
   const int64_t c0 = int64_t(blockIdx.y) * Panel<S, R, C>::kColumns;
   const S *const q = rows_at<const S>(k.q, b, h), *const g = rows_at<const S>(k.g, b, h);
   const S *const keys = rows_at<const S>(k.k, b, hk), *const v = rows_at<const S>(k.v, b, hk);
-  const Backward<S> back(k, b, h);
+  const AttentionBackward<S> back(k, b, h);
   const int ty = int(threadIdx.x) / 16 * R, tx = int(threadIdx.x) % 16 * R;
   Panel<S, R, C> gq;
   gq.clear();
@@ -97,7 +78,7 @@ __global__ void __launch_bounds__(256) keys_kernel(const AttentionPack k) {
   gv.clear();
   for (int64_t h = hk * k.group; h < (hk + 1) * k.group; ++h) {
     const S *const q = rows_at<const S>(k.q, b, h), *const g = rows_at<const S>(k.g, b, h);
-    const Backward<S> back(k, b, h);
+    const AttentionBackward<S> back(k, b, h);
     const int64_t first = k.causal ? j0 / Tile::kRows * Tile::kRows : 0;  // the first that sees j0
     for (int64_t i0 = first; i0 < k.L; i0 += Tile::kRows) {
       S s[R][R], x[R][R];  // rows are queries
@@ -152,24 +133,8 @@ void launch_grads(const DeviceCall& c, const AttentionPack& k) {
 }
 
 template <class S>
-void attention_grad_of(const DeviceCall& c) {
-  const auto& op = *static_cast<const AttentionOpArgs*>(c.args);
-  const Operand &g = c.in[0], &q = c.in[1], &key = c.in[2], &v = c.in[3], &y = c.in[4];
-  AttentionPack k = attention_pack<S>(q, key, v, c.in[6], op);
-  if (k.B * k.H * k.L * k.S * k.D * k.E == 0) {
-    for (int i = 0; i < c.outputs; ++i)
-      if (const int64_t n = c.out[i].numel())
-        check(cudaMemsetAsync(c.out[i].data, 0, size_t(n) * sizeof(S), current_stream(c.device)),
-              c.name);
-    return;
-  }
-  k.g = rows_of(g);
-  k.y = rows_of(y);
-  k.aligned = k.aligned && rows_fit<S>(k.g);
-  k.lse = c.in[5].data;
-  if (op.gq) k.gq = stored_rows(q, c.out[0]);
-  if (op.gk) k.gk = stored_rows(key, c.out[1]);
-  if (op.gv) k.gv = stored_rows(v, c.out[2]);
+void backward_of(const DeviceCall& c, const AttentionPack& given) {
+  AttentionPack k = given;
   const int64_t rows = k.B * k.H * k.L;
   const Scratch delta(c.device, size_t(rows) * sizeof(S));
   launch(c, delta_kernel<S>, dim3(unsigned((rows + 7) / 8)), dim3(256), 0, k, delta.as<S>());
@@ -180,11 +145,44 @@ void attention_grad_of(const DeviceCall& c) {
   else
     width > 32 ? launch_grads<S, 2, 2>(c, k) : launch_grads<S, 2, 1>(c, k);
 }
+
+template <class S>
+void attention_grad_of(const DeviceCall& c,
+                       void (*backward)(const DeviceCall&, const AttentionPack&)) {
+  const auto& op = *static_cast<const AttentionOpArgs*>(c.args);
+  const Operand &g = c.in[0], &q = c.in[1], &key = c.in[2], &v = c.in[3], &y = c.in[4];
+  AttentionPack k = attention_pack<S>(q, key, v, c.in[6], op);
+  if (k.B * k.H * k.L * k.S * k.D * k.E == 0) {
+    for (int i = 0; i < c.outputs; ++i)
+      if (const size_t n = size_t(c.out[i].numel()))
+        check(cudaMemsetAsync(c.out[i].data, 0, n * size_t(item_size(q.dtype)),
+                              current_stream(c.device)),
+              c.name);
+    return;
+  }
+  k.g = rows_of(g);
+  k.y = rows_of(y);
+  k.aligned = k.aligned && rows_fit<S>(k.g);
+  k.lse = c.in[5].data;
+  if (op.gq) k.gq = stored_rows(q, c.out[0]);
+  if (op.gk) k.gk = stored_rows(key, c.out[1]);
+  if (op.gv) k.gv = stored_rows(v, c.out[2]);
+  backward(c, k);
+}
 void attention_grad(const DeviceCall& c) {
-  c.in[0].dtype == DType::float64 ? attention_grad_of<double>(c) : attention_grad_of<float>(c);
+  switch (c.in[1].dtype) {
+    case DType::float64:
+      return attention_grad_of<double>(c, backward_of<double>);
+    case DType::float32:
+      return attention_grad_of<float>(c, backward_of<float>);
+    case DType::float16:
+      return attention_grad_of<float>(c, attention_backward_half);
+    default:
+      return attention_grad_of<float>(c, attention_backward_brain);
+  }
 }
 
-const Launches kLaunches{{"scaled_dot_product_attention_grad", attention_grad}};
+const Launches kLaunches{{"scaled_dot_product_attention_grad", attention_grad, false, true}};
 
 }  // namespace
 }  // namespace lamina::cuda

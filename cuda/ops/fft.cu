@@ -152,8 +152,8 @@ __global__ void chirp_out_kernel(const FftPack<S> k, const Pair<S>* chirp, const
   LAMINA_GRID_STRIDE(e, k.lines * k.whole) {
     const int64_t j = e % k.whole;
     const Line line(e / k.whole, 1, k.inner);
-    const Pair<S> v = from[e / k.whole * N + j], back{v.im, v.re};
-    write(k.out, line.base(k.out), j, k.whole, k.middle, k.scale, back * chirp[j]);
+    const Pair<S> v = from[e / k.whole * N + j];
+    write(k.out, line.base(k.out), j, k.whole, k.middle, k.scale, Pair<S>{v.im, v.re} * chirp[j]);
   }
 }
 
