@@ -76,8 +76,8 @@ __global__ void radix_sum_kernel(const RadixPass<Key, Ends> p) {
     if (lane == 0) p.totals[row] = sum;
   }
 }
-// Elements go to their order in shared memory by digit, then out. Each warp takes a run of the tile,
-// 32 neighbours at a time; lanes with one digit find each other by their votes.
+// Elements go to their order in shared memory by digit, then out. Each warp takes a run of the
+// tile, 32 neighbours at a time; lanes with one digit find each other by their votes.
 template <class Key, class Ends>
 __global__ void radix_move_kernel(const RadixPass<Key, Ends> p) {
   constexpr int tile = radix_tile<Key>(), warps = kBlock / 32, run = tile / warps;

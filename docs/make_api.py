@@ -20,9 +20,6 @@ PAGE = Path(__file__).with_name("api.md")
 
 # Names that exist and do nothing here, and why that is right.
 NO_OP = {
-    "torch.amp": "the CPU gains nothing from halves: regions compute in full precision",
-    "torch.autocast": "the CPU gains nothing from halves: regions compute in full precision",
-    "torch.cuda.amp": "as torch.amp",
     "torch.backends": "switches of other libraries' kernels: kept, without effect",
     "torch.jit.script": "returns the model as it is",
     "torch.jit.trace": "returns the model as it is",

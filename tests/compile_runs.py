@@ -26,7 +26,7 @@ def x_of(i):
 
 def plain(value):
     if isinstance(value, lamina.Tensor):
-        return value.dtype, value.detach().numpy().copy().tolist(), value.requires_grad
+        return value.dtype, value.detach().cpu().numpy().copy().tolist(), value.requires_grad
     return [plain(v) for v in value] if isinstance(value, (tuple, list)) else value
 
 

@@ -1,6 +1,7 @@
 """``pytest tests/test_rows.py --device cuda``: the rows on another device.
 
-A row whose ops have no kernel there is skipped, and says which op.
+Files marked ``on_device`` make their tensors there too. A test whose ops have no kernel there is
+skipped, and says which op.
 """
 
 import pytest
@@ -10,12 +11,47 @@ import row
 
 
 def pytest_addoption(parser):
-    parser.addoption("--device", default="cpu", help="where the rows' tensors are: cpu or cuda")
+    parser.addoption("--device", default="cpu", help="where the tests' tensors are: cpu or cuda")
 
 
 def pytest_configure(config):
     row.DEVICE = config.getoption("--device")
     lamina.backends.cudnn.allow_tf32 = False  # rows are compared with exact references
+    config.addinivalue_line("markers", "on_device: new tensors are on the device of --device")
+    config.addinivalue_line("markers", "cpu_only: has nothing to do with devices")
+
+
+@pytest.fixture(autouse=True)
+def default_device(request):
+    """Tensors are made on --device in the files that ask for it."""
+    if row.DEVICE == "cpu":
+        yield
+        return
+    if request.node.get_closest_marker("cpu_only"):
+        pytest.skip("of the CPU alone")
+    if not request.node.get_closest_marker("on_device"):
+        yield
+        return
+    import lamina
+
+    if not lamina.cuda.is_available():
+        pytest.skip("there is no CUDA device")
+    lamina.set_default_device(row.DEVICE)
+    try:
+        yield
+    finally:
+        lamina.set_default_device(None)
+
+
+@pytest.fixture
+def device():
+    """Where the tensors of a test that names its device are."""
+    if row.DEVICE != "cpu":
+        import lamina
+
+        if not lamina.cuda.is_available():
+            pytest.skip("there is no CUDA device")
+    return row.DEVICE
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,19 +9,11 @@ import numpy as np
 import pytest
 
 import lamina
-import row
 from autocast_cases import CASES
 from lamina import nn, optim
 
 F = nn.functional
 KINDS = {"float32": "float32", "lower": None, "mixed": "mixed"}
-
-
-@pytest.fixture
-def device():
-    if row.DEVICE == "cuda" and not lamina.cuda.is_available():
-        pytest.skip("there is no CUDA device")
-    return row.DEVICE
 
 
 def lower(m, device):

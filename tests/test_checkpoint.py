@@ -9,6 +9,7 @@ import signal
 import pytest
 
 import lamina
+import row
 from lamina import nn, serialization
 from lamina.trainer import Callback, EarlyStopping, LRSchedule, NonFiniteLoss, Trainer
 from lamina.utils.data import DataLoader, Dataset
@@ -52,6 +53,7 @@ def make(out, *more, optimizer="adam", scheduler="cosine", seed=1):
     return Trainer(
         model, "cross_entropy", optimizer, ["accuracy", lamina.metrics.F1(2)], lr=0.01, seed=seed,
         scheduler=scheduler, clip_grad_norm=1.0, out=out, progress=False, callbacks=more,
+        device=None if row.DEVICE == "cpu" else row.DEVICE,
     )  # fmt: skip
 
 

@@ -12,6 +12,8 @@ import lamina.nn.functional as F
 from compile_runs import Cases, assert_as_eager, x_of
 from lamina import nn, optim
 
+pytestmark = pytest.mark.on_device
+
 case = Cases()
 
 

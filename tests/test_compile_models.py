@@ -12,6 +12,8 @@ from lamina import nn, optim
 from lamina.vision import models
 from layer_cases import CASES, draw
 
+pytestmark = pytest.mark.on_device
+
 CALLS = 7
 MODELS = {  # name: (size of the images, channels, arguments)
     "lenet5": (28, 1, {}),
@@ -55,7 +57,7 @@ def tensors_in(value):
 
 
 def bits(value):
-    return [(t.dtype, tuple(t.shape), t.detach().numpy().tobytes()) for t in tensors_in(value)]
+    return [(t.dtype, tuple(t.shape), t.detach().cpu().numpy().tobytes()) for t in tensors_in(value)]
 
 
 def run(build, inputs, compiled):

@@ -14,6 +14,8 @@ import lamina
 from compile_runs import Cases, assert_as_eager, x_of
 from lamina import nn, optim
 
+pytestmark = pytest.mark.on_device
+
 case = Cases()
 
 

@@ -15,6 +15,8 @@ import lamina
 from compile_runs import x_of
 from lamina import nn, optim
 
+pytestmark = pytest.mark.on_device
+
 
 def trained():
     m = nn.Linear(3, 2)

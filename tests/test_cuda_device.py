@@ -74,8 +74,9 @@ def test_numbers_mix_and_tensors_do_not():
 
 
 def test_absent_kernels_say_so():
-    with pytest.raises(NotImplementedError, match="sort: no CUDA kernel yet; move the tensor"):
-        lamina.ones(4, device="cuda").sort()
+    images, rows = lamina.ones(2, 3, 3, device="cuda"), lamina.tensor([0], device="cuda")
+    with pytest.raises(NotImplementedError, match="gather_batch: no CUDA kernel yet; move the"):
+        lamina._core.gather_batch(images, rows, 1.0, None, None, 0, 0, 0.0, False)
 
 
 def test_reports_at_synchronisation():

@@ -6,15 +6,7 @@ import pickle
 import pytest
 
 import lamina
-import row
 from lamina import nn, optim
-
-
-@pytest.fixture
-def device():
-    if row.DEVICE == "cuda" and not lamina.cuda.is_available():
-        pytest.skip("there is no CUDA device")
-    return row.DEVICE
 
 
 FACTORS = [1.0, 1.0, float("inf"), 1.0, 1.0, 1.0, float("nan"), 1.0, 1.0, 1.0]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import lamina
+import row
 from lamina import metrics, nn
 from lamina.trainer import (
     Callback,
@@ -36,6 +37,8 @@ def make(seed=0, **options):
     lamina.manual_seed(seed)
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 2))
     options = {"lr": 1e-2, "seed": 1, "progress": False, **options}
+    if row.DEVICE != "cpu":
+        options.setdefault("device", row.DEVICE)
     return Trainer(model, **options)
 
 

@@ -11,14 +11,19 @@ struct UpdateArgs {
   double k[9];
 };
 // The same for a device, one struct for a launch: the kernel is that of the op's name and `flags`.
+// Where the group's numbers lie on the device, k and flags are formed there (ops/update_numbers.h).
 struct DeviceUpdate {
   UpdateArgs args;
   int64_t n;
   int flags, compute;  // compute: kF32 or kF64
+  float* counters[3];  // null: there is none
+  double* started;     // the parameter's mark
 };
 struct DeviceUpdates {
   const DeviceUpdate* list;
   int count;
+  const double* numbers;  // of the device, or null
+  bool has[3], nesterov;
 };
 using UpdateFn = void (*)(const UpdateArgs& a, int64_t begin, int64_t end);
 

@@ -1,9 +1,10 @@
-// What is made of Philox words, for the vectors of every instruction set and for single numbers on a
-// GPU: the file that includes it has defined F32 I32 U32 F64 I64 U64, set1, bits, from_bits,
+// What is made of Philox words, for the vectors of every instruction set and for single numbers on
+// a GPU: the file that includes it has defined F32 I32 U32 F64 I64 U64, set1, bits, from_bits,
 // to_float, select and sqrt for them.
 //
 //   uniform      a + (b - a) u           u: the top 24 bits of a word (53 of two for float64)
-//   normal       a + b z                 Box and Muller, Ann. Math. Stat. 29 (1958): of a group, the
+//   normal       a + b z                 Box and Muller, Ann. Math. Stat. 29 (1958): of a group,
+//   the
 //                                        first half of the words gives radii, the second angles
 //   exponential  -ln(u) / a
 //   bernoulli    1 where u < a
@@ -159,7 +160,9 @@ struct Bernoulli {
   V p;
   LAMINA_BOTH explicit Bernoulli(const RandomArgs& a) : p(set1<V>(Scalar<V>(a.a))) {}
   template <class W>
-  LAMINA_BOTH V one(W w) const { return select(unit(w, V{}) < p, set1<V>(1), V{}); }
+  LAMINA_BOTH V one(W w) const {
+    return select(unit(w, V{}) < p, set1<V>(1), V{});
+  }
   template <class W>
   LAMINA_BOTH void make(W x, W y, V* first, V* second) const {
     *first = one(x);

@@ -1,6 +1,6 @@
-// Draws by rejection, one value at a time in double, each from its own Philox stream, for the CPU and
-// for a GPU (whose exp, log and lgamma may round the last bit otherwise). A Stream gives uniforms in
-// (0, 1) by next().
+// Draws by rejection, one value at a time in double, each from its own Philox stream, for the CPU
+// and for a GPU (whose exp, log and lgamma may round the last bit otherwise). A Stream gives
+// uniforms in (0, 1) by next().
 //
 //   gamma     log of a draw with density x^(a-1) e^-x / Gamma(a). a >= 1: the cube of a shifted
 //             normal (Marsaglia and Tsang, ACM TOMS 26 (2000)). a < 1: a draw for a + 1 times

@@ -267,7 +267,10 @@ Tensor take(const Tensor& x, const Tensor& places) {
 
 Tensor nonzero(const Tensor& x) {
   // How many there are decides the shape: the CPU has to know in any case.
-  if (x.device().type != DeviceType::cpu) return to_device(nonzero(to_host(x)), x.device());
+  if (x.device().type != DeviceType::cpu) {
+    note_read("nonzero", &x);
+    return to_device(nonzero(to_host(x)), x.device());
+  }
   if (is_complex(x.dtype()))
     return nonzero(elementwise(function_index("ne"), {x, scalar_tensor(0)}));
   const DType d = x.dtype();

@@ -49,11 +49,8 @@ void draw_launch(Call& c) {
   });
 }
 void no_inputs(Vjp&) {}
-const Op kDraw{.name = "random",
-               .infer = draw_infer,
-               .launch = draw_launch,
-               .vjp = no_inputs,
-               .random = true};
+const Op kDraw{
+    .name = "random", .infer = draw_infer, .launch = draw_launch, .vjp = no_inputs, .random = true};
 
 Generator& pick(GeneratorRef& g) { return g ? *g : default_generator(); }
 
@@ -201,9 +198,9 @@ Tensor random_poisson(const Tensor& rate, GeneratorRef g) {
   return to_dtype(apply(kPoisson, {x}, args), rate.dtype());
 }
 
-// With replacement: the inverse of the cumulated weights, summed in pieces so that every device gets
-// the same bits. Without: the `count` largest of
-// ln(u) / w, which is drawing one after the other (Efraimidis and Spirakis, IPL 97 (2006)).
+// With replacement: the inverse of the cumulated weights, summed in pieces so that every device
+// gets the same bits. Without: the `count` largest of ln(u) / w, which is drawing one after the
+// other (Efraimidis and Spirakis, IPL 97 (2006)).
 Tensor multinomial(const Tensor& weights, int64_t count, bool replacement, GeneratorRef g) {
   check(is_floating(weights.dtype()), ErrorKind::dtype,
         "multinomial: weights must be floating, got ", weights, "; convert with .float()");

@@ -66,8 +66,8 @@ int64_t lion_step(const Tensor& numbers, const Tensors& params, const Tensors& m
 
 // Guards the steps of this thread from now on; undefined tensors: none. A step does nothing when
 // found_inf, a float32 number on the parameters' device, is not 0. `skipped`, a float32 number
-// beside it, counts such steps: on a device, where counters of steps advance all the same, the
-// corrections of Adam leave those out. Errors: another optimizer whose numbers depend on the step.
+// beside it, counts such steps. Counters that lie on the device do not advance then; those of the
+// host do all the same, and the corrections of Adam leave the skipped steps out.
 void step_unless(const std::optional<Tensor>& found_inf, const std::optional<Tensor>& skipped);
 
 // Drops the gradients (zero_grad with set_to_none).

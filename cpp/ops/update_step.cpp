@@ -49,6 +49,44 @@ void step_infer(Call& c) {
   }
 }
 
+void step_on_device(const StepParts& parts, NumbersFn fn) {
+  const Call& c = parts.c;
+  const bool formed_there = c.in[0].device().type != DeviceType::cpu;
+  std::vector<DeviceUpdate> list;
+  StepFormer form(parts, fn);
+  for (int i = 0; i < parts.a.n; ++i) {
+    if (!parts.grad(i).defined()) continue;
+    const Tensor& p = parts.param(i);
+    check(p.device() == c.device, ErrorKind::device, c.name(), ": parameter ", i, " is on ",
+          device_name(p.device()), " and another on ", device_name(c.device),
+          "; move the model to one device before making the optimizer");
+    DeviceUpdate u{};
+    u.args.p = p.data();
+    u.args.g = parts.grad(i).data();
+    for (int s = 0; s < 3; ++s) u.args.s[s] = parts.state(s, i);
+    if (formed_there) {
+      for (int k = 0; k < parts.a.counters; ++k) u.counters[k] = parts.counter(k, i);
+      u.started = parts.numbers() + kUpdateNumbers + i;
+    } else {
+      u.flags = form(i, u.args);
+    }
+    u.n = p.numel();
+    u.compute = compute_type(p.dtype());
+    if (u.n || formed_there) list.push_back(u);
+  }
+  DeviceUpdates all{list.data(),
+                    int(list.size()),
+                    formed_there ? parts.numbers() : nullptr,
+                    {},
+                    parts.a.nesterov};
+  for (int s = 0; s < 3; ++s) all.has[s] = parts.a.has[s];
+  DeviceOperand guard[2];
+  for (int i = 0; i < 2 * parts.a.guarded; ++i)
+    guard[i] = {parts.guard()[i].data(), nullptr, nullptr, 0, DType::float32, false};
+  device_kernel(*c.op).launch(
+      {c.name(), &all, guard, nullptr, 2 * parts.a.guarded, 0, c.device.index});
+}
+
 namespace {
 // Real and imaginary parts of complex tensors, which are updated each on its own.
 Tensors parts_of_all(const Tensors& list) {
@@ -108,9 +146,10 @@ int64_t take_step(const Op& op, const Tensor& numbers, const Tensors& params,
       complete &= s.defined();
       if (!s.defined()) continue;
       if (l >= first_counter)
-        check(s.dtype() == DType::float32 && s.numel() == 1, ErrorKind::dtype, op.name,
-              ": the counter of parameter ", i, " must be a float32 tensor of one element, got ",
-              s);
+        check(s.dtype() == DType::float32 && s.numel() == 1 && s.device() == numbers.device(),
+              ErrorKind::dtype, op.name, ": the counter of parameter ", i,
+              " must be a float32 tensor of one element on ", device_name(numbers.device()),
+              ", where the group's numbers are, got ", s, " on ", device_name(s.device()));
       else
         all_direct &= direct(s);
     }

@@ -3,22 +3,22 @@
 //
 // Inputs of a call: numbers, then n each of parameters, states s0 s1 s2 (those present), counters
 // c0 c1 c2 (those present), gradients; an undefined gradient leaves its parameter alone. All but
-// the gradients are written. A guarded step (step_unless) has two inputs more. The elements of all tensors form one range that is split over threads
-// once; a tensor starts at a multiple of 64 there, so pieces start at cache lines.
+// the gradients are written. A guarded step (step_unless) has two inputs more. The elements of all
+// tensors form one range that is split over threads once; a tensor starts at a multiple of 64
+// there, so pieces start at cache lines.
 #pragma once
 #include "core/device.h"
 #include "core/threads.h"
 #include "ops/ops.h"
 #include "ops/update.h"
+#include "ops/update_numbers.h"
 
 namespace lamina {
 
-constexpr int kUpdateNumbers = 8;  // elements of `numbers` before the marks
-
 struct StepArgs {
-  int n = 0;         // parameters
-  bool has[3] = {};  // which states are present
-  int counters = 0;  // lists of one-element tensors, the steps first
+  int n = 0;             // parameters
+  bool has[3] = {};      // which states are present
+  int counters = 0;      // lists of one-element tensors, the steps first
   bool guarded = false;  // two more inputs: found_inf and skipped (see step_unless)
   bool nesterov = false;
 };
@@ -42,13 +42,21 @@ struct StepParts {
     for (int s = 0; s < which; ++s) before += a.has[s];
     return c.in[1 + (1 + before) * a.n + i].data();
   }
+  double* numbers() const { return c.in[0].data<double>(); }
+  // k and flags of parameter i, its counters moved on by one step.
+  int form(NumbersFn fn, int i, double* k) const {
+    StepNumbers s{numbers(), 0,         nullptr, nullptr, numbers() + kUpdateNumbers + i,
+                  a.has,     a.nesterov};
+    if (a.counters > 0) s.t = double(*counter(0, i) += 1);
+    if (a.counters > 1) s.c1 = counter(1, i);
+    if (a.counters > 2) s.c2 = counter(2, i);
+    return fn(s, k);
+  }
   const Tensor* guard() const { return a.guarded ? &c.in[c.in.size() - 2] : nullptr; }
   // Whether a guarded step leaves everything as it is; a device finds that out by itself.
   bool skips() const {
     return a.guarded && guard()[0].device().type == DeviceType::cpu && *guard()->data<float>() != 0;
   }
-  // Adds one to the parameter's step counter and returns the new value.
-  double count(int i) const { return double(*counter(0, i) += 1); }
 };
 
 struct UpdatePiece {
@@ -60,41 +68,50 @@ struct UpdatePiece {
 constexpr int64_t kUpdateAlign = 64;    // elements: a cache line and more
 constexpr int64_t kUpdateBlock = 1024;  // elements: the unit in which threads share the work
 
-// The same on a device: its library gets what `setup` made of each parameter.
-template <class Setup>
-void over_parameters_on_device(const StepParts& parts, Setup& setup) {
-  std::vector<DeviceUpdate> list;
-  for (int i = 0; i < parts.a.n; ++i) {
-    if (!parts.grad(i).defined()) continue;
-    const Tensor& p = parts.param(i);
-    check(p.device() == parts.c.device, ErrorKind::device, parts.c.name(), ": parameter ", i,
-          " is on ", device_name(p.device()), " and another on ", device_name(parts.c.device),
-          "; move the model to one device before making the optimizer");
-    DeviceUpdate u{};
-    u.args.p = p.data();
-    u.args.g = parts.grad(i).data();
-    for (int s = 0; s < 3; ++s) u.args.s[s] = parts.state(s, i);
-    u.flags = setup(i, u.args);
-    u.n = p.numel();
-    u.compute = compute_type(p.dtype());
-    if (u.n) list.push_back(u);
+// What forms k and flags of one parameter after the other. Parameters mostly share their step, and
+// with no further counters all that follows from it.
+class StepFormer {
+ public:
+  StepFormer(const StepParts& parts, NumbersFn fn) : parts_(parts), fn_(fn) {}
+  int operator()(int i, UpdateArgs& a) {
+    if (parts_.a.counters == 1) {
+      float& t = *parts_.counter(0, i);
+      if (formed_ && t + 1 == t_) {
+        t = t_;
+        std::memcpy(a.k, k_, sizeof k_);
+        return flags_;
+      }
+    }
+    flags_ = parts_.form(fn_, i, a.k);
+    if (parts_.a.counters == 1) {
+      formed_ = true;
+      t_ = *parts_.counter(0, i);
+      std::memcpy(k_, a.k, sizeof k_);
+    }
+    return flags_;
   }
-  const DeviceUpdates all{list.data(), int(list.size())};
-  DeviceOperand guard[2];
-  for (int i = 0; i < 2 * parts.a.guarded; ++i)
-    guard[i] = {parts.guard()[i].data(), nullptr, nullptr, 0, DType::float32, false};
-  device_kernel(*parts.c.op)
-      .launch({parts.c.name(), &all, guard, nullptr, 2 * parts.a.guarded, 0, parts.c.device.index});
-}
 
-// setup(i, args) fills args.k and returns the index of the kernel in table[dtype].
-template <int Kinds, class Setup>
-void over_parameters(const StepParts& parts, const UpdateFn (&table)[2][Kinds],
-                     double ns_per_element, Setup&& setup) {
+ private:
+  const StepParts& parts_;
+  NumbersFn fn_;
+  bool formed_ = false;
+  float t_ = 0;
+  int flags_ = 0;
+  double k_[sizeof(UpdateArgs::k) / sizeof(double)];
+};
+
+// The same on a device: its library gets every parameter's pointers, and k and flags when the
+// numbers lie on the CPU.
+void step_on_device(const StepParts& parts, NumbersFn fn);
+
+// A step by the kernels table[dtype][flags].
+template <int Kinds>
+void take_step_by(Call& c, const UpdateFn (&table)[2][Kinds], double ns_per_element, NumbersFn fn) {
+  const StepParts parts(c);
   const int n = parts.a.n;
   if (parts.skips()) return;
-  if (__builtin_expect(parts.c.device.type != DeviceType::cpu, 0))
-    return over_parameters_on_device(parts, setup);
+  if (__builtin_expect(c.device.type != DeviceType::cpu, 0)) return step_on_device(parts, fn);
+  StepFormer form(parts, fn);
   Scratch memory(sizeof(UpdatePiece) * size_t(n));
   UpdatePiece* const whole = memory.as<UpdatePiece>();
   int tensors = 0;
@@ -105,7 +122,7 @@ void over_parameters(const StepParts& parts, const UpdateFn (&table)[2][Kinds],
     piece.args.p = p.data();
     piece.args.g = parts.grad(i).data();
     for (int s = 0; s < 3; ++s) piece.args.s[s] = parts.state(s, i);
-    piece.fn = table[compute_type(p.dtype())][setup(i, piece.args)];
+    piece.fn = table[compute_type(p.dtype())][form(i, piece.args)];
     piece.end = p.numel();
   }
   // The same part of every large tensor one after another, so that a thread's range of the blocks

@@ -111,6 +111,7 @@ struct DLManagedTensor {
   void* context;
   void (*deleter)(DLManagedTensor*);
 };
+enum { kDlCpu = 1, kDlCuda = 2, kDlCudaHost = 3 };
 enum { kInt = 0, kUInt = 1, kFloat = 2, kBfloat = 4, kComplex = 5, kBool = 6 };
 
 DLDataType to_dl(DType d) {
@@ -149,10 +150,10 @@ PyObject* to_dlpack(const Tensor& t) {
   note_read("to_dlpack");
   check(!needs_grad(t) || !grad_enabled(), ErrorKind::runtime,
         "__dlpack__: the tensor requires grad; use .detach()");
-  check(t.device().type == DeviceType::cpu, ErrorKind::device,
-        "__dlpack__: only host memory can be shared; use .cpu()");
+  const bool cpu = t.device().type == DeviceType::cpu;
+  const DLDevice device{cpu ? kDlCpu : kDlCuda, cpu ? 0 : t.device().index};
   auto* e = new Exported{{}, t};
-  e->managed.t = {t.data(),           {1, 0}, t.dim(), to_dl(t.dtype()), e->keep->shape.v,
+  e->managed.t = {t.data(),           device, t.dim(), to_dl(t.dtype()), e->keep->shape.v,
                   e->keep->strides.v, 0};
   e->managed.context = e;
   e->managed.deleter = [](DLManagedTensor* m) { delete static_cast<Exported*>(m->context); };
@@ -162,7 +163,15 @@ PyObject* to_dlpack(const Tensor& t) {
 Tensor from_dlpack_capsule(PyObject* capsule) {
   auto* m = static_cast<DLManagedTensor*>(PyCapsule_GetPointer(capsule, "dltensor"));
   if (!m) throw PythonError{};
-  check(m->t.device.type == 1, ErrorKind::device, "from_dlpack: only CPU memory can be shared");
+  const bool cpu = m->t.device.type == kDlCpu || m->t.device.type == kDlCudaHost;
+  check(cpu || m->t.device.type == kDlCuda, ErrorKind::device,
+        "from_dlpack: memory of device type ", m->t.device.type,
+        " cannot be shared, only that of the CPU (1) and of CUDA (2)");
+  Device device;
+  if (!cpu) {
+    device = {DeviceType::cuda, int8_t(m->t.device.id)};
+    device_table("from_dlpack", device);
+  }
   const DType dtype = from_dl(m->t.dtype);
   Dims shape, strides;
   for (int i = 0; i < m->t.ndim; ++i) shape.push(m->t.shape[i]);
@@ -171,7 +180,7 @@ Tensor from_dlpack_capsule(PyObject* capsule) {
   else
     strides = contiguous_strides(shape);
   PyCapsule_SetName(capsule, "used_dltensor");
-  Tensor t = Tensor::meta(shape, dtype);
+  Tensor t = Tensor::meta(shape, dtype, device);
   t->strides = strides;
   t->storage = adopt(
       static_cast<char*>(m->t.data) + m->t.byte_offset, size_t(shape.product() * item_size(dtype)),
@@ -180,6 +189,7 @@ Tensor from_dlpack_capsule(PyObject* capsule) {
         if (m->deleter) m->deleter(m);
       },
       true);
+  t->storage->device = device;
   return t;
 }
 

@@ -43,9 +43,8 @@ template <class T>
 void run_as(const DeviceCall& c, void (*kernel)(ConvGeometry, const T*, T*)) {
   const int64_t n = c.out[0].numel();
   if (n == 0) return;
-  launch(c, kernel, dim3(blocks_for(n)), dim3(kBlock), 0,
-         *static_cast<const ConvGeometry*>(c.args), static_cast<const T*>(c.in[0].data),
-         static_cast<T*>(c.out[0].data));
+  launch(c, kernel, dim3(blocks_for(n)), dim3(kBlock), 0, *static_cast<const ConvGeometry*>(c.args),
+         static_cast<const T*>(c.in[0].data), static_cast<T*>(c.out[0].data));
 }
 void unfold(const DeviceCall& c) {
   c.in[0].dtype == DType::float64 ? run_as<double>(c, unfold_kernel<double>)

@@ -13,7 +13,7 @@ struct PadPack {
   const void* g;
   void* gx;
   int nd, padded, mode;
-  int64_t n;                                         // elements of x
+  int64_t n;                                           // elements of x
   int64_t x[kMaxDims], y[kMaxDims], before[kMaxDims];  // sizes; of the last `padded` dimensions
 };
 
@@ -80,9 +80,9 @@ void pad_grad(const DeviceCall& c) {
   PadPack k{g.data, gx.data, 0, a.n, a.mode, gx.numel(), {}, {}, {}};
   if (k.n == 0) return;
   if (g.numel() == 0)
-    return check(cudaMemsetAsync(gx.data, 0, size_t(k.n) * item_size(gx.dtype),
-                                 current_stream(c.device)),
-                 c.name);
+    return check(
+        cudaMemsetAsync(gx.data, 0, size_t(k.n) * item_size(gx.dtype), current_stream(c.device)),
+        c.name);
   // Dimensions in front that are not padded are one.
   const int lead = g.nd - a.n;
   k.nd = a.n + 1;

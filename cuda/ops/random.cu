@@ -1,6 +1,6 @@
-// Random tensors on the device: the CPU's Philox stream and its arithmetic (philox_draws.h), so that
-// a seed gives the same numbers, bit for bit; only what needs the library's log, exp and lgamma
-// (Poisson, gamma, binomial, multinomial without replacement) may round otherwise.
+// Random tensors on the device: the CPU's Philox stream and its arithmetic (philox_draws.h), so
+// that a seed gives the same numbers, bit for bit; only what needs the library's log, exp and
+// lgamma (Poisson, gamma, binomial, multinomial without replacement) may round otherwise.
 //
 // A thread makes the values of one block of 128 bits: four float32 or two float64 or int64.
 // Cost: one write; about 100 integer instructions a block.

@@ -22,6 +22,7 @@ __device__ int32_t shuffle_draw(PhiloxKey key, int64_t i) {
 __global__ void draws_kernel(int32_t* draws, int64_t n, PhiloxKey key) {
   LAMINA_GRID_STRIDE(i, n) draws[i] = shuffle_draw(key, i);
 }
+__global__ void none_kernel(int32_t* first, int64_t n) { LAMINA_GRID_STRIDE(i, n) first[i] = -1; }
 // first[cell] and then[k]: the first k with j_k = cell, and the next one after k; -1: none.
 __global__ void followers_kernel(const int32_t* cells, const int32_t* ks, int64_t n, int32_t* first,
                                  int32_t* then) {
@@ -55,7 +56,7 @@ void randperm(const DeviceCall& c) {
   const dim3 grid(blocks_for(n)), block(kBlock);
   launch(c, draws_kernel, grid, block, 0, cells, n, a.key);
   sort_keys(c, cells, ks, n, n);
-  check(cudaMemsetAsync(first, 0xff, size_t(n) * 4, current_stream(c.device)), c.name);
+  launch(c, none_kernel, grid, block, 0, first, n);
   launch(c, followers_kernel, grid, block, 0, cells, ks, n, first, then);
   if (c.out[0].dtype == DType::int32)
     launch(c, follow_kernel<int32_t>, grid, block, 0, first, then, n, a.key,

@@ -75,8 +75,8 @@ template <class T>
 __global__ void product_grad_kernel(const ScanGradPack k) {
   LAMINA_GRID_STRIDE(line, k.lines) {
     const int64_t first = line / k.S * k.N * k.S + line % k.S;
-    const T *const x = static_cast<const T*>(k.x) + first,
-            *const g = static_cast<const T*>(k.g) + first;
+    const T *const x = static_cast<const T*>(k.x) + first, *const g =
+                                                               static_cast<const T*>(k.g) + first;
     T* const y = static_cast<T*>(k.y) + first;
     double before = 1, after = 0;
     for (int64_t n = 0; n < k.N; ++n) {
@@ -118,9 +118,9 @@ void scan_grad(const DeviceCall& c, ScanGradKernel floats, ScanGradKernel double
   const auto& a = *static_cast<const ScanOpArgs*>(c.args);
   const Operand& x = c.in[0];
   if (x.numel() == 0) return;
-  ScanGradPack k{x.data,        c.in[1].data,   c.inputs > 2 ? c.in[2].data : nullptr,
-                 c.out[0].data, 1,              x.shape[a.dim],
-                 1,             a.reverse};
+  ScanGradPack k{
+      x.data, c.in[1].data, c.inputs > 2 ? c.in[2].data : nullptr, c.out[0].data, 1, x.shape[a.dim],
+      1,      a.reverse};
   for (int d = a.dim + 1; d < x.nd; ++d) k.S *= x.shape[d];
   k.lines = x.numel() / k.N;
   launch(c, x.dtype == DType::float64 ? doubles : floats, dim3(blocks_for(k.lines)), dim3(kBlock),

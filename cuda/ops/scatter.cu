@@ -1,28 +1,13 @@
 // gather and scatter along one dimension (formulas: cpp/ops/scatter.cpp). Gathering is a thread an
 // element. Scattering is a thread a line along `dim`, which goes through its elements in order:
-// what meets in one place meets in the same order every time, without atomics.
-#include "launch.h"
-#include "ops/index_args.h"
-#include "strided.h"
+// what meets in one place meets in the same order every time, without atomics. A few long lines are
+// sorted instead (scatter_sorted.cu).
+#include "scatter.h"
+
 #include "table.h"
 
 namespace lamina::cuda {
 namespace {
-
-struct ScatterPack {
-  Strides s;  // of the lines: the index (0), data (1), the other tensor (2)
-  void* data;
-  void* other;  // gather: written; scatter: read
-  const int64_t* index;
-  int64_t length, index_step, step, other_step, size;  // along dim
-  DType type;
-};
-__device__ int64_t place(const ScatterPack& k, int64_t index, const Reporter& report) {
-  const int64_t at = index < 0 ? index + k.size : index;
-  if (at >= 0 && at < k.size) return at;
-  report(index, k.size);
-  return 0;
-}
 
 template <class T>
 __global__ void gather_kernel(const ScatterPack k, Reporter report) {
@@ -30,7 +15,7 @@ __global__ void gather_kernel(const ScatterPack k, Reporter report) {
     const int64_t line = e / k.length, i = e % k.length;
     int64_t at[3];
     k.s.offsets(line, at);
-    const int64_t from = place(k, k.index[at[0] + i * k.index_step], report);
+    const int64_t from = scatter_place(k, k.index[at[0] + i * k.index_step], report);
     static_cast<T*>(k.other)[at[2] + i * k.other_step] =
         static_cast<const T*>(k.data)[at[1] + from * k.step];
   }
@@ -42,19 +27,10 @@ __global__ void scatter_kernel(const ScatterPack k, Reporter report) {
     int64_t at[3];
     k.s.offsets(line, at);
     for (int64_t i = 0; i < k.length; ++i) {
-      const int64_t to = place(k, k.index[at[0] + i * k.index_step], report);
+      const int64_t to = scatter_place(k, k.index[at[0] + i * k.index_step], report);
       T& y = static_cast<T*>(k.data)[at[1] + to * k.step];
       const T v = static_cast<const T*>(k.other)[at[2] + i * k.other_step];
-      if constexpr (mode == kScatterAdd)
-        y = y + v;
-      else if constexpr (mode == kScatterMul)
-        y = y * v;
-      else if constexpr (mode == kScatterMax)
-        y = v > y || v != v ? v : y;
-      else if constexpr (mode == kScatterMin)
-        y = v < y || v != v ? v : y;
-      else
-        y = v;
+      y = scattered<mode>(y, v);
     }
   }
 }
@@ -76,14 +52,11 @@ ScatterPack pack(const Operand& data, const Operand& index, const Operand& other
   k.s.merge();
   return k;
 }
-Reporter out_of_bounds(const DeviceCall& c) {
-  return reporter(c, kIndex, "index %lld is out of bounds for a dimension with size %lld");
-}
 
 template <class T>
 void gather_of(const DeviceCall& c, const ScatterPack& k) {
   launch(c, gather_kernel<T>, dim3(blocks_for(k.s.n * k.length)), dim3(kBlock), 0, k,
-         out_of_bounds(c));
+         scatter_reporter(c));
 }
 void gather(const DeviceCall& c) {
   if (c.out[0].numel() == 0) return;
@@ -102,7 +75,8 @@ void gather(const DeviceCall& c) {
 
 template <int mode, class T>
 void scatter_of(const DeviceCall& c, const ScatterPack& k) {
-  launch(c, scatter_kernel<mode, T>, dim3(blocks_for(k.s.n)), dim3(kBlock), 0, k, out_of_bounds(c));
+  launch(c, scatter_kernel<mode, T>, dim3(blocks_for(k.s.n)), dim3(kBlock), 0, k,
+         scatter_reporter(c));
 }
 template <int mode>
 void scatter_mode(const DeviceCall& c, const ScatterPack& k) {
@@ -119,6 +93,7 @@ void scatter(const DeviceCall& c) {
           c.name);
   if (c.in[1].numel() == 0) return;
   const ScatterPack k = pack(y, c.in[1], c.in[2], a.dim);
+  if (scatter_sorted(c, k, a.mode)) return;
   switch (a.mode) {
     case kScatterAdd:
       return scatter_mode<kScatterAdd>(c, k);

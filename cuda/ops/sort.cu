@@ -188,9 +188,8 @@ void order(const DeviceCall& c) {
   const int64_t all = x.numel();
   if (all == 0 || a.k == 0) return;
   const int64_t n = x.shape[x.nd - 1];
-  const SortPack s{x.data, c.out[0].data, static_cast<int64_t*>(c.out[1].data),
-                   all / n, n,            a.k,
-                   a.descending};
+  const SortPack s{x.data, c.out[0].data, static_cast<int64_t*>(c.out[1].data), all / n, n,
+                   a.k,    a.descending};
   switch (compute_type(x.dtype)) {
     case kF32:
       return order_as<float>(c, s);

@@ -16,6 +16,10 @@ struct KeyEnds {
   }
 };
 
+__global__ void copy_kernel(const int32_t* from, int32_t* to, int64_t n) {
+  LAMINA_GRID_STRIDE(i, n) to[i] = from[i];
+}
+
 }  // namespace
 
 void sort_keys(const DeviceCall& c, int32_t* keys, int32_t* places, int64_t n, int64_t top) {
@@ -27,9 +31,7 @@ void sort_keys(const DeviceCall& c, int32_t* keys, int32_t* places, int64_t n, i
   if (passes > 1) return radix_sort<uint32_t>(c, KeyEnds{keys, keys, places}, 1, n, passes);
   const Scratch sorted(c.device, size_t(n) * 4);  // a single pass reads keys while it writes
   radix_sort<uint32_t>(c, KeyEnds{keys, sorted.as<int32_t>(), places}, 1, n, 1);
-  check(cudaMemcpyAsync(keys, sorted.as<void>(), size_t(n) * 4, cudaMemcpyDeviceToDevice,
-                        current_stream(c.device)),
-        c.name);
+  launch(c, copy_kernel, dim3(blocks_for(n)), dim3(kBlock), 0, sorted.as<int32_t>(), keys, n);
 }
 
 }  // namespace lamina::cuda

@@ -126,5 +126,10 @@ def is_floating_point(input) -> bool:  # type: ignore[valid-type]
 
 def from_dlpack(ext_tensor):
     """A tensor over the memory of any object with ``__dlpack__`` (or of a DLPack capsule)."""
-    capsule = ext_tensor.__dlpack__() if hasattr(ext_tensor, "__dlpack__") else ext_tensor
-    return _core.from_dlpack_capsule(capsule)
+    if not hasattr(ext_tensor, "__dlpack__"):
+        return _core.from_dlpack_capsule(ext_tensor)
+    where = getattr(ext_tensor, "__dlpack_device__", tuple)()
+    if where and where[0] == 2:  # CUDA: its work is done before what the current stream does next
+        stream = _core.stream_current(where[1]) or 1
+        return _core.from_dlpack_capsule(ext_tensor.__dlpack__(stream=stream))
+    return _core.from_dlpack_capsule(ext_tensor.__dlpack__())

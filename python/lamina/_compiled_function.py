@@ -309,7 +309,7 @@ class CompiledFunction(_core.CompiledCall):
         if replayed is None and eager is None:
             return
         if replayed is not None and eager is not None:
-            x, y = replayed.detach().contiguous(), eager.detach().contiguous()
+            x, y = (t.detach().cpu().contiguous() for t in (replayed, eager))
             if _core.bytes_of(x).tobytes() == _core.bytes_of(y).tobytes():
                 return
         raise RuntimeError(

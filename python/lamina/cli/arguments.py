@@ -64,6 +64,16 @@ def _is_folder(text: str) -> bool:
     return False
 
 
+def _device(text: str) -> str:
+    import lamina
+
+    try:
+        lamina.zeros(1, device=text)
+    except (RuntimeError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 def _is_source(text: str) -> bool:
     return ".py:" in text or text.endswith(".py")
 
@@ -155,6 +165,9 @@ def parse(argv):
                        help="rows whose name contains WORD")  # fmt: skip
     bench.add_argument("--seconds", metavar="X", type=number(float, 0, True), default=0.3,
                        help="measuring time per row and library (default 0.3)")  # fmt: skip
+    for command in (train, evaluate, predict):
+        command.add_argument("--device", metavar="NAME", type=_device,
+                             help="cpu (default), or cuda, cuda:1, ... for a GPU")  # fmt: skip
     for command in (train, evaluate, predict, bench):
         command.add_argument("--threads", metavar="N", type=number(int, 1),
                              help="threads; results do not depend on it")  # fmt: skip

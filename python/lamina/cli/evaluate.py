@@ -22,7 +22,7 @@ def run(options) -> int:
             f"data {source.name}: {len(source.classes)} classes of images {source.shape} do not "
             f"fit the model's {len(held['classes'])} classes of {tuple(held['shape'])}"
         )
-    trainer = Trainer(model, "cross_entropy", progress=False)
+    trainer = Trainer(model, "cross_entropy", progress=False, device=options.device)
     result = trainer.evaluate(source.held_out)
     print(f"{options.run}: {100 * result['accuracy']:.2f} % of {len(source.held_out):,} held-out "
           f"images right, loss {result['loss']:.4f}{_epoch(options.run)}")  # fmt: skip

@@ -15,7 +15,8 @@ def run(options) -> int:
     held = folder.config(options.run)
     model = folder.best_model(options.run, held)
     images, labels = read(options.input, held)
-    scores = Trainer(model, "cross_entropy", progress=False).predict(images)
+    trainer = Trainer(model, "cross_entropy", progress=False, device=options.device)
+    scores = trainer.predict(images).cpu()
     shares = lamina.softmax(scores, 1)
     classes = held["classes"]
     for i, row in enumerate(shares.tolist()):

@@ -58,7 +58,7 @@ def run(options) -> int:
     }  # fmt: skip
     trainer = Trainer(
         model, "cross_entropy", _optimizer(chosen["optimizer"]), lr=chosen["lr"],
-        scheduler=chosen["scheduler"], seed=seed, out=out, config=config,
+        scheduler=chosen["scheduler"], seed=seed, out=out, config=config, device=options.device,
     )  # fmt: skip
     _introduce(source, model_name, model, trainer, chosen, seed)
     history = trainer.fit(
@@ -84,12 +84,15 @@ def _size(shape) -> str:
 def _introduce(source, model_name, model, trainer, chosen, seed) -> None:
     weights = sum(p.numel() for p in model.parameters())
     threads = lamina.get_num_threads()
+    where = f"{threads} thread{'s' if threads > 1 else ''}"
+    if trainer.device is not None and lamina.device(trainer.device).type == "cuda":
+        where = lamina.cuda.get_device_name(trainer.device)
     print(f"data   {source.name}: {len(source.train):,} training and {len(source.held_out):,} "
           f"held-out images of {_size(source.shape)}, {len(source.classes)} classes")  # fmt: skip
     print(f"model  {model_name}: {weights:,} parameters")
     print(f"train  {type(trainer.optimizer).__name__}, lr {chosen['lr']:g}, batch "
           f"{chosen['batch_size']}, {chosen['epochs']} epochs, seed {seed}, "
-          f"{threads} thread{'s' if threads > 1 else ''}", flush=True)  # fmt: skip
+          f"{where}", flush=True)  # fmt: skip
 
 
 def _conclude(out, source, history) -> None:

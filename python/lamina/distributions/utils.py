@@ -24,8 +24,8 @@ def eps_of(dtype) -> float:
 def broadcast_all(*values) -> tuple[Tensor, ...]:
     """The values, numbers or tensors, as tensors of one shape.
 
-    Numbers take the dtype of the first floating tensor, or the default dtype. Raises ValueError
-    for anything else.
+    Numbers take the dtype of the first floating tensor, or the default dtype, and the device of the
+    first tensor. Raises ValueError for anything else.
     """
     for v in values:
         if not isinstance(v, (Tensor, int, float)):
@@ -36,7 +36,10 @@ def broadcast_all(*values) -> tuple[Tensor, ...]:
         (v.dtype for v in values if isinstance(v, Tensor) and v.dtype.is_floating_point),
         _core.default_dtype(),
     )
-    tensors = [v if isinstance(v, Tensor) else tensor(v, dtype=dtype) for v in values]
+    device = next((v.device for v in values if isinstance(v, Tensor)), None)
+    tensors = [
+        v if isinstance(v, Tensor) else tensor(v, dtype=dtype, device=device) for v in values
+    ]
     shape = tuple(broadcast_shapes(*(t.shape for t in tensors)))
     return tuple(t if t.shape == shape else t.expand(shape) for t in tensors)
 

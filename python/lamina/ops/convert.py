@@ -255,14 +255,23 @@ def __deepcopy__(self: Tensor, memo):
 
 @method
 def __dlpack__(self: Tensor, *, stream=None, **_):
-    """A DLPack capsule over the same memory."""
+    """A DLPack capsule over the same memory. On a device what reads it on another stream than the
+    current one has to wait for that: `stream` None (the legacy default stream), 1, 2 or its handle;
+    unless that is the current one, this waits for the work under way. -1: nobody waits."""
+    if self.is_cuda and stream != -1:
+        from ..cuda import current_stream
+
+        here = current_stream(self.device)
+        default = stream is None or stream in (0, 1)
+        if here.cuda_stream != (0 if default else stream):
+            here.synchronize()
     return _core.to_dlpack(self)
 
 
 @method
 def __dlpack_device__(self: Tensor):
-    """(device type, device id) in DLPack's numbering: CPU is (1, 0)."""
-    return (1, 0)
+    """(device type, device id) in DLPack's numbering: CPU is (1, 0), cuda:1 (2, 1)."""
+    return (2, self.device.index) if self.is_cuda else (1, 0)
 
 
 Tensor.__array_priority__ = 1000

@@ -11,6 +11,7 @@ import math
 from .. import _core
 from .._core import Tensor
 from ._method import method, results, takes_tensors, under_autocast, write
+from .creation import arange
 
 __all__ = [
     "sort", "argsort", "msort", "topk", "kthvalue", "median", "nanmedian", "mode", "quantile",
@@ -24,10 +25,6 @@ _TopK = results("topk", "values", "indices")
 _KthValue = results("kthvalue", "values", "indices")
 _Median = results("median", "values", "indices")
 _Mode = results("mode", "values", "indices")
-
-
-def _arange(n: int) -> Tensor:
-    return _core.arange(0, n, 1, _core.int64)
 
 
 # ---- whole order --------------------------------------------------------------------------------
@@ -115,7 +112,7 @@ def _median(name, input, dim, keepdim, skip_nan):
             return input.new_full((), math.nan)
         raise _core.RangeError(f"{name}: dimension {dim} of shape {tuple(input.shape)} is empty")
     values, indices = _core.sort(x, d, False)
-    place = _core.full(values.select(d, 0).shape, (n - 1) // 2, _core.int64)
+    place = indices.new_full(values.select(d, 0).shape, (n - 1) // 2)
     if x.dtype.is_floating_point:
         nans = x.detach().isnan().sum(d)
         if skip_nan:
@@ -151,14 +148,14 @@ def mode(input: Tensor, dim=-1, keepdim=False, *, out=None):
     """The named tuple (values, indices) of the most frequent element along `dim`, of several the
     smallest; indices: one of its places."""
     if input.dim() == 0:
-        return _put(_Mode(input.clone(), _core.full((), 0, _core.int64)), out)
+        return _put(_Mode(input.clone(), input.new_full((), 0, dtype=_core.int64)), out)
     if input.shape[dim] == 0:
         raise _core.RangeError(f"mode: dimension {dim} of shape {tuple(input.shape)} is empty")
     x = input.movedim(dim, -1)
     values, indices = _core.sort(x, -1, False)
     n = values.shape[-1]
     fresh = values[..., 1:] != values[..., :-1]
-    at = _arange(n).expand(values.shape)
+    at = arange(n, device=x.device).expand(values.shape)
     starts = at[..., 1:].masked_fill(fresh.logical_not(), 0)
     starts = _core.cummax(_core.cat([at[..., :1], starts], -1), -1)[0]
     place = (at - starts).argmax(-1, keepdim=True)
@@ -269,11 +266,11 @@ def unique(input: Tensor, sorted=True, return_inverse=False, return_counts=False
     shape = x.shape if dim is None else (x.shape[dim],)
     rows = _as_rows(x, dim)
     n = rows.shape[0]
-    none = _core.full((0,), 0, _core.int64)
+    none = x.new_full((0,), 0, dtype=_core.int64)
     if n == 0:
         y = x.reshape(-1) if dim is None else x
         return _pack(y, none.reshape(shape), none, return_inverse, return_counts)
-    order = _arange(n)
+    order = arange(n, device=x.device)
     for column in range(rows.shape[1] - 1, -1, -1):  # stable: the first column decides last
         order = order[_core.sort(rows[:, column][order], 0, False)[1]]
     starts, counts, run = _runs(_changes(rows[order]), n)
@@ -291,7 +288,7 @@ def unique_consecutive(input: Tensor, return_inverse=False, return_counts=False,
     shape = x.shape if dim is None else (x.shape[dim],)
     rows = _as_rows(x, dim)
     n = rows.shape[0]
-    none = _core.full((0,), 0, _core.int64)
+    none = x.new_full((0,), 0, dtype=_core.int64)
     if n == 0:
         y = x.reshape(-1) if dim is None else x
         return _pack(y, none.reshape(shape), none, return_inverse, return_counts)
@@ -339,7 +336,7 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False) -> Tenso
     list_ = _core.sort(test_elements.detach().reshape(-1), 0, False)[0]
     n = list_.shape[0]
     if n == 0:
-        found = _core.full(elements.shape, False, _core.bool)
+        found = elements.new_full(elements.shape, False, dtype=_core.bool)
     else:
         at = _core.searchsorted(list_, elements.detach(), False, None).clamp(max=n - 1)
         found = list_[at] == elements

@@ -11,10 +11,18 @@ from operator import is_
 from typing import Any
 
 from .._core import Tensor, float32, float64
+from .._types import device
 from ..autograd import enable_grad
 from ..ops.creation import tensor, zeros, zeros_like
 from ._state import edits
 from .optimizer import Optimizer
+
+
+def place(group: dict[str, Any], param: Tensor) -> Any:
+    """Where a group's numbers and counters lie: with ``capturable`` or ``fused`` beside its
+    parameters, so that the device forms what follows from them and counts by itself; else on the
+    CPU."""
+    return param.device if group.get("capturable") or group.get("fused") else device("cpu")
 
 
 class Plan:
@@ -22,18 +30,26 @@ class Plan:
 
     __slots__ = ("edits", "group", "names", "numbers", "params", "states")
 
-    def __init__(self, group: dict[str, Any], names: tuple[str, ...], state, fresh: set[int]):
+    def __init__(
+        self, group: dict[str, Any], names: tuple[str, ...], state, fresh: set[int],
+        counters: frozenset[str],
+    ):  # fmt: skip
         self.group = group
         self.names = names
         self.params = list(group["params"])
         found = [state[p] if p in state else {} for p in self.params]
+        where = place(group, self.params[0]) if self.params else device("cpu")
+        for s in found:
+            for name in counters:
+                if name in s and s[name].device != where:
+                    s[name] = s[name].to(where)
         self.states = [[s.get(name) for s in found] for name in names]
         # 8 numbers, then per parameter whether its first state has been started.
         started = [
             float(bool(names) and s.get(names[0]) is not None and id(p) not in fresh)
             for p, s in zip(self.params, found)
         ]
-        self.numbers = tensor([0.0] * 8 + started, dtype=float64)
+        self.numbers = tensor([0.0] * 8 + started, dtype=float64, device=where)
         self.edits = edits()
 
     def holds(self, group: dict[str, Any], names: tuple[str, ...]) -> bool:
@@ -66,12 +82,13 @@ class FusedOptimizer(Optimizer):
         super().__init__(params, defaults)
 
     # ---- what a subclass defines -----------------------------------------------------------
-    _forms_numbers = False  # the host forms numbers of a step from its counter, and not only Adam's
+    _forms_numbers = False  # a step's numbers come from its counter, and not only as Adam's
 
     def _guard(self, device_type: str) -> str:
         """Why a launch cannot find out by itself that the step is to be skipped; empty: it can."""
-        if device_type != "cpu" and self._forms_numbers:
-            return "the host forms its numbers from the count of steps"
+        there = all(g.get("capturable") or g.get("fused") for g in self.param_groups)
+        if device_type != "cpu" and self._forms_numbers and not there:
+            return "the host forms its numbers from the count of steps; pass capturable=True"
         return ""
 
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
@@ -84,7 +101,9 @@ class FusedOptimizer(Optimizer):
         raise NotImplementedError
 
     def _new_state(self, name: str, param: Tensor, group: dict[str, Any]) -> Tensor:
-        return zeros((), dtype=float32) if name == "step" else zeros_like(param.detach())
+        if name == "step":
+            return zeros((), dtype=float32, device=place(group, param))
+        return zeros_like(param.detach())
 
     # ---- the step --------------------------------------------------------------------------
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -105,11 +124,11 @@ class FusedOptimizer(Optimizer):
             names = self._state_names(group)
             plan = plans[i]
             if plan is None or not plan.holds(group, names):
-                plan = plans[i] = Plan(group, names, self.state, set())
+                plan = plans[i] = Plan(group, names, self.state, set(), self._counters)
             self._write_numbers(group, plan.numbers)
             if self._launch(group, plan):  # some state is missing: nothing was done yet
                 fresh = self._start(group, names)
-                plan = plans[i] = Plan(group, names, self.state, fresh)
+                plan = plans[i] = Plan(group, names, self.state, fresh, self._counters)
                 self._write_numbers(group, plan.numbers)
                 self._launch(group, plan)
         return loss

@@ -19,8 +19,9 @@ class Adadelta(FusedOptimizer):
         p = p - lr * d
 
     params: Tensors, (name, Tensor) pairs or group dicts, float32 or float64 (halves through
-    float32). State: ``step`` (a float32 number), ``square_avg`` (v), ``acc_delta`` (u). foreach,
-    capturable: accepted and ignored (every step is one fused launch). differentiable: only False.
+    float32). State: ``step`` (a float32 number), ``square_avg`` (v), ``acc_delta`` (u). foreach:
+    accepted and ignored (every step is one fused launch). capturable: on CUDA the counters and the
+    learning rate lie on the device, not on the CPU. differentiable: only False.
 
     Raises ValueError for negative options and rho outside [0, 1].
 

@@ -18,9 +18,10 @@ class Adagrad(FusedOptimizer):
         eps_inside_root:  the division by sqrt(s + eps)
 
     params: Tensors, (name, Tensor) pairs or group dicts, float32 or float64 (halves through
-    float32). State, from the start: ``step`` (a float32 number), ``sum`` (s). foreach, fused:
-    accepted and ignored (every step is one fused launch). differentiable: only False.
-    eps_inside_root: not PyTorch's; a form found in textbooks, usually with eps=1e-8.
+    float32). State, from the start: ``step`` (a float32 number), ``sum`` (s). foreach: accepted and
+    ignored (every step is one fused launch). fused: on CUDA the counters and the learning rate lie
+    on the device, not on the CPU. differentiable: only False. eps_inside_root: not PyTorch's; a
+    form found in textbooks, usually with eps=1e-8.
 
     Raises ValueError for negative options.
 

@@ -19,8 +19,9 @@ class Adam(FusedOptimizer):
 
     params: Tensors, (name, Tensor) pairs or group dicts, float32 or float64 (halves through
     float32). State: ``step`` (a float32 number), ``exp_avg`` (m), ``exp_avg_sq`` (v),
-    ``max_exp_avg_sq`` (u, with amsgrad). foreach, capturable, fused: accepted and ignored (every
-    step is one fused launch). differentiable: only False.
+    ``max_exp_avg_sq`` (u, with amsgrad). foreach: accepted and ignored (every step is one fused
+    launch). capturable, fused: on CUDA the counters and the learning rate lie on the device, not on
+    the CPU. differentiable: only False.
 
     Raises ValueError for negative options and betas outside [0, 1).
 

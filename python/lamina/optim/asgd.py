@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .._core import asgd_step, float32, set_numbers
 from ..ops.creation import ones, tensor
-from ._fused import FusedOptimizer, check_not_negative
+from ._fused import FusedOptimizer, check_not_negative, place
 
 
 class ASGD(FusedOptimizer):
@@ -20,8 +20,9 @@ class ASGD(FusedOptimizer):
     The average, in ``optimizer.state[p]["ax"]``, starts after t0 steps; before it is p.
 
     params: Tensors, (name, Tensor) pairs or group dicts, float32 or float64 (halves through
-    float32). State: ``step``, ``eta``, ``mu`` (float32 numbers), ``ax``. foreach, capturable:
-    accepted and ignored (every step is one fused launch). differentiable: only False.
+    float32). State: ``step``, ``eta``, ``mu`` (float32 numbers), ``ax``. foreach: accepted and
+    ignored (every step is one fused launch). capturable: on CUDA the counters and the learning rate
+    lie on the device, not on the CPU. differentiable: only False.
 
     Raises ValueError for a negative lr or weight_decay.
 
@@ -66,8 +67,10 @@ class ASGD(FusedOptimizer):
 
     def _new_state(self, name, param, group):
         if name == "eta":
-            return tensor(float(group["lr"]), dtype=float32)
-        return ones((), dtype=float32) if name == "mu" else super()._new_state(name, param, group)
+            return tensor(float(group["lr"]), dtype=float32, device=place(group, param))
+        if name == "mu":
+            return ones((), dtype=float32, device=place(group, param))
+        return super()._new_state(name, param, group)
 
     def _write_numbers(self, group, numbers):
         set_numbers(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .._core import nadam_step, set_numbers
+from .._core import float32, nadam_step, set_numbers
 from ..ops.creation import ones
-from ._fused import FusedOptimizer, check_betas, check_not_negative
+from ._fused import FusedOptimizer, check_betas, check_not_negative, place
 
 
 class NAdam(FusedOptimizer):
@@ -21,8 +21,9 @@ class NAdam(FusedOptimizer):
 
     params: Tensors, (name, Tensor) pairs or group dicts, float32 or float64 (halves through
     float32). State: ``step`` and ``mu_product`` (M_t; float32 numbers), ``exp_avg`` (m),
-    ``exp_avg_sq`` (v). foreach, capturable: accepted and ignored (every step is one fused launch).
-    differentiable: only False.
+    ``exp_avg_sq`` (v). foreach: accepted and ignored (every step is one fused launch). capturable:
+    on CUDA the counters and the learning rate lie on the device, not on the CPU. differentiable:
+    only False.
 
     Raises ValueError for negative options and betas outside [0, 1).
 
@@ -73,7 +74,9 @@ class NAdam(FusedOptimizer):
         return ("step", "mu_product", "exp_avg", "exp_avg_sq")
 
     def _new_state(self, name, param, group):
-        return ones(()) if name == "mu_product" else super()._new_state(name, param, group)
+        if name == "mu_product":
+            return ones((), dtype=float32, device=place(group, param))
+        return super()._new_state(name, param, group)
 
     def _write_numbers(self, group, numbers):
         beta1, beta2 = group["betas"]

@@ -317,8 +317,8 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a `state_dict` (lamina's or PyTorch's), by parameter number.
 
-        Tensors are copied and converted to the parameter's dtype (``step`` keeps its own); arrays
-        of other libraries that speak DLPack are accepted. Raises ValueError when the number of
+        Tensors are copied to the parameter's device and dtype (``step`` keeps its own); arrays of
+        other libraries that speak DLPack are accepted. Raises ValueError when the number of
         groups or of a group's parameters differs.
         """
         state_dict = dict(state_dict)
@@ -366,8 +366,8 @@ class Optimizer:
 
 
 def _adapt(param: Tensor, value: Any, counters: frozenset, key: str | None = None) -> Any:
-    """A loaded state as `param` needs it: copied, in its dtype, containers likewise; `counters`
-    stay float32 numbers."""
+    """A loaded state as `param` needs it: copied, in its dtype and on its device, containers
+    likewise; `counters` stay float32 numbers of the CPU."""
     if isinstance(value, dict):
         return {k: _adapt(param, v, counters, k) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -377,10 +377,10 @@ def _adapt(param: Tensor, value: Any, counters: frozenset, key: str | None = Non
 
         value = from_dlpack(value)
     if key in counters:
-        return tensor(float(value), dtype=float32)
+        return tensor(float(value), dtype=float32, device="cpu")
     if isinstance(value, Tensor):
         value = value.detach()
         if param.dtype.is_floating_point and value.dtype.is_floating_point:
-            return value.to(dtype=param.dtype, copy=True)
-        return value.clone()
+            return value.to(device=param.device, dtype=param.dtype, copy=True)
+        return value.to(device=param.device, copy=True)
     return value

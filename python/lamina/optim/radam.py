@@ -20,8 +20,9 @@ class RAdam(FusedOptimizer):
         p = p - lr / (1 - beta1**t) * m * d
 
     params: Tensors, (name, Tensor) pairs or group dicts, float32 or float64 (halves through
-    float32). State: ``step`` (a float32 number), ``exp_avg`` (m), ``exp_avg_sq`` (v). foreach,
-    capturable: accepted and ignored (every step is one fused launch). differentiable: only False.
+    float32). State: ``step`` (a float32 number), ``exp_avg`` (m), ``exp_avg_sq`` (v). foreach:
+    accepted and ignored (every step is one fused launch). capturable: on CUDA the counters and the
+    learning rate lie on the device, not on the CPU. differentiable: only False.
 
     Raises ValueError for negative options and betas outside [0, 1).
 

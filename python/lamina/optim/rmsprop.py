@@ -19,9 +19,10 @@ class RMSprop(FusedOptimizer):
 
     params: Tensors, (name, Tensor) pairs or group dicts, float32 or float64 (halves through
     float32). State: ``step`` (a float32 number), ``square_avg`` (v), ``momentum_buffer`` (b),
-    ``grad_avg`` (a). capturable, foreach: accepted and ignored (every step is one fused launch).
-    differentiable: only False. eps_inside_root: not PyTorch's; the form of Goodfellow, Bengio and
-    Courville, Deep Learning (2016), algorithm 8.5.
+    ``grad_avg`` (a). foreach: accepted and ignored (every step is one fused launch). capturable: on
+    CUDA the counters and the learning rate lie on the device, not on the CPU. differentiable: only
+    False. eps_inside_root: not PyTorch's; the form of Goodfellow, Bengio and Courville, Deep
+    Learning (2016), algorithm 8.5.
 
     Raises ValueError for negative options.
 

@@ -19,8 +19,9 @@ class Rprop(FusedOptimizer):
 
     params: Tensors, (name, Tensor) pairs or group dicts, float32 or float64 (halves through
     float32). lr: the first step size. etas: (eta_minus, eta_plus). step_sizes: (smallest, largest).
-    State: ``step`` (a float32 number), ``prev`` (o), ``step_size`` (s). foreach, capturable:
-    accepted and ignored (every step is one fused launch). differentiable: only False.
+    State: ``step`` (a float32 number), ``prev`` (o), ``step_size`` (s). foreach: accepted and
+    ignored (every step is one fused launch). capturable: on CUDA the counters and the learning rate
+    lie on the device, not on the CPU. differentiable: only False.
 
     Raises ValueError for a negative lr and unless 0 < eta_minus < 1 < eta_plus.
 

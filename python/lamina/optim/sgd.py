@@ -35,8 +35,9 @@ class SGD(FusedOptimizer):
     them back before the step (weight_decay acts on the parameters, not on the point ahead).
 
     params: Tensors, (name, Tensor) pairs or group dicts, float32 or float64 (halves through
-    float32). State: ``momentum_buffer``, when momentum != 0. foreach, fused: accepted and ignored
-    (every step is one fused launch). differentiable: only False.
+    float32). State: ``momentum_buffer``, when momentum != 0. foreach: accepted and ignored (every
+    step is one fused launch). fused: on CUDA the counters and the learning rate lie on the device,
+    not on the CPU. differentiable: only False.
 
     Raises ValueError for negative options, for nesterov without momentum, with dampening or with
     another form, and for a step without closure with lookahead.

@@ -315,8 +315,11 @@ class Trainer:
         if self.device is None:
             return batch
         inputs, target = batch
-        moved = [x.to(self.device) if isinstance(x, lamina.Tensor) else x for x in inputs]
-        return moved, target.to(self.device) if isinstance(target, lamina.Tensor) else target
+
+        def move(x):  # from page-locked memory without waiting
+            return x.to(self.device, non_blocking=True) if isinstance(x, lamina.Tensor) else x
+
+        return [move(x) for x in inputs], move(target)
 
     # ---- callbacks -----------------------------------------------------------------------------
     def _hooks(self, name: str) -> list:

@@ -67,6 +67,21 @@ class Fetcher:
         return self.collate(samples)
 
 
+def pin(batch):
+    """`batch` with its tensors in page-locked memory: in containers too, and by the method
+    ``pin_memory`` of what has one."""
+    if isinstance(batch, lamina.Tensor):
+        return batch.pin_memory() if batch.device.type == "cpu" else batch
+    if isinstance(batch, (str, bytes)):
+        return batch
+    if isinstance(batch, dict):
+        return type(batch)({k: pin(v) for k, v in batch.items()})
+    if isinstance(batch, (list, tuple)):
+        parts = [pin(v) for v in batch]
+        return type(batch)(*parts) if hasattr(batch, "_fields") else type(batch)(parts)
+    return batch.pin_memory() if hasattr(batch, "pin_memory") else batch
+
+
 def _as_rows(index):
     """A list of integers as an int64 tensor; None for indices of another kind."""
     try:
@@ -88,7 +103,8 @@ class DataLoader:
         num_workers: worker processes; 0: batches are made in this process. Data held in tensors
             is gathered by C++ in this process either way, unless `worker_init_fn` is given.
         collate_fn: how a list of samples becomes a batch (`default_collate`).
-        pin_memory: accepted; without an accelerator there is nothing to pin.
+        pin_memory: tensors of a batch come in page-locked memory, from which
+            ``.to("cuda", non_blocking=True)`` does not wait; without a CUDA device nothing is done.
         drop_last: leave out an incomplete last batch.
         timeout: seconds to wait for a worker; 0: for ever.
         worker_init_fn: called with the worker's id in each worker after seeding.
@@ -196,7 +212,12 @@ class DataLoader:
         in_process = self.num_workers == 0 or (
             fetcher.batched is not None and self.worker_init_fn is None
         )
-        return self._here(fetcher, base_seed) if in_process else self._there(fetcher, base_seed)
+        batches = (
+            self._here(fetcher, base_seed) if in_process else self._there(fetcher, base_seed)
+        )
+        if self.pin_memory and lamina.cuda.is_available():
+            return map(pin, batches)
+        return batches
 
     def _index(self, tensors: bool):
         """(indices of a batch, position of its first sample in the epoch), one batch at a time."""
