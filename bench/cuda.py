@@ -183,6 +183,15 @@ def measure(frameworks, make, rounds, seconds=0.05):
     return times
 
 
+def copy_of(mib):
+    def make(m):
+        x = m.ones(mib << 18, device="cuda")
+        y = m.empty_like(x)
+        return lambda: y.copy_(x)
+
+    return make
+
+
 def allow_tf32(m, allowed):
     m.backends.cuda.matmul.allow_tf32 = m.backends.cudnn.allow_tf32 = allowed
 
@@ -198,13 +207,10 @@ def main(argv=None):
     if not lamina.cuda.is_available():
         parser.exit(1, "bench/cuda.py: there is no CUDA device\n")
     with lamina.no_grad():
-        x = lamina.ones((args.mib << 20) // 4, device="cuda")
-        y = lamina.empty_like(x)
-        (copies,) = measure([lamina], lambda m: lambda x=x, y=y: y.copy_(x), args.rounds)
-    bandwidth = 2 * x.numel() * 4 / statistics.median(copies) / 1e6
+        (copies,) = measure([lamina], copy_of(args.mib), args.rounds)
+    bandwidth = 2 * (args.mib << 20) / statistics.median(copies) / 1e6
     print(f"{lamina.cuda.get_device_name()}: a copy moves {bandwidth:.0f} GB/s")
     print(f"{'row':28s} {'dtype':9s} {'ms':>9s}  {'(least, most)':18s} {'':>16s}  torch / lamina")
-    del x, y
     frameworks = [lamina] + ([torch] if torch else [])
     for row in memory_rows(args.mib) + product_rows(args.size):
         if args.only and not row.name.startswith(tuple(args.only)):

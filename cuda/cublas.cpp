@@ -102,6 +102,14 @@ Handle handle_of(int device, cudaStream_t stream) {
   const Functions& f = functions();
   constexpr size_t kWorkspace = size_t(32) << 20;
   void* room = nullptr;
+#ifndef LAMINA_EMULATED
+  // What follows allocates, also while launches on the stream are being kept for a graph.
+  struct Relaxed {
+    cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+    Relaxed() { cudaThreadExchangeStreamCaptureMode(&mode); }
+    ~Relaxed() { cudaThreadExchangeStreamCaptureMode(&mode); }
+  } relaxed;
+#endif
   check(cudaMalloc(&room, kWorkspace), "cuBLAS's workspace");
   Handle made = nullptr;
   check_status(f.create(&made), "cublasCreate");

@@ -238,7 +238,7 @@ __device__ void tensor_tile(const P& p, A& a, B& b, Chunk* shared, unsigned prod
       const float* const from = room + row * kPitch + column;
       if (p.parts > 1) {
         float* const to = p.sums + ((part * p.products + product) * p.M + m) * p.pitch() + n;
-        for (int e = 0; e < 8; ++e) to[e] = from[e];
+        *reinterpret_cast<Vector<float, 8>*>(to) = *reinterpret_cast<const Vector<float, 8>*>(from);
       } else {
         p.out.put(product, m, n, from, p.N - n < 8 ? int(p.N - n) : 8);
       }
@@ -276,8 +276,10 @@ __global__ void join_kernel(const Out out, const float* sums, int64_t M, int64_t
     const int64_t n = i % octets * 8, m = i / octets % M, product = i / octets / M;
     float sum[8] = {};
     for (int64_t s = 0; s < parts; ++s) {
-      const float* const from = sums + (s * all + i) * 8;
-      for (int e = 0; e < 8; ++e) sum[e] += from[e];
+      float one[8];
+      load_vector<float, 8>(one, sums + (s * all + i) * 8);
+#pragma unroll
+      for (int e = 0; e < 8; ++e) sum[e] += one[e];
     }
     out.put(product, m, n, sum, N - n < 8 ? int(N - n) : 8);
   }
