@@ -73,10 +73,10 @@ struct OnlineSum {
 };
 
 // f<T>() of the storage type that holds `type`, a floating one.
-#define LAMINA_BY_FLOATING(type, f)                \
-  ((type) == DType::float64    ? f<double>         \
-   : (type) == DType::float16  ? f<Half>           \
-   : (type) == DType::bfloat16 ? f<Brain>          \
+#define LAMINA_BY_FLOATING(type, f)        \
+  ((type) == DType::float64    ? f<double> \
+   : (type) == DType::float16  ? f<Half>   \
+   : (type) == DType::bfloat16 ? f<Brain>  \
                                : f<float>)
 
 }  // namespace lamina::cuda

@@ -103,9 +103,9 @@ def test_cublas(tmp_path):
 
 @emulated
 def test_bench():
-    """bench/cuda.py at sizes that mean nothing."""
+    """bench/gpu.py at sizes that mean nothing."""
     done = subprocess.run(
-        [sys.executable, HERE.parent / "bench/cuda.py", "--mib", "1", "--size", "16",
+        [sys.executable, HERE.parent / "bench/gpu.py", "--mib", "1", "--size", "16",
          "--rounds", "1", "--only", "add", "sum", "softmax", "layer_norm", "adamw", "matmul 16"],
         env={**os.environ, "LAMINA_CUDA_LIBRARY": str(LIBRARY)}, capture_output=True, text=True,
     )  # fmt: skip

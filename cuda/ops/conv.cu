@@ -126,8 +126,12 @@ void run(const DeviceCall& c) {
   const DType type = c.in[0].dtype;
   if (type == DType::float64) return run_as<P, double>(c);
   if (type == DType::float32 && !(c.tf32.convolutions && fits)) return run_as<P, float>(c);
-  if (!fits) fail(kNotImplemented, "%s: an image this large has no CUDA kernel of half precision; use .float()", c.name);
-  type == DType::float16 ? conv_half(c, way) : type == DType::bfloat16 ? conv_brain(c, way) : conv_tf32(c, way);
+  if (!fits)
+    fail(kNotImplemented,
+         "%s: an image this large has no CUDA kernel of half precision; use .float()", c.name);
+  type == DType::float16    ? conv_half(c, way)
+  : type == DType::bfloat16 ? conv_brain(c, way)
+                            : conv_tf32(c, way);
 }
 
 const Launches kLaunches{{"conv", run<Forward>, false, true},

@@ -40,8 +40,8 @@ __global__ void weights_kernel(const S* weight, int64_t n, double* sum) {
 }
 
 template <class T, int G, int V>
-__global__ void __launch_bounds__(kBlock) loss_kernel(const LossPack k, bool write_each,
-                                                      Reporter report) {
+__global__ void __launch_bounds__(kBlock)
+    loss_kernel(const LossPack k, bool write_each, Reporter report) {
   using namespace on_device;
   using S = ComputeOf<T>;
   __shared__ S room[kBlock / 32];
@@ -121,7 +121,11 @@ struct RowSlope {
     const bool fits = t >= 0 && t < k.N;
     const double hit = fits ? g * (1 - e) * double(weight_of<S>(k, t)) : nan("");
     const S* const stats = static_cast<const S*>(k.stats);
-    return {S((hit + each * *k.weights) * double(stats[k.R + r])), stats[r], S(each), S(hit), t,
+    return {S((hit + each * *k.weights) * double(stats[k.R + r])),
+            stats[r],
+            S(each),
+            S(hit),
+            t,
             t != k.ignore};
   }
   __device__ S operator()(const LossPack& k, int64_t c, S x) const {
@@ -197,7 +201,7 @@ void loss_of(const DeviceCall& c) {
     const bool vectors = in_vectors<T>(k), wide = k.N > 1024;
     const auto kernel = k.S > 1   ? loss_kernel<T, 1, 1>
                         : vectors ? wide ? loss_kernel<T, kBlock, V> : loss_kernel<T, 32, V>
-                        : wide    ? loss_kernel<T, kBlock, 1>
+                        : wide ? loss_kernel<T, kBlock, 1>
                                   : loss_kernel<T, 32, 1>;
     const int rows = k.S > 1 ? kBlock : wide ? 1 : kBlock / 32;
     launch(c, kernel, dim3(blocks_for(k.R, rows)), dim3(kBlock), 0, k, each,

@@ -85,8 +85,9 @@ __global__ void __launch_bounds__(kBlock) held_kernel(const RowsPack k) {
       if (!here || i >= n) continue;
 #pragma unroll
       for (int e = 0; e < V; ++e)
-        v[j][e] = kind == kSoftmaxValue ? v[j][e] * s
-                                        : result_of<kind, T>(v[j][e], w[kIsGrad<kind> ? j : 0][e], m, s);
+        v[j][e] = kind == kSoftmaxValue
+                      ? v[j][e] * s
+                      : result_of<kind, T>(v[j][e], w[kIsGrad<kind> ? j : 0][e], m, s);
       store_vector<T, V>(y + i, v[j]);
     }
     __syncthreads();
@@ -124,8 +125,7 @@ __global__ void __launch_bounds__(kBlock) read_kernel(const RowsPack k) {
       if (m == S(HUGE_VAL)) s = S(nan(""));
     }
     if constexpr (kind == kLogSumExpValue) {  // of which an infinite largest element is the result
-      if (lane == 0 && here)
-        static_cast<T*>(k.y)[row] = narrow<T>((m - m) != 0 ? m : m + log(s));
+      if (lane == 0 && here) static_cast<T*>(k.y)[row] = narrow<T>((m - m) != 0 ? m : m + log(s));
     } else {
       s = ready_sum<kind>(s);
       for (int64_t i = lane; i < n; i += G) {
@@ -153,9 +153,9 @@ void launch_rows(const DeviceCall& c, const RowsPack& k) {
       return vectors ? go(held_kernel<kind, T, kBlock, V>, kBlock)
                      : go(held_kernel<kind, T, kBlock, 1>, kBlock);
   }
-  k.S > 1        ? go(read_kernel<kind, T, 1>, 1)
+  k.S > 1       ? go(read_kernel<kind, T, 1>, 1)
   : k.N <= 1024 ? go(read_kernel<kind, T, 32>, 32)
-                 : go(read_kernel<kind, T, kBlock>, kBlock);
+                : go(read_kernel<kind, T, kBlock>, kBlock);
 }
 template <int kind>
 void softmax(const DeviceCall& c) {

@@ -1,8 +1,8 @@
 """The CUDA backend's kernels on the GPU at hand, beside PyTorch's where it is installed.
 
-    python bench/cuda.py                         # tensors of 256 MiB, products up to 8192
-    python bench/cuda.py --only softmax matmul --dtypes bfloat16
-    LAMINA_CUBLAS=own python bench/cuda.py --only matmul     # lamina's own tensor-core kernels
+    python bench/gpu.py                         # tensors of 256 MiB, products up to 8192
+    python bench/gpu.py --only softmax matmul --dtypes bfloat16
+    LAMINA_CUBLAS=own python bench/gpu.py --only matmul     # lamina's own tensor-core kernels
 
 What moves memory is shown as a share of the bandwidth that a copy on the device reaches, measured
 first by the same clock: the bytes that the operation cannot avoid, over its median time. Products
@@ -205,7 +205,7 @@ def main(argv=None):
     parser.add_argument("--dtypes", nargs="*", default=[])
     args = parser.parse_args(argv)
     if not lamina.cuda.is_available():
-        parser.exit(1, "bench/cuda.py: there is no CUDA device\n")
+        parser.exit(1, "bench/gpu.py: there is no CUDA device\n")
     with lamina.no_grad():
         (copies,) = measure([lamina], copy_of(args.mib), args.rounds)
     bandwidth = 2 * (args.mib << 20) / statistics.median(copies) / 1e6
