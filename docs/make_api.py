@@ -23,7 +23,7 @@ NO_OP = {
     "torch.amp": "the CPU gains nothing from halves: regions compute in full precision",
     "torch.autocast": "the CPU gains nothing from halves: regions compute in full precision",
     "torch.cuda.amp": "as torch.amp",
-    "torch.backends": "switches of other libraries' kernels: kept, without effect",
+    "torch.backends": "switches of other libraries' kernels: kept; `allow_tf32` acts on GPUs",
     "torch.jit.script": "returns the model as it is",
     "torch.jit.trace": "returns the model as it is",
     "torch.set_float32_matmul_precision": "on the CPU products are always float32",
