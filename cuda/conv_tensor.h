@@ -1,6 +1,6 @@
 // Convolution and its two gradients on tensor cores (loops: tensor_tiles.h; what they compute:
-// ops/conv.cu). The patches of x are never stored: a thread reads the elements of a chunk of k where
-// they lie, one image position (neighbouring threads: neighbouring positions) at a time.
+// ops/conv.cu). The patches of x are never stored: a thread reads the elements of a chunk of k
+// where they lie, one image position (neighbouring threads: neighbouring positions) at a time.
 #pragma once
 #include "ops/conv_launch.h"
 
@@ -83,7 +83,8 @@ struct BackRows {
     int m = k / taps, r = k % taps / g.KW, s = k % g.KW;
     return packed<T>(row.image ? chunk_count<T>(k, end) : 0, [&] {
       const int h = row.h - r * g.dh, w = row.w - s * g.dw, i = h / g.sh, j = w / g.sw;
-      const bool inside = h >= 0 && w >= 0 && i * g.sh == h && j * g.sw == w && i < g.OH && j < g.OW;
+      const bool inside =
+          h >= 0 && w >= 0 && i * g.sh == h && j * g.sw == w && i < g.OH && j < g.OW;
       const T v = inside ? row.image[(m * g.OH + i) * g.OW + j] : T{};
       if (++s == g.KW) s = 0, ++r;
       if (r == g.KH) r = 0, ++m;
@@ -131,8 +132,7 @@ struct PlaneRows {
     int64_t n = k / plane;
     int at = k % plane;
     const int count = row ? chunk_count<T>(k, end) : 0;
-    if (aligned && count == kChunk<T>)
-      return *reinterpret_cast<const Chunk*>(row + n * image + at);
+    if (aligned && count == kChunk<T>) return *reinterpret_cast<const Chunk*>(row + n * image + at);
     return packed<T>(count, [&] {
       const T v = row[n * image + at];
       if (++at == plane) at = 0, ++n;
@@ -216,7 +216,8 @@ void conv_on_tensor_cores(const DeviceCall& c, ConvWay way) {
   const auto& g = *static_cast<const ConvGeometry*>(c.args);
   const int64_t inner = g.C / g.groups, outer = g.M / g.groups, taps = g.KH * g.KW;
   const int64_t plane = g.H * g.W, out_plane = g.OH * g.OW;
-  const T *const p = static_cast<const T*>(c.in[0].data), *const q = static_cast<const T*>(c.in[1].data);
+  const T *const p = static_cast<const T*>(c.in[0].data), *const q =
+                                                              static_cast<const T*>(c.in[1].data);
   S* const y = static_cast<S*>(c.out[0].data);
   const auto whole = [](const void* at, int64_t n) {
     return reinterpret_cast<uintptr_t>(at) % 16 == 0 && n % 8 == 0;
@@ -248,20 +249,35 @@ void conv_on_tensor_cores(const DeviceCall& c, ConvWay way) {
   }
   if (way == kConvForward) {
     const StridedRows<T> w{q, inner * taps, 1, whole(q, inner * taps)};
-    const PlaneOut<S> out{y, bias ? static_cast<const S*>(c.in[2].data) : nullptr, out_plane, outer,
-                          g.M, outer * inner * taps, inner * plane, whole(y, out_plane)};
+    const PlaneOut<S> out{y,
+                          bias ? static_cast<const S*>(c.in[2].data) : nullptr,
+                          out_plane,
+                          outer,
+                          g.M,
+                          outer * inner * taps,
+                          inner * plane,
+                          whole(y, out_plane)};
     multiply_on_tensor_cores(
-        c, TensorProduct<ReadOperand<StridedRows<T>>, ReadOperand<PatchRows<T>>, PlaneOut<S>>{
-               {w}, {{p, rows}}, out, outer, g.N * out_plane, inner * taps, g.groups, 1, 0, nullptr});
+        c,
+        TensorProduct<ReadOperand<StridedRows<T>>, ReadOperand<PatchRows<T>>, PlaneOut<S>>{
+            {w}, {{p, rows}}, out, outer, g.N * out_plane, inner * taps, g.groups, 1, 0, nullptr});
   } else if (way == kConvInputGrad) {
     rows.channels = int(outer);
     rows.image = g.M * out_plane;
-    const PlaneOut<S> out{y, nullptr, plane, inner, g.C, outer * inner * taps, outer * out_plane,
-                          whole(y, plane)};
+    const PlaneOut<S> out{
+        y, nullptr, plane, inner, g.C, outer * inner * taps, outer * out_plane, whole(y, plane)};
     multiply_on_tensor_cores(
         c, TensorProduct<ReadOperand<TurnedWeights<T>>, ReadOperand<BackRows<T>>, PlaneOut<S>>{
-               {{q, int(taps), int(inner)}}, {{p, rows}}, out, inner, g.N * plane, outer * taps,
-               g.groups, 1, 0, nullptr});
+               {{q, int(taps), int(inner)}},
+               {{p, rows}},
+               out,
+               inner,
+               g.N * plane,
+               outer * taps,
+               g.groups,
+               1,
+               0,
+               nullptr});
   } else {  // x, dy
     Gemm m;
     m.c = y;
@@ -272,8 +288,9 @@ void conv_on_tensor_cores(const DeviceCall& c, ConvWay way) {
     const PlaneRows<T> dy{q, int(out_plane), g.M * out_plane, whole(q, out_plane)};
     const StridedOut<S> out{m, whole(y, m.c_row) && whole(y, m.c_product)};
     multiply_on_tensor_cores(
-        c, TensorProduct<ReadOperand<PlaneRows<T>>, ReadOperand<TapRows<T>>, StridedOut<S>>{
-               {dy}, {{p, rows}}, out, outer, inner * taps, g.N * out_plane, g.groups, 1, 0, nullptr});
+        c,
+        TensorProduct<ReadOperand<PlaneRows<T>>, ReadOperand<TapRows<T>>, StridedOut<S>>{
+            {dy}, {{p, rows}}, out, outer, inner * taps, g.N * out_plane, g.groups, 1, 0, nullptr});
   }
 }
 

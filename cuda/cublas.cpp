@@ -21,9 +21,9 @@ namespace lamina::cuda {
 namespace {
 
 using Handle = void*;
-enum { kAsStored = 0, kTransposed = 1 };                             // cublasOperation_t
-enum { kReal32 = 0, kReal64 = 1, kReal16 = 2, kBrain16 = 14 };       // cudaDataType
-enum { kCompute32 = 68, kCompute64 = 70, kComputeTf32 = 77 };        // cublasComputeType_t
+enum { kAsStored = 0, kTransposed = 1 };                        // cublasOperation_t
+enum { kReal32 = 0, kReal64 = 1, kReal16 = 2, kBrain16 = 14 };  // cudaDataType
+enum { kCompute32 = 68, kCompute64 = 70, kComputeTf32 = 77 };   // cublasComputeType_t
 enum { kDefaultAlgorithm = -1, kSumsInFull = 16, kNotSupported = 15 };
 
 struct Functions {
@@ -102,6 +102,14 @@ Handle handle_of(int device, cudaStream_t stream) {
   const Functions& f = functions();
   constexpr size_t kWorkspace = size_t(32) << 20;
   void* room = nullptr;
+#ifndef LAMINA_EMULATED
+  // What follows allocates, also while launches on the stream are being kept for a graph.
+  struct Relaxed {
+    cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+    Relaxed() { cudaThreadExchangeStreamCaptureMode(&mode); }
+    ~Relaxed() { cudaThreadExchangeStreamCaptureMode(&mode); }
+  } relaxed;
+#endif
   check(cudaMalloc(&room, kWorkspace), "cuBLAS's workspace");
   Handle made = nullptr;
   check_status(f.create(&made), "cublasCreate");
@@ -113,7 +121,8 @@ Handle handle_of(int device, cudaStream_t stream) {
 
 bool is_int(int64_t v) { return v >= 0 && v <= INT32_MAX; }
 
-// How X is stored, by columns, so that op(X) has `rows` and `columns`; operation < 0: in no such way.
+// How X is stored, by columns, so that op(X) has `rows` and `columns`; operation < 0: in no such
+// way.
 struct Stored {
   int operation = -1;
   int64_t lead = 0;
@@ -163,9 +172,9 @@ bool gemm_by_cublas(const DeviceCall& c, DType type, const Gemm& g) {
                    : type == DType::float16  ? kReal16
                    : type == DType::bfloat16 ? kBrain16
                                              : kReal32;
-  const int compute = type == DType::float64                        ? kCompute64
+  const int compute = type == DType::float64                      ? kCompute64
                       : type == DType::float32 && c.tf32.products ? kComputeTf32
-                                                                    : kCompute32;
+                                                                  : kCompute32;
   const double one = 1, zero = 0;
   const float one_float = 1, zero_float = 0;
   const bool wide = data == kReal64;

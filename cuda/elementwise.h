@@ -1,7 +1,7 @@
 // Elementwise functions on the device: y = f(x0, x1, ...; p) over one index space, a thread for 32
-// bytes of the compute type where operands are dense or broadcast along the last dimension, else for
-// an element. float16 and bfloat16 are read and written as they are. f is a function of formulas.h
-// or one of its derivatives. Cost: one read of each input, one write.
+// bytes of the compute type where operands are dense or broadcast along the last dimension, else
+// for an element. float16 and bfloat16 are read and written as they are. f is a function of
+// formulas.h or one of its derivatives. Cost: one read of each input, one write.
 #pragma once
 #include "kernels/formula_reads.h"
 #include "launch.h"
@@ -22,7 +22,7 @@ struct ElementwisePack {
   int64_t integer[5];
   DType ytype, xtype[5];
   bool is_number[5];
-  bool wide;       // groups of kWide elements lie side by side in y, and in each x that is `spread`;
+  bool wide;  // groups of kWide elements lie side by side in y, and in each x that is `spread`;
   bool spread[5];  // in the others they are one element
   double p[3];
 

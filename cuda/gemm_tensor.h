@@ -92,15 +92,15 @@ void gemm_of(const DeviceCall& c, const Gemm& g, const A& a, const B& b) {
   const auto whole = [](int64_t n) { return n % 8 == 0; };
   const bool aligned = reinterpret_cast<uintptr_t>(g.c) % 16 == 0 && whole(g.c_row) &&
                        (g.products == 1 || whole(g.c_product));
-  multiply_on_tensor_cores(
-      c, TensorProduct<A, B, StridedOut<S>>{
-             a, b, {g, aligned}, g.M, g.N, g.K, g.products, 1, 0, nullptr});
+  multiply_on_tensor_cores(c, TensorProduct<A, B, StridedOut<S>>{
+                                  a, b, {g, aligned}, g.M, g.N, g.K, g.products, 1, 0, nullptr});
 }
 
 template <class T>
 void tensor_gemm(const DeviceCall& c, const Gemm& g) {
   using S = typename StorageOf<T>::S;
-  const Lines<T> a(g, g.a, g.a_row, g.a_k, g.M, g.batch_a), b(g, g.b, g.b_col, g.b_k, g.N, g.batch_b);
+  const Lines<T> a(g, g.a, g.a_row, g.a_k, g.M, g.batch_a),
+      b(g, g.b, g.b_col, g.b_k, g.N, g.batch_b);
   const T *const pa = static_cast<const T*>(g.a), *const pb = static_cast<const T*>(g.b);
   if (a.along_k() && b.along_k())
     gemm_of<DenseOperand<T, true>, DenseOperand<T, true>, S>(c, g, {pa, a.step}, {pb, b.step});

@@ -52,13 +52,13 @@ __device__ inline void load_matrices(uint32_t (&r)[4], const void* row) {
 }
 
 // C += A B.
-#define LAMINA_MMA(T, shape_and_types)                                                    \
+#define LAMINA_MMA(T, shape_and_types)                                                     \
   __device__ inline void multiply_add(T, float(&c)[4], const uint32_t(&a)[4], uint32_t b0, \
-                                      uint32_t b1) {                                      \
-    asm("mma.sync.aligned." shape_and_types                                               \
-        " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"                \
-        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])                                  \
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));                  \
+                                      uint32_t b1) {                                       \
+    asm("mma.sync.aligned." shape_and_types                                                \
+        " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"                 \
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])                                   \
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));                   \
   }
 LAMINA_MMA(Half, "m16n8k16.row.col.f32.f16.f16.f32")
 LAMINA_MMA(Brain, "m16n8k16.row.col.f32.bf16.bf16.f32")

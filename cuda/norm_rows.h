@@ -1,6 +1,6 @@
-// Layer and RMS normalisation of rows that stay in registers, and the gradient by x: a warp for each
-// row, a block where rows are long; 16 bytes a thread at a time where they are aligned. Cost: one
-// read of each input, one write.
+// Layer and RMS normalisation of rows that stay in registers, and the gradient by x: a warp for
+// each row, a block where rows are long; 16 bytes a thread at a time where they are aligned. Cost:
+// one read of each input, one write.
 #pragma once
 #include "reduce.h"
 
@@ -143,7 +143,7 @@ void norm_rows(const DeviceCall& c, const NormRows& k) {
   constexpr int V = kVector<T>;
   const bool vectors = norm_in_vectors<T>(k), wide = k.n > 32 * kNormHeld<ComputeOf<T>>;
   const auto kernel = vectors ? wide ? norm_rows_kernel<T, kBlock, V> : norm_rows_kernel<T, 32, V>
-                      : wide  ? norm_rows_kernel<T, kBlock, 1>
+                      : wide ? norm_rows_kernel<T, kBlock, 1>
                               : norm_rows_kernel<T, 32, 1>;
   launch(c, kernel, dim3(blocks_for(k.rows, wide ? 1 : kBlock / 32)), dim3(kBlock), 0, k);
 }
@@ -153,7 +153,7 @@ void norm_grad_rows(const DeviceCall& c, const NormRows& k) {
   const bool vectors = norm_in_vectors<T>(k), wide = k.n > 16 * kNormHeld<ComputeOf<T>>;
   const auto kernel =
       vectors ? wide ? norm_grad_rows_kernel<T, kBlock, V> : norm_grad_rows_kernel<T, 32, V>
-      : wide  ? norm_grad_rows_kernel<T, kBlock, 1>
+      : wide ? norm_grad_rows_kernel<T, kBlock, 1>
               : norm_grad_rows_kernel<T, 32, 1>;
   launch(c, kernel, dim3(blocks_for(k.rows, wide ? 1 : kBlock / 32)), dim3(kBlock), 0, k);
 }

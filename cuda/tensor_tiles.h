@@ -54,15 +54,18 @@ struct DenseOperand {
     int left, count[kEach];  // k that are left; elements of a chunk inside, as far as rows go
     static __device__ int line(int i) { return (int(threadIdx.x) + 256 * i) / kAcross; }
     static __device__ int part(int i) { return (int(threadIdx.x) + 256 * i) % kAcross; }
-    static __device__ int within(int64_t n) { return n < 0 ? 0 : n < kChunk<T> ? int(n) : kChunk<T>; }
+    static __device__ int within(int64_t n) {
+      return n < 0 ? 0 : n < kChunk<T> ? int(n) : kChunk<T>;
+    }
     __device__ Loader(const DenseOperand& o, int64_t offset, int64_t row0, int64_t rows, int64_t k0,
                       int64_t k1)
         : p(o.p), advance(along_k ? kStep<T> : o.pitch * kStep<T>), left(int(k1 - k0)) {
 #pragma unroll
       for (int i = 0; i < kEach; ++i) {
         const int64_t along = part(i) * kChunk<T>;
-        at[i] = o.p + offset + (along_k ? (row0 + line(i)) * o.pitch + k0 + along
-                                        : (k0 + line(i)) * o.pitch + row0 + along);
+        at[i] = o.p + offset +
+                (along_k ? (row0 + line(i)) * o.pitch + k0 + along
+                         : (k0 + line(i)) * o.pitch + row0 + along);
         count[i] = along_k ? (row0 + line(i) < rows ? kChunk<T> : 0) : within(rows - row0 - along);
       }
     }
@@ -166,10 +169,10 @@ struct TensorProduct {
 };
 
 template <int kTile, class P, class A, class B>
-__device__ void tensor_tile(const P& p, A& a, B& b, Chunk* shared, unsigned product,
-                            unsigned part, int m0, int n0, int steps) {
+__device__ void tensor_tile(const P& p, A& a, B& b, Chunk* shared, unsigned product, unsigned part,
+                            int m0, int n0, int steps) {
   using T = typename decltype(p.a)::T;
-  constexpr int kChunks = kTile * 4;                     // of an operand's step
+  constexpr int kChunks = kTile * 4;                      // of an operand's step
   constexpr int kRows = kTile / 2, kColumns = kTile / 4;  // of a warp
   const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
   const int warp_m = warp / 4 * kRows, warp_n = warp % 4 * kColumns;
@@ -238,7 +241,7 @@ __device__ void tensor_tile(const P& p, A& a, B& b, Chunk* shared, unsigned prod
       const float* const from = room + row * kPitch + column;
       if (p.parts > 1) {
         float* const to = p.sums + ((part * p.products + product) * p.M + m) * p.pitch() + n;
-        for (int e = 0; e < 8; ++e) to[e] = from[e];
+        *reinterpret_cast<Vector<float, 8>*>(to) = *reinterpret_cast<const Vector<float, 8>*>(from);
       } else {
         p.out.put(product, m, n, from, p.N - n < 8 ? int(p.N - n) : 8);
       }
@@ -247,7 +250,8 @@ __device__ void tensor_tile(const P& p, A& a, B& b, Chunk* shared, unsigned prod
 }
 
 template <int kTile, class A, class B, class Out>
-__global__ void __launch_bounds__(256, kTile == 128 ? 2 : 3) tensor_kernel(const TensorProduct<A, B, Out> p) {
+__global__ void __launch_bounds__(256, kTile == 128 ? 2 : 3)
+    tensor_kernel(const TensorProduct<A, B, Out> p) {
   LAMINA_DYNAMIC_SHARED(Chunk, shared);
   const unsigned tiles_m = unsigned((p.M + kTile - 1) / kTile);
   const unsigned tiles_n = unsigned((p.N + kTile - 1) / kTile);
@@ -276,8 +280,10 @@ __global__ void join_kernel(const Out out, const float* sums, int64_t M, int64_t
     const int64_t n = i % octets * 8, m = i / octets % M, product = i / octets / M;
     float sum[8] = {};
     for (int64_t s = 0; s < parts; ++s) {
-      const float* const from = sums + (s * all + i) * 8;
-      for (int e = 0; e < 8; ++e) sum[e] += from[e];
+      float one[8];
+      load_vector<float, 8>(one, sums + (s * all + i) * 8);
+#pragma unroll
+      for (int e = 0; e < 8; ++e) sum[e] += one[e];
     }
     out.put(product, m, n, sum, N - n < 8 ? int(N - n) : 8);
   }
@@ -287,7 +293,9 @@ template <class A, class B, class Out>
 void multiply_on_tensor_cores(const DeviceCall& c, TensorProduct<A, B, Out> p) {
   using T = typename A::T;
   if (p.M * p.N * p.products == 0) return;
-  const auto tiles = [&](int64_t t) { return (p.M + t - 1) / t * ((p.N + t - 1) / t) * p.products; };
+  const auto tiles = [&](int64_t t) {
+    return (p.M + t - 1) / t * ((p.N + t - 1) / t) * p.products;
+  };
   const bool large = p.M > 64 && p.N > 64 && (tiles(128) >= 96 || p.K >= 2048);
   const int64_t n = tiles(large ? 128 : 64);
   p.parts = parts_of(n, p.K);
@@ -307,8 +315,8 @@ void multiply_on_tensor_cores(const DeviceCall& c, TensorProduct<A, B, Out> p) {
   else
     launch(c, tensor_kernel<64, A, B, Out>, grid, dim3(256), kStages * 512 * 16, p);
   if (p.parts > 1)
-    launch(c, join_kernel<Out>, dim3(blocks_for(p.products * p.M * p.pitch() / 8)), dim3(kBlock),
-           0, p.out, p.sums, p.M, p.N, p.products, p.parts);
+    launch(c, join_kernel<Out>, dim3(blocks_for(p.products * p.M * p.pitch() / 8)), dim3(kBlock), 0,
+           p.out, p.sums, p.M, p.N, p.products, p.parts);
 }
 
 }  // namespace lamina::cuda

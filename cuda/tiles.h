@@ -1,12 +1,12 @@
 // The loops of a matrix product whose operands are functions: C(m, n) = sum_k A(m, k) B(k, n).
 //
 // A block of 256 threads forms a tile of C of 128 x 128 (float32) or 64 x 64 (few tiles, float64,
-// int64), 8 x 8 or 4 x 4 elements a thread. Operands pass through shared memory, 8 or 16 values of k
-// at a time; while one step is multiplied the next one is read into registers. Every element is
-// summed over k in order, so it has the same bits whatever else is computed; with few tiles and many
-// k, k is cut by size into parts whose sums a second launch adds in order. The operands say where
-// their elements are, which makes products with strides and convolutions (whose patches are never
-// stored) one kernel.
+// int64), 8 x 8 or 4 x 4 elements a thread. Operands pass through shared memory, 8 or 16 values of
+// k at a time; while one step is multiplied the next one is read into registers. Every element is
+// summed over k in order, so it has the same bits whatever else is computed; with few tiles and
+// many k, k is cut by size into parts whose sums a second launch adds in order. The operands say
+// where their elements are, which makes products with strides and convolutions (whose patches are
+// never stored) one kernel.
 #pragma once
 #include "launch.h"
 #include "number.h"
@@ -30,8 +30,10 @@ __global__ void __launch_bounds__(256, E == 8 ? 2 : 1)
   const bool a_along = p.a_along_k(), b_along = p.b_along_k();
   // Which four elements of a step the thread brings: line and place of the first.
   constexpr int by_k = kDepth / 4, by_line = kTile / 4;
-  const int a_line = a_along ? t / by_k : t % by_line * 4, a_k = a_along ? t % by_k * 4 : t / by_line;
-  const int b_line = b_along ? t / by_k : t % by_line * 4, b_k = b_along ? t % by_k * 4 : t / by_line;
+  const int a_line = a_along ? t / by_k : t % by_line * 4,
+            a_k = a_along ? t % by_k * 4 : t / by_line;
+  const int b_line = b_along ? t / by_k : t % by_line * 4,
+            b_k = b_along ? t % by_k * 4 : t / by_line;
   for (int64_t block = blockIdx.x; block < tiles * products * parts; block += gridDim.x) {
     const int64_t product = block / tiles % products, slice = block / tiles / products;
     const auto batch = p.batch(product);
@@ -145,8 +147,8 @@ void multiply_in_tiles(const DeviceCall& c, const P& p, int64_t M, int64_t N, in
   launch(c, tiles_kernel<P, E>, dim3(unsigned(blocks < kMaxGrid ? blocks : kMaxGrid)), dim3(256), 0,
          p, products, parts, part, sums.template as<S>());
   if (parts > 1)
-    launch(c, join_tiles_kernel<P>, dim3(blocks_for(products * M * N)), dim3(kBlock), 0, p, products,
-           parts, static_cast<const S*>(sums.template as<S>()));
+    launch(c, join_tiles_kernel<P>, dim3(blocks_for(products * M * N)), dim3(kBlock), 0, p,
+           products, parts, static_cast<const S*>(sums.template as<S>()));
 }
 template <class P>
 void multiply_tiles(const DeviceCall& c, const P& p, int64_t M, int64_t N, int64_t K,

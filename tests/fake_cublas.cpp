@@ -1,5 +1,5 @@
-// A stand-in for cuBLAS that tests/test_cuda.py compiles: the functions lamina calls, with loops, and
-// a line on the file FAKE_CUBLAS_LOG for every product.
+// A stand-in for cuBLAS that tests/test_cuda.py compiles: the functions lamina calls, with loops,
+// and a line on the file FAKE_CUBLAS_LOG for every product.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -51,7 +51,8 @@ int cublasGemmStridedBatchedEx(void*, int ta, int tb, int m, int n, int k, const
                                int c_type, int ldc, long long step_c, int count, int compute,
                                int algorithm) {
   if (FILE* log = std::fopen(std::getenv("FAKE_CUBLAS_LOG"), "a")) {
-    std::fprintf(log, "%d%d m=%d n=%d k=%d lda=%d ldb=%d ldc=%d steps=%lld,%lld,%lld count=%d "
+    std::fprintf(log,
+                 "%d%d m=%d n=%d k=%d lda=%d ldb=%d ldc=%d steps=%lld,%lld,%lld count=%d "
                  "type=%d compute=%d algorithm=%d workspace=%zu mode=%d handles=%d\n",
                  ta, tb, m, n, k, lda, ldb, ldc, step_a, step_b, step_c, count, a_type, compute,
                  algorithm, room, mode, made);
@@ -66,8 +67,10 @@ int cublasGemmStridedBatchedEx(void*, int ta, int tb, int m, int n, int k, const
       for (int i = 0; i < m; ++i) {
         double sum = 0;
         for (int l = 0; l < k; ++l)
-          sum += as_double(a, p * step_a + (ta ? l + int64_t(i) * lda : i + int64_t(l) * lda), a_type) *
-                 as_double(b, p * step_b + (tb ? j + int64_t(l) * ldb : l + int64_t(j) * ldb), b_type);
+          sum +=
+              as_double(a, p * step_a + (ta ? l + int64_t(i) * lda : i + int64_t(l) * lda),
+                        a_type) *
+              as_double(b, p * step_b + (tb ? j + int64_t(l) * ldb : l + int64_t(j) * ldb), b_type);
         put(c, p * step_c + i + int64_t(j) * ldc, c_type, by * sum);
       }
   return 0;

@@ -101,6 +101,20 @@ def test_cublas(tmp_path):
         assert said in (done.stdout if works else done.stderr)
 
 
+@emulated
+def test_bench():
+    """bench/gpu.py at sizes that mean nothing."""
+    done = subprocess.run(
+        [sys.executable, HERE.parent / "bench/gpu.py", "--mib", "1", "--size", "16",
+         "--rounds", "1", "--only", "add", "sum", "softmax", "layer_norm", "adamw", "matmul 16"],
+        env={**os.environ, "LAMINA_CUDA_LIBRARY": str(LIBRARY)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "a copy moves" in lines[0] and sum("% of copy" in line for line in lines) > 15
+    assert any("tf32" in line and "TFLOP/s" in line for line in lines)
+
+
 @pytest.mark.parametrize("library, why", [
     ("no-such-library.so", "LAMINA_CUDA_LIBRARY cannot be opened"),
     (lamina._core.__file__, f"{lamina._core.__file__} is no device library of lamina"),

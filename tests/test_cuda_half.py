@@ -21,7 +21,7 @@ def draw(shape, dtype, seed=0, low=-2.0, high=2.0):
 
 
 def close(got, want, dtype, units=1.01, least=2**-6):
-    """Each element within `units` half units of its own last place, or of `least` of the largest."""
+    """Each element within `units` half units of its last place, or of `least` of the largest."""
     got, want = got.detach().cpu().double().numpy(), want.detach().double().numpy()
     assert got.shape == want.shape
     least *= np.abs(want).max(initial=1e-3)

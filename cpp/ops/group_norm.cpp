@@ -144,8 +144,8 @@ Tensor group_norm(const Tensor& x, int64_t groups, const MaybeTensor& weight,
           x.shape());
     return contiguous(to_dtype(*v, t));
   };
-  const std::initializer_list<Tensor> inputs{contiguous(to_dtype(x, computed_in(kGroupNorm, x))), dense("weight", weight),
-                                             dense("bias", bias)};
+  const std::initializer_list<Tensor> inputs{contiguous(to_dtype(x, computed_in(kGroupNorm, x))),
+                                             dense("weight", weight), dense("bias", bias)};
   const GroupNormOpArgs args{groups, eps, false, false, false};
   return to_dtype(run(make_call(kGroupNorm, inputs, args))[0], x.dtype());
 }

@@ -249,8 +249,8 @@ std::pair<Tensor, Tensor> run_max(const Tensor& x, PoolCall a, bool indices) {
   } else if (grad_enabled() && needs_grad(x)) {
     a.index = a.quad ? kPoolQuad : kPoolInt32;
   }
-  Outputs y =
-      run(make_call(kMaxPool, std::initializer_list<Tensor>{contiguous(pooled_type(kMaxPool, x))}, a));
+  Outputs y = run(
+      make_call(kMaxPool, std::initializer_list<Tensor>{contiguous(pooled_type(kMaxPool, x))}, a));
   return {to_dtype(y[0], x.dtype()), indices ? y[1] : Tensor()};
 }
 

@@ -83,10 +83,10 @@ struct Fiber {
   Context context;
   Position place;
   State state = kDone;
-  unsigned mask = 0;           // of the shuffle it waits in
+  unsigned mask = 0;            // of the shuffle it waits in
   uint64_t value[kWords] = {};  // what it gives there
-  std::vector<Copy> copies;    // that were not waited for
-  int group = 0;               // of copies made now
+  std::vector<Copy> copies;     // that were not waited for
+  int group = 0;                // of copies made now
   std::unique_ptr<char[]> stack;
 };
 

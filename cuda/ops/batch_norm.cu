@@ -1,10 +1,10 @@
 // Batch normalisation and its gradient (formulas: cpp/ops/norm.cpp) of x (N, C, S).
 //
-// Three launches: sums of each channel over pieces of the samples (many blocks a channel, the number
-// by size only), their joining in order, and the elements' own kernel. A channel's values are taken
-// less its first one, so that sums of squares lose nothing to a large mean; sums are double. 16 bytes
-// a thread at a time where S allows; with S = 1 neighbouring threads take neighbouring channels.
-// Cost: two reads of each input, one write.
+// Three launches: sums of each channel over pieces of the samples (many blocks a channel, the
+// number by size only), their joining in order, and the elements' own kernel. A channel's values
+// are taken less its first one, so that sums of squares lose nothing to a large mean; sums are
+// double. 16 bytes a thread at a time where S allows; with S = 1 neighbouring threads take
+// neighbouring channels. Cost: two reads of each input, one write.
 #include "ops/norm_args.h"
 
 #include "reduce.h"
@@ -144,8 +144,8 @@ __global__ void elements_kernel(const BatchPack k, bool short_index) {
   using S = ComputeOf<T>;
   LAMINA_GRID_STRIDE(i, k.N * k.C * k.S / V) {
     const int64_t at = i * V;
-    const int64_t c = short_index ? int64_t(unsigned(at) / unsigned(k.S) % unsigned(k.C))
-                                  : at / k.S % k.C;
+    const int64_t c =
+        short_index ? int64_t(unsigned(at) / unsigned(k.S) % unsigned(k.C)) : at / k.S % k.C;
     const S p = S(k.line[c]), q = S(k.line[k.C + c]), r = S(k.line[2 * k.C + c]);
     S x[V], g[V];
     load_vector<T, V>(x, static_cast<const T*>(k.x) + at);

@@ -1,4 +1,5 @@
-// Convolutions of float32 rounded to TF32 on tensor cores (a file of its own: they take long to compile).
+// Convolutions of float32 rounded to TF32 on tensor cores (a file of its own: they take long to
+// compile).
 #include "conv_tensor.h"
 
 namespace lamina::cuda {

@@ -40,8 +40,8 @@ __global__ void weights_kernel(const S* weight, int64_t n, double* sum) {
 }
 
 template <class T, int G, int V>
-__global__ void __launch_bounds__(kBlock) loss_kernel(const LossPack k, bool write_each,
-                                                      Reporter report) {
+__global__ void __launch_bounds__(kBlock)
+    loss_kernel(const LossPack k, bool write_each, Reporter report) {
   using namespace on_device;
   using S = ComputeOf<T>;
   __shared__ S room[kBlock / 32];
@@ -51,12 +51,11 @@ __global__ void __launch_bounds__(kBlock) loss_kernel(const LossPack k, bool wri
     const bool here = r < k.R;
     const int64_t n = here ? k.N : 0, t = here ? k.target[r] : 0;
     const T* const x = static_cast<const T*>(k.x) + r / k.S * k.N * k.S + r % k.S;
-    OnlineSum<S> sum;
+    OnlineSum<T> sum;
     for (int64_t i = int64_t(lane) * V; i < n; i += G * V) {
       S v[V];
       load_vector<T, V>(v, x + i * k.S);
-#pragma unroll
-      for (int e = 0; e < V; ++e) sum.take(v[e]);
+      sum.take(v);
     }
     const S m = group_all<G>(sum.m, Most{}, room);
     __syncthreads();
@@ -108,12 +107,12 @@ __global__ void total_kernel(const LossPack k, T* loss, ComputeOf<T>* total) {
 }
 
 // What the gradient of a row's elements is made of: gx = p exp(x - m) - each w - [c = t] hit.
-template <class S>
+template <class T>
 struct RowSlope {
+  using S = ComputeOf<T>;
   S p, m, each, hit;
   int64_t t;
   bool counts;
-  template <class T>
   __device__ static RowSlope of(const LossPack& k, int64_t r) {
     const int64_t t = k.target[r];
     double g = double(widen(static_cast<const T*>(k.g)[k.reduction == kNone ? r : 0]));
@@ -122,12 +121,16 @@ struct RowSlope {
     const bool fits = t >= 0 && t < k.N;
     const double hit = fits ? g * (1 - e) * double(weight_of<S>(k, t)) : nan("");
     const S* const stats = static_cast<const S*>(k.stats);
-    return {S((hit + each * *k.weights) * double(stats[k.R + r])), stats[r], S(each), S(hit), t,
+    return {S((hit + each * *k.weights) * double(stats[k.R + r])),
+            stats[r],
+            S(each),
+            S(hit),
+            t,
             t != k.ignore};
   }
   __device__ S operator()(const LossPack& k, int64_t c, S x) const {
     if (!counts) return 0;
-    S gx = p * on_device::exp(x - m);
+    S gx = p * exp_of<T>(x - m);
     if (k.smoothing > 0) gx -= each * weight_of<S>(k, c);
     return c == t ? gx - hit : gx;
   }
@@ -139,7 +142,7 @@ __global__ void __launch_bounds__(kBlock) row_grad_kernel(const LossPack k) {  /
   const int lane = int(threadIdx.x) % G, per_block = kBlock / G;
   for (int64_t r = blockIdx.x * int64_t(per_block) + int(threadIdx.x) / G; r < k.R;
        r += int64_t(gridDim.x) * per_block) {
-    const auto slope = RowSlope<S>::template of<T>(k, r);
+    const auto slope = RowSlope<T>::of(k, r);
     for (int64_t i = int64_t(lane) * V; i < k.N; i += G * V) {
       S v[V];
       load_vector<T, V>(v, static_cast<const T*>(k.x) + r * k.N + i);
@@ -153,9 +156,8 @@ template <class T>
 __global__ void loss_grad_kernel(const LossPack k) {
   LAMINA_GRID_STRIDE(i, k.R * k.N) {  // the elements of x in order
     const int64_t c = i / k.S % k.N, r = i / (k.S * k.N) * k.S + i % k.S;
-    using S = ComputeOf<T>;
     static_cast<T*>(k.gx)[i] =
-        narrow<T>(RowSlope<S>::template of<T>(k, r)(k, c, widen(static_cast<const T*>(k.x)[i])));
+        narrow<T>(RowSlope<T>::of(k, r)(k, c, widen(static_cast<const T*>(k.x)[i])));
   }
 }
 
@@ -199,7 +201,7 @@ void loss_of(const DeviceCall& c) {
     const bool vectors = in_vectors<T>(k), wide = k.N > 1024;
     const auto kernel = k.S > 1   ? loss_kernel<T, 1, 1>
                         : vectors ? wide ? loss_kernel<T, kBlock, V> : loss_kernel<T, 32, V>
-                        : wide    ? loss_kernel<T, kBlock, 1>
+                        : wide ? loss_kernel<T, kBlock, 1>
                                   : loss_kernel<T, 32, 1>;
     const int rows = k.S > 1 ? kBlock : wide ? 1 : kBlock / 32;
     launch(c, kernel, dim3(blocks_for(k.R, rows)), dim3(kBlock), 0, k, each,

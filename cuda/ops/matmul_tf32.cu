@@ -1,4 +1,5 @@
-// Matrix products of float32 rounded to TF32 on tensor cores (a file of its own: they take long to compile).
+// Matrix products of float32 rounded to TF32 on tensor cores (a file of its own: they take long to
+// compile).
 #include "gemm_tensor.h"
 
 namespace lamina::cuda {

@@ -164,15 +164,16 @@ void backward_of(const DeviceCall& c, const NormPack& k) {
             c.name);
   if (c.in[1].numel() == 0) return;
   if (k.gx && layout == kLayer && grad_rows_fit<T>(k.length))
-    norm_grad_rows<T>(c, {k.x, k.weight, nullptr, k.g, k.gx, k.mean, k.rstd, k.rows, k.length,
-                          k.eps, k.centred});
+    norm_grad_rows<T>(
+        c, {k.x, k.weight, nullptr, k.g, k.gx, k.mean, k.rstd, k.rows, k.length, k.eps, k.centred});
   else if (k.gx)
     launch(c, norm_grad_kernel<layout, T>, dim3(unsigned(k.rows < kMaxGrid ? k.rows : kMaxGrid)),
            dim3(kBlock), 0, k);
   if (!k.gweight && !k.gbias) return;
   const int64_t all = k.rows * k.length / k.channels, columns = (k.channels + 31) / 32;
   const int64_t wished = (1024 + columns - 1) / columns, most = (all + 63) / 64;
-  const int64_t each = (all + (wished < most ? wished : most) - 1) / (wished < most ? wished : most);
+  const int64_t each =
+      (all + (wished < most ? wished : most) - 1) / (wished < most ? wished : most);
   const unsigned pieces = unsigned((all + each - 1) / each);
   const Scratch parts(c.device, size_t(2 * pieces * k.channels) * sizeof(double));
   launch(c, weight_grad_kernel<layout, T>, dim3(unsigned(columns), pieces), dim3(32, 8), 0, k, each,

@@ -124,8 +124,8 @@ __global__ void mean_kernel(const PoolPack k) {
     for (int64_t h = rows.begin; h < rows.end; h += a.dilation[0])
       for (int64_t w = columns.begin; w < columns.end; w += a.dilation[1])
         sum += widen(x[h * a.in[1] + w]);
-    static_cast<T*>(k.y)[e] = narrow<T>(
-        sum / ComputeOf<T>(a.divisor ? a.divisor : rows.count * columns.count));
+    static_cast<T*>(k.y)[e] =
+        narrow<T>(sum / ComputeOf<T>(a.divisor ? a.divisor : rows.count * columns.count));
   }
 }
 

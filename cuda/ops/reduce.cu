@@ -146,7 +146,7 @@ struct ReducePack {
   void* y;         // of the compute type, or null
   int64_t* index;  // or null
   int64_t outputs, each, pieces, piece;
-  bool columns;           // outputs along threadIdx.x
+  bool columns;            // outputs along threadIdx.x
   bool adjacent, aligned;  // what is reduced lies side by side; in groups of 16 bytes
   Axes kept, gone;
   ReduceFinish finish;

@@ -22,12 +22,11 @@ template <int kind>
 constexpr bool kIsGrad = kind == kSoftmaxGrad || kind == kLogSoftmaxGrad;
 
 // y from x where m is the largest element, s the sum of exp(x - m); gradients: s the sum they need.
-template <int kind, class S>
+template <int kind, class T, class S>
 __device__ S result_of(S x, S g, S m, S s) {
-  using namespace on_device;
   if (kind == kSoftmaxGrad) return x * (g - s);
-  if (kind == kLogSoftmaxGrad) return g - exp(x) * s;
-  return kind == kSoftmaxValue ? exp(x - m) * s : x - m - s;  // s: 1 / sum, log sum
+  if (kind == kLogSoftmaxGrad) return g - exp_of<T>(x) * s;
+  return kind == kSoftmaxValue ? exp_of<T>(x - m) * s : x - m - s;  // s: 1 / sum, log sum
 }
 template <int kind, class S>
 __device__ S ready_sum(S s) {
@@ -72,7 +71,7 @@ __global__ void __launch_bounds__(kBlock) held_kernel(const RowsPack k) {
         if (here && (j * G + lane) * V < n)
 #pragma unroll
           for (int e = 0; e < V; ++e) {
-            const S d = exp(v[j][e] - m);
+            const S d = exp_of<T>(v[j][e] - m);
             s += d;
             if (kind == kSoftmaxValue) v[j][e] = d;
           }
@@ -86,8 +85,9 @@ __global__ void __launch_bounds__(kBlock) held_kernel(const RowsPack k) {
       if (!here || i >= n) continue;
 #pragma unroll
       for (int e = 0; e < V; ++e)
-        v[j][e] = kind == kSoftmaxValue ? v[j][e] * s
-                                        : result_of<kind>(v[j][e], w[kIsGrad<kind> ? j : 0][e], m, s);
+        v[j][e] = kind == kSoftmaxValue
+                      ? v[j][e] * s
+                      : result_of<kind, T>(v[j][e], w[kIsGrad<kind> ? j : 0][e], m, s);
       store_vector<T, V>(y + i, v[j]);
     }
     __syncthreads();
@@ -114,21 +114,23 @@ __global__ void __launch_bounds__(kBlock) read_kernel(const RowsPack k) {
         s += kind == kSoftmaxGrad ? widen(g[i * k.S]) * widen(x[i * k.S]) : widen(g[i * k.S]);
       s = group_all<G>(s, Add{}, room);
     } else {
-      OnlineSum<S> sum;
-      for (int64_t i = lane; i < n; i += G) sum.take(widen(x[i * k.S]));
+      OnlineSum<T> sum;
+      for (int64_t i = lane; i < n; i += G) {
+        const S one[1] = {widen(x[i * k.S])};
+        sum.take(one);
+      }
       m = group_all<G>(sum.m, Most{}, room);
       __syncthreads();
       s = group_all<G>(sum.scaled_to(m), Add{}, room);
       if (m == S(HUGE_VAL)) s = S(nan(""));
     }
     if constexpr (kind == kLogSumExpValue) {  // of which an infinite largest element is the result
-      if (lane == 0 && here)
-        static_cast<T*>(k.y)[row] = narrow<T>((m - m) != 0 ? m : m + log(s));
+      if (lane == 0 && here) static_cast<T*>(k.y)[row] = narrow<T>((m - m) != 0 ? m : m + log(s));
     } else {
       s = ready_sum<kind>(s);
       for (int64_t i = lane; i < n; i += G) {
         const S w = kIsGrad<kind> ? widen(g[i * k.S]) : S(0);
-        y[i * k.S] = narrow<T>(result_of<kind>(widen(x[i * k.S]), w, m, s));
+        y[i * k.S] = narrow<T>(result_of<kind, T>(widen(x[i * k.S]), w, m, s));
       }
     }
     __syncthreads();
@@ -151,9 +153,9 @@ void launch_rows(const DeviceCall& c, const RowsPack& k) {
       return vectors ? go(held_kernel<kind, T, kBlock, V>, kBlock)
                      : go(held_kernel<kind, T, kBlock, 1>, kBlock);
   }
-  k.S > 1        ? go(read_kernel<kind, T, 1>, 1)
+  k.S > 1       ? go(read_kernel<kind, T, 1>, 1)
   : k.N <= 1024 ? go(read_kernel<kind, T, 32>, 32)
-                 : go(read_kernel<kind, T, kBlock>, kBlock);
+                : go(read_kernel<kind, T, kBlock>, kBlock);
 }
 template <int kind>
 void softmax(const DeviceCall& c) {

@@ -1,8 +1,8 @@
 """The CUDA backend's kernels on the GPU at hand, beside PyTorch's where it is installed.
 
-    python bench/cuda.py                         # tensors of 256 MiB, products up to 8192
-    python bench/cuda.py --only softmax matmul --dtypes bfloat16
-    LAMINA_CUBLAS=own python bench/cuda.py --only matmul     # lamina's own tensor-core kernels
+    python bench/gpu.py                         # tensors of 256 MiB, products up to 8192
+    python bench/gpu.py --only softmax matmul --dtypes bfloat16
+    LAMINA_CUBLAS=own python bench/gpu.py --only matmul     # lamina's own tensor-core kernels
 
 What moves memory is shown as a share of the bandwidth that a copy on the device reaches, measured
 first by the same clock: the bytes that the operation cannot avoid, over its median time. Products
@@ -183,6 +183,15 @@ def measure(frameworks, make, rounds, seconds=0.05):
     return times
 
 
+def copy_of(mib):
+    def make(m):
+        x = m.ones(mib << 18, device="cuda")
+        y = m.empty_like(x)
+        return lambda: y.copy_(x)
+
+    return make
+
+
 def allow_tf32(m, allowed):
     m.backends.cuda.matmul.allow_tf32 = m.backends.cudnn.allow_tf32 = allowed
 
@@ -196,15 +205,12 @@ def main(argv=None):
     parser.add_argument("--dtypes", nargs="*", default=[])
     args = parser.parse_args(argv)
     if not lamina.cuda.is_available():
-        parser.exit(1, "bench/cuda.py: there is no CUDA device\n")
+        parser.exit(1, "bench/gpu.py: there is no CUDA device\n")
     with lamina.no_grad():
-        x = lamina.ones((args.mib << 20) // 4, device="cuda")
-        y = lamina.empty_like(x)
-        (copies,) = measure([lamina], lambda m: lambda x=x, y=y: y.copy_(x), args.rounds)
-    bandwidth = 2 * x.numel() * 4 / statistics.median(copies) / 1e6
+        (copies,) = measure([lamina], copy_of(args.mib), args.rounds)
+    bandwidth = 2 * (args.mib << 20) / statistics.median(copies) / 1e6
     print(f"{lamina.cuda.get_device_name()}: a copy moves {bandwidth:.0f} GB/s")
     print(f"{'row':28s} {'dtype':9s} {'ms':>9s}  {'(least, most)':18s} {'':>16s}  torch / lamina")
-    del x, y
     frameworks = [lamina] + ([torch] if torch else [])
     for row in memory_rows(args.mib) + product_rows(args.size):
         if args.only and not row.name.startswith(tuple(args.only)):
