@@ -4,7 +4,8 @@
 // meanwhile comes from blocks the graph keeps. What changes from step to step is exchanged before a
 // launch: kernels' arguments (Philox keys, numbers from the host) in their nodes, tables copied
 // from the host in one of kTurns page-locked buffers, so that a buffer is written again only after
-// the launch that read it is done. Nothing waits for the device unless it is kTurns launches behind.
+// the launch that read it is done. Nothing waits for the device unless it is kTurns launches
+// behind.
 #include "graph.h"
 
 #include <cstring>
@@ -34,13 +35,14 @@ struct Graph {
   cudaGraphExec_t exec = nullptr;
   bool changing = false;
   std::vector<Node> nodes;
-  size_t at = 0;  // the next of them, while refreshed
+  size_t at = 0;      // the next of them, while refreshed
   size_t before = 0;  // nodes of the graph when the changing call began
   size_t own = 0;     // of them made by launch_node and upload
   std::string why;    // empty: it can be used
   std::map<size_t, std::vector<void*>> free;
   std::unordered_set<void*> blocks;
   std::vector<void*> scratch;  // of changing calls, in order
+  std::vector<void*> held;     // page-locked copies of tables that stay the same
   size_t taken = 0;
   int turn = 0;
   cudaEvent_t done[kTurns] = {};
@@ -56,8 +58,7 @@ bool captured(Graph& g, cudaGraphNode_t* last, size_t* count) {
   const cudaGraphNode_t* nodes = nullptr;
   size_t n = 0;
 #if defined(CUDART_VERSION) && CUDART_VERSION < 13000
-  const cudaError_t e =
-      cudaStreamGetCaptureInfo_v2(g.stream, &status, nullptr, &graph, &nodes, &n);
+  const cudaError_t e = cudaStreamGetCaptureInfo_v2(g.stream, &status, nullptr, &graph, &nodes, &n);
 #else
   const cudaError_t e =
       cudaStreamGetCaptureInfo(g.stream, &status, nullptr, &graph, &nodes, nullptr, &n);
@@ -128,19 +129,25 @@ void upload(const DeviceCall& c, void* to, const void* from, size_t bytes) {
   if (!capturing)  // from pageable memory: staged before the call returns
     return check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, current_stream(c.device)),
                  c.name);
+  if (!capturing->changing) {  // the same every time
+    void* held = nullptr;
+    check(cudaHostAlloc(&held, bytes, cudaHostAllocDefault), c.name);
+    std::memcpy(held, from, bytes);
+    capturing->held.push_back(held);
+    return check(cudaMemcpyAsync(to, held, bytes, cudaMemcpyHostToDevice, capturing->stream),
+                 c.name);
+  }
   void* buffers[kTurns];
   for (void*& b : buffers) check(cudaHostAlloc(&b, bytes, cudaHostAllocDefault), c.name);
   std::memcpy(buffers[0], from, bytes);
   check(cudaMemcpyAsync(to, buffers[0], bytes, cudaMemcpyHostToDevice, capturing->stream), c.name);
   note(*capturing, true, to, bytes, buffers);
-  if (!capturing->changing) capturing->why = "a call with numbers from the host does not change";
 }
 
 void* graph_allocate(int device, size_t size) {
   if (refreshing && refreshing->device == device)
-    return refreshing->taken < refreshing->scratch.size()
-               ? refreshing->scratch[refreshing->taken++]
-               : nullptr;
+    return refreshing->taken < refreshing->scratch.size() ? refreshing->scratch[refreshing->taken++]
+                                                          : nullptr;
   if (!capturing || capturing->device != device) return nullptr;
   Graph& g = *capturing;
   std::vector<void*>& free = g.free[size];
@@ -240,6 +247,7 @@ void graph_destroy(void* graph) {
   for (cudaEvent_t e : g.done)
     if (e) cudaEventDestroy(e);
   for (void* b : g.blocks) cudaFree(b);
+  for (void* b : g.held) cudaFreeHost(b);
   for (const Node& n : g.nodes)
     for (int i = 0; n.upload && i < kTurns; ++i) cudaFreeHost(n.buffers[i]);
   delete &g;

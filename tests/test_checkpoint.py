@@ -76,8 +76,8 @@ def assert_same_bits(a, b):
         assert t.shape == ours[name].shape and (t == ours[name]).all(), name
     assert (a / "best.safetensors").read_bytes() == (b / "best.safetensors").read_bytes()
     rows = [lamina.load(d / "last.safetensors")["history"] for d in (a, b)]
-    for row in (*rows[0], *rows[1]):
-        row.pop("seconds")
+    for each in (*rows[0], *rows[1]):
+        each.pop("seconds")
     assert rows[0] == rows[1]
 
 

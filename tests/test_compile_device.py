@@ -6,16 +6,12 @@ import lamina
 import lamina.nn.functional as F
 from lamina import nn, optim
 
-pytestmark = pytest.mark.skipif(
-    not lamina.cuda.is_available(), reason="there is no CUDA device"
-)
+pytestmark = pytest.mark.skipif(not lamina.cuda.is_available(), reason="there is no CUDA device")
 
 
 def net(dropout=0.4):
     lamina.manual_seed(3)
-    return nn.Sequential(
-        nn.Linear(6, 16), nn.ReLU(), nn.Dropout(dropout), nn.Linear(16, 4)
-    ).cuda()
+    return nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Dropout(dropout), nn.Linear(16, 4)).cuda()
 
 
 def batches(n, device="cuda"):
@@ -178,9 +174,7 @@ def test_several_devices_replay_launch_by_launch():
         b.add_(y)
         return x * 2
 
-    for i in range(5):
+    for _ in range(5):
         step(lamina.ones(3, device="cuda:0"), lamina.full((3,), 2.0, device="cuda:1"))
     assert a.tolist() == [6.0] * 3 and b.tolist() == [11.0] * 3
     assert "launch by launch: the step runs on several devices" in step.plan.summary()
-
-

@@ -57,7 +57,9 @@ def tensors_in(value):
 
 
 def bits(value):
-    return [(t.dtype, tuple(t.shape), t.detach().cpu().numpy().tobytes()) for t in tensors_in(value)]
+    return [
+        (t.dtype, tuple(t.shape), t.detach().cpu().numpy().tobytes()) for t in tensors_in(value)
+    ]
 
 
 def run(build, inputs, compiled):

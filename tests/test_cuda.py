@@ -115,6 +115,17 @@ def test_bench():
     assert any("tf32" in line and "TFLOP/s" in line for line in lines)
 
 
+@emulated
+@pytest.mark.parametrize("file, least", [
+    ("test_compile_device.py", 14), ("test_compile.py", 20), ("test_devices.py", 12),
+    ("test_autocast.py", 300), ("test_grad_scaler.py", 30), ("test_trainer.py", 20),
+])  # fmt: skip
+def test_programs(file, least):
+    """Compiled steps, training and mixed precision on the device."""
+    summary = run_pytest(file, "--device", "cuda")
+    assert int(summary.split(" passed")[0].split()[-1]) >= least, summary
+
+
 @pytest.mark.parametrize("library, why", [
     ("no-such-library.so", "LAMINA_CUDA_LIBRARY cannot be opened"),
     (lamina._core.__file__, f"{lamina._core.__file__} is no device library of lamina"),

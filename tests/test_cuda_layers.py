@@ -178,23 +178,17 @@ def test_attention_of_nothing():
         assert tuple(y.shape) == (2, L, 8) and (y == 0).all()
 
 
+HALF_SIZES = [(1, 1, 8, 8, 2), (40, 40, 16, 16, 2), (65, 129, 64, 32, 4), (3, 70, 128, 128, 2),
+              (33, 31, 136, 8, 2), (20, 20, 12, 12, 2)]  # fmt: skip
+HALF_CASES = [(s, m) for s in HALF_SIZES for m in ("plain", "causal", "bool", "float", "dropout")]
+HALF_CASES += [((64, 64, 64, 64, 1), "plain"), ((130, 70, 72, 128, 2), "causal")]
+
+
 @pytest.mark.parametrize("dtype", [lamina.float16, lamina.bfloat16])
-@pytest.mark.parametrize(
-    "L, S, D, E, heads",
-    [
-        (1, 1, 8, 8, 2),
-        (40, 40, 16, 16, 2),
-        (64, 64, 64, 64, 1),
-        (65, 129, 64, 32, 4),
-        (130, 70, 72, 128, 2),
-        (3, 200, 128, 128, 2),
-        (33, 31, 136, 8, 2),
-        (20, 20, 12, 12, 2),
-    ],
-)
-@pytest.mark.parametrize("mode", ["plain", "causal", "bool", "float", "dropout"])
-def test_attention_half(dtype, L, S, D, E, heads, mode):
+@pytest.mark.parametrize("sizes, mode", HALF_CASES)
+def test_attention_half(dtype, sizes, mode):
     """Against float64 from the same rounded inputs: the error is that of rounding."""
+    L, S, D, E, heads = sizes
     lamina.manual_seed(L + S)
     arrays = [lamina.randn(2, 4, L, D), lamina.randn(2, heads, S, D), lamina.randn(2, heads, S, E)]
     arrays = [a.to(dtype) for a in arrays]
@@ -302,10 +296,10 @@ class Decoder(nn.Module):
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("n", [4, 290])
-def test_generation(n, compiled):
-    model = Decoder()
-    prompt = lamina.randint(0, 11, (3, 5))
+@pytest.mark.parametrize("held", [5, 253])  # the cache is read in parts of 256
+def test_generation(held, compiled):
+    model, n = Decoder(), 6
+    prompt = lamina.randint(0, 11, (3, held))
     want = nn.generate(model, prompt, n, compile=compiled)
     got = nn.generate(copy.deepcopy(model).cuda(), prompt.cuda(), n, compile=compiled)
     assert got.is_cuda and got.tolist() == want.tolist()

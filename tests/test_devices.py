@@ -143,6 +143,14 @@ def test_a_bad_label_in_a_replay_names_the_operation():
         lamina.cuda.synchronize()
     assert np.isfinite(step(x, good).item())
 
+    pick = lamina.compile(lamina.no_grad()(lambda x, y: F.nll_loss(x, y)), fullgraph=True)
+    scores = lamina.zeros(2, 3, device="cuda")
+    for _ in range(4):
+        pick(scores, good)
+    pick(scores, bad)
+    with pytest.raises(IndexError, match="nll_loss: a target is out of range for 3 classes"):
+        lamina.cuda.synchronize()
+
     table = nn.Embedding(5, 2).cuda()
     look = lamina.compile(lamina.no_grad()(lambda i: table(i)), fullgraph=True)
     for _ in range(4):

@@ -16,7 +16,7 @@ namespace lamina {
 struct AutocastMode {
   bool on[2] = {false, false};  // by DeviceType
   DType lower[2] = {DType::bfloat16, DType::float16};
-  bool cache = true;  // parameters converted once per outermost region
+  bool cache = true;    // parameters converted once per outermost region
   int64_t key() const;  // equal for equal modes
 };
 

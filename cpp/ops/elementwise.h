@@ -1,7 +1,7 @@
 // Elementwise functions of one to three tensors, with broadcasting and promotion.
 #pragma once
-#include "kernels/kernels.h"
 #include "kernels/autocast.h"
+#include "kernels/kernels.h"
 #include "ops/apply.h"
 #include "ops/creation.h"
 

@@ -104,8 +104,8 @@ const Op kUpdateScale{.name = "update_scale_",
 
 void unscale_(const Tensors& grads, const Tensor& found_inf, const Tensor& inv_scale) {
   GradMode off(false);
-  CallRef call = make_call(kUnscale, std::initializer_list<Tensor>{found_inf},
-                           UnscaleArgs{int(grads.size())});
+  CallRef call =
+      make_call(kUnscale, std::initializer_list<Tensor>{found_inf}, UnscaleArgs{int(grads.size())});
   for (const Tensor& g : grads) call->in.push_back(contiguous(g));
   call->in.push_back(inv_scale);
   const SmallVec<Tensor, 3> used = call->in;

@@ -9,8 +9,8 @@ namespace lamina {
 // where an element was infinite or NaN. inv_scale, found_inf: float32 numbers of that device.
 void unscale_(const Tensors& grads, const Tensor& found_inf, const Tensor& inv_scale);
 
-// Where found_inf is not 0: scale = scale backoff, tracker = 0. Else tracker = tracker + 1, and when
-// that is `interval`, tracker = 0 and scale = scale growth, unless that is infinite. All are
+// Where found_inf is not 0: scale = scale backoff, tracker = 0. Else tracker = tracker + 1, and
+// when that is `interval`, tracker = 0 and scale = scale growth, unless that is infinite. All are
 // float32 numbers (tracker: int32).
 void update_scale_(const Tensor& scale, const Tensor& tracker, const Tensor& found_inf,
                    double growth, double backoff, int64_t interval);

@@ -185,9 +185,8 @@ const Op kMatmul{.name = "matmul",
 // Both with two dimensions or more, of one dtype.
 Tensor product(const Tensor& a, const Tensor& b) {
   if (is_complex(a.dtype())) return complex_matmul(a, b);
-  return in_compute_type(a, b, [](const Tensor& x, const Tensor& y) {
-    return apply(kMatmul, {x, y});
-  });
+  return in_compute_type(a, b,
+                         [](const Tensor& x, const Tensor& y) { return apply(kMatmul, {x, y}); });
 }
 
 // ---- linear ------------------------------------------------------------------------------------

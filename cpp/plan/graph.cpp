@@ -23,7 +23,9 @@ namespace {
 constexpr int64_t kCaptures = 3;  // later changes of addresses end the use of graphs
 
 bool on_cpu(const Tensor& t) { return t.device().type == DeviceType::cpu; }
-int index_of(const StorageRef& s) { return s->device.type == DeviceType::cpu ? -1 : s->device.index; }
+int index_of(const StorageRef& s) {
+  return s->device.type == DeviceType::cpu ? -1 : s->device.index;
+}
 
 // The bytes an operand covers, from the start of its memory.
 std::pair<int64_t, int64_t> span(const Operand& o) {

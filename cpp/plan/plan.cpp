@@ -77,7 +77,8 @@ void place_again(Call& c) {
   for (const auto* list : {c.in.begin(), c.out.begin()}) {
     const int n = list == c.in.begin() ? c.in.size() : c.out.size();
     for (int i = 0; i < n; ++i)
-      if (list[i].defined() && list[i].device().type != DeviceType::cpu) c.device = list[i].device();
+      if (list[i].defined() && list[i].device().type != DeviceType::cpu)
+        c.device = list[i].device();
   }
 }
 }  // namespace
@@ -285,7 +286,8 @@ void Plan::renew_gradients() {
 
 bool Plan::same_modes() const {
   return grad_enabled() == grad_mode_ && default_dtype() == default_dtype_ &&
-         float32_precision() == precision_ && autocast_key() == autocast_ && !is_recording() && !anomaly_mode();
+         float32_precision() == precision_ && autocast_key() == autocast_ && !is_recording() &&
+         !anomaly_mode();
 }
 
 const char* Plan::mismatch(const Tensors& arguments) const {

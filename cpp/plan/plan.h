@@ -77,9 +77,9 @@ class Plan {
   struct Weight {  // of a call that reads it faster in panels (ops/matmul.h)
     Call* call;
     const Storage* storage;
-    int64_t place;  // of the panels, in bytes from the start of panels_
+    int64_t place;                             // of the panels, in bytes from the start of panels_
     uint32_t version, data_version, returned;  // when it was last looked at
-    int unchanged;                   // replays since
+    int unchanged;                             // replays since
   };
   struct Own {  // memory of gradients: new whenever somebody holds the last ones
     StorageRef here;
@@ -138,7 +138,7 @@ class Plan {
   std::vector<uint32_t> own_refs_;   // how many references to outside_[i] are the plan's
   std::vector<StorageRef> written_;  // of outside_
   std::vector<StorageRef> kept_;     // made by the step, for somebody who holds it
-  std::vector<StorageRef> arenas_;  // one for each device
+  std::vector<StorageRef> arenas_;   // one for each device
   bool grad_mode_ = grad_enabled();
   DType default_dtype_ = default_dtype();
   int64_t precision_ = float32_precision();

@@ -3,6 +3,7 @@
 #include "python/bind.h"
 
 namespace lamina {
-static const Methods methods{def<fft_complex>("fft_complex", kFloat32OnCPU), def<fft_to_half>("fft_to_half", kFloat32OnCPU),
+static const Methods methods{def<fft_complex>("fft_complex", kFloat32OnCPU),
+                             def<fft_to_half>("fft_to_half", kFloat32OnCPU),
                              def<fft_from_half>("fft_from_half", kFloat32OnCPU)};
 }  // namespace lamina

@@ -59,13 +59,12 @@ void init_plan(PyObject* module) {
       .def("profile", &Plan::profile)
       .def("stats", [](const Plan& p) {
         const PlanStats s = p.stats();
-        return py::dict(py::arg("recorded") = s.recorded, py::arg("calls") = s.calls,
-                        py::arg("made_bytes") = s.made_bytes,
-                        py::arg("arena_bytes") = s.arena_bytes,
-                        py::arg("kept_bytes") = s.kept_bytes, py::arg("folded") = s.folded,
-                        py::arg("epilogues") = s.epilogues, py::arg("grouped") = s.grouped,
-                        py::arg("saved_bytes") = s.saved_bytes,
-                        py::arg("packed_bytes") = s.packed_bytes);
+        return py::dict(
+            py::arg("recorded") = s.recorded, py::arg("calls") = s.calls,
+            py::arg("made_bytes") = s.made_bytes, py::arg("arena_bytes") = s.arena_bytes,
+            py::arg("kept_bytes") = s.kept_bytes, py::arg("folded") = s.folded,
+            py::arg("epilogues") = s.epilogues, py::arg("grouped") = s.grouped,
+            py::arg("saved_bytes") = s.saved_bytes, py::arg("packed_bytes") = s.packed_bytes);
       });
 }
 

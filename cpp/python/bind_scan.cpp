@@ -4,7 +4,10 @@
 
 namespace lamina {
 static const Methods methods{
-    def<cumsum>("cumsum", kFloat32OnCuda), def<cumprod>("cumprod", kFloat32OnCuda),           def<cummax>("cummax"),
-    def<cummin>("cummin"), def<logcumsumexp>("logcumsumexp"),
+    def<cumsum>("cumsum", kFloat32OnCuda),
+    def<cumprod>("cumprod", kFloat32OnCuda),
+    def<cummax>("cummax"),
+    def<cummin>("cummin"),
+    def<logcumsumexp>("logcumsumexp"),
 };
 }  // namespace lamina

@@ -3,7 +3,7 @@
 #include "graph.h"
 
 struct lamina_emulated_exec {
-  std::vector<std::function<void()>> work;          // in order
+  std::vector<std::function<void()>> work;         // in order
   std::vector<const lamina_emulated_node*> nodes;  // whose work it is
 };
 
@@ -76,9 +76,8 @@ cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode
 }
 cudaError_t cudaGraphExecMemcpyNodeSetParams1D(cudaGraphExec_t exec, cudaGraphNode_t node, void* to,
                                                const void* from, size_t bytes, cudaMemcpyKind) {
-  return exchange(exec, node, false, [=] {
-    cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, nullptr);
-  });
+  return exchange(exec, node, false,
+                  [=] { cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, nullptr); });
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t s) {
   for (const auto& work : exec->work) issue(s, work);

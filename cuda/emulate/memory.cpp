@@ -123,7 +123,7 @@ const char* cudaGetErrorString(cudaError_t e) {
          : e == cudaErrorMemoryAllocation ? "out of memory"
          : e == cudaErrorStreamCaptureUnsupported
              ? "operation not permitted when stream is capturing"
-                                          : "invalid argument";
+             : "invalid argument";
 }
 cudaError_t cudaGetLastError() { return cudaSuccess; }
 cudaError_t cudaGetDeviceCount(int* n) {

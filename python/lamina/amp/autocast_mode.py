@@ -1,4 +1,4 @@
-"""autocast: regions in which matrix products run in half precision, and what needs range in float32.
+"""autocast: regions in which products run in half precision, and what needs range in float32.
 
 Each function's rule stands beside the function: in its line of cpp/python/bind_<stem>.cpp, in
 cpp/kernels/formulas.h for the elementwise ones, and as a decorator for those composed in Python.

@@ -114,8 +114,8 @@ class GradScaler:
             inverse = scale.double().reciprocal().float()
             for device, grads in lists.items():
                 found[device] = zeros((), dtype=_core.float32, device=device)
-                _core.unscale_(grads, found[device],
-                               inverse if inverse.device == device else inverse.to(device))  # fmt: skip
+                here = inverse if inverse.device == device else inverse.to(device)
+                _core.unscale_(grads, found[device], here)
         return found
 
     def unscale_(self, optimizer) -> None:

@@ -212,9 +212,7 @@ class DataLoader:
         in_process = self.num_workers == 0 or (
             fetcher.batched is not None and self.worker_init_fn is None
         )
-        batches = (
-            self._here(fetcher, base_seed) if in_process else self._there(fetcher, base_seed)
-        )
+        batches = self._here(fetcher, base_seed) if in_process else self._there(fetcher, base_seed)
         if self.pin_memory and lamina.cuda.is_available():
             return map(pin, batches)
         return batches
