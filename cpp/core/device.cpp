@@ -8,6 +8,7 @@
 #include <cstring>
 #include <mutex>
 #include <unordered_map>
+#include <vector>
 
 namespace lamina {
 
@@ -105,23 +106,46 @@ Extent extent_of(const Tensor& t) {
   return {low * size, t.numel() ? (high - low) * size : 0};
 }
 
+// Page-locked memory, which is slow to get: kept for the next time, by powers of two.
+struct PinnedPool {
+  std::mutex mutex;
+  std::unordered_map<size_t, std::vector<void*>> free;
+
+  static size_t rounded(size_t bytes) {
+    size_t size = 4096;
+    while (size < bytes) size *= 2;
+    return size;
+  }
+  void* take(size_t bytes) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    std::vector<void*>& list = free[rounded(bytes)];
+    if (list.empty()) return device_table().host_allocate(rounded(bytes));
+    void* const p = list.back();
+    list.pop_back();
+    return p;
+  }
+  void give(void* p, size_t bytes) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    free[rounded(bytes)].push_back(p);
+  }
+};
+PinnedPool& pinned() {
+  static PinnedPool* const pool = new PinnedPool;
+  return *pool;
+}
+
 // `t` in page-locked host memory, laid out as it is on its device; filled when `read`.
 Tensor host_copy(const Tensor& t, bool read) {
-  const DeviceTable& table = device_table();
   const Extent e = extent_of(t);
-  void* const p = e.bytes ? table.host_allocate(size_t(e.bytes)) : nullptr;
+  const size_t bytes = size_t(e.bytes);
+  void* const p = pinned().take(bytes);
   Tensor made = Tensor::meta(t.shape(), t.dtype(), {});
-  made->storage = adopt(
-      p, size_t(e.bytes),
-      [p] {
-        if (p) device_table().host_release(p);
-      },
-      true);
+  made->storage = adopt(p, bytes, [p, bytes] { pinned().give(p, bytes); }, true);
   made->strides = t.strides();
   made->offset = t->offset - e.begin / item_size(t.dtype());
-  if (read && e.bytes)
-    table.copy(p, -1, static_cast<const char*>(t->storage->data) + e.begin, t.device().index,
-               size_t(e.bytes), true);
+  if (read && bytes)
+    device_table().copy(p, -1, static_cast<const char*>(t->storage->data) + e.begin,
+                        t.device().index, bytes, true);
   return made;
 }
 void copy_back(const Tensor& t, const Tensor& host) {
@@ -158,7 +182,7 @@ void launch_through_host(Call& c) {
     restore();
     throw;
   }
-  // Page-locked memory goes back when the copies have been made.
+  // The memory may be used again when the copies have been made.
   device_table().synchronize(device.index);
   restore();
 }
