@@ -315,11 +315,3 @@ def test_default_device_of_each_thread():
         thread.start()
         thread.join()
         assert lamina.ones(1).is_cuda and found == [False]
-
-
-def test_compile_refuses():
-    x = lamina.ones(3, device="cuda")
-    step = lamina.compile(lambda x: x * 2)
-    with pytest.raises(NotImplementedError, match="compile: .* CUDA"):
-        for _ in range(3):
-            step(x)
