@@ -277,9 +277,9 @@ void fft_of(const DeviceCall& c) {
     if (d != op.dim) (d < op.dim ? outer : k.inner) *= x.shape[d];
   k.lines = outer * k.inner;
   k.whole = op.n;
-  const bool back = op.kind == kFftFromHalf || (op.kind == kFftComplex && op.inverse);
-  k.in = {x.data, x.shape[op.dim] * k.inner, 1, k.inner, 1, 0, kPairs, back};
-  k.out = {y.data, y.shape[op.dim] * k.inner, 1, k.inner, 1, 0, kPairs, back};
+  k.in = {x.data, x.shape[op.dim] * k.inner, 1, k.inner, 1, 0, kPairs, false};
+  k.out = {y.data, y.shape[op.dim] * k.inner, 1, k.inner, 1, 0, kPairs, false};
+  k.in.swapped = k.out.swapped = op.kind == kFftFromHalf || (op.kind == kFftComplex && op.inverse);
   if (op.kind == kFftToHalf) k.in.form = kReals, k.out.form = kHalf;
   if (op.kind == kFftFromHalf) k.in.form = kHalf, k.out.form = kReals;
   k.scale = S(op.scale), k.middle = S(op.middle);
