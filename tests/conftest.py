@@ -6,6 +6,7 @@ skipped, and says which op.
 
 import pytest
 
+import lamina
 import row
 
 
@@ -15,6 +16,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     row.DEVICE = config.getoption("--device")
+    lamina.backends.cudnn.allow_tf32 = False  # rows are compared with exact references
     config.addinivalue_line("markers", "on_device: new tensors are on the device of --device")
     config.addinivalue_line("markers", "cpu_only: has nothing to do with devices")
 

@@ -12,6 +12,12 @@ namespace lamina {
 // follow.
 int64_t float32_precision();
 void set_float32_precision(int64_t level);
+// Whether devices may compute float32 matrix products (from "high" on) and convolutions with
+// operands rounded to TF32.
+bool tf32_products();
+void set_tf32_products(bool allowed);
+bool tf32_convolutions();
+void set_tf32_convolutions(bool allowed);
 
 // y[n, m, i, j] = bias[m] + sum over c, r, s of w[m, c, r, s] x[n, g C/groups + c, i sh + r dh -
 // ph, j sw + s dw - pw], g the group of m. x: (N, C, H, W) or (C, H, W); w: (M, C/groups, KH, KW),

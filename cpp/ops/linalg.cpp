@@ -38,7 +38,8 @@ const Op kCholesky{.name = "cholesky",
                    .infer = cholesky_infer,
                    .launch = cholesky_launch,
                    .vjp = cholesky_vjp,
-                   .saves = Saves{0, 1}};
+                   .saves = Saves{0, 1},
+                   .through_host = true};
 
 // ---- LU ----------------------------------------------------------------------------------------
 void lu_infer(Call& c) {
@@ -57,7 +58,7 @@ void lu_launch(Call& c) {
     info[i] = k ? lapack<T>("lu").getrf(kRowMajor, m, n, lu, n, pivots + i * k) : 0;
   });
 }
-const Op kLu{.name = "lu_factor", .infer = lu_infer, .launch = lu_launch};
+const Op kLu{.name = "lu_factor", .infer = lu_infer, .launch = lu_launch, .through_host = true};
 
 void lu_solve_infer(Call& c) { c.output(c.in[2].shape(), c.in[2].dtype()); }
 void lu_solve_launch(Call& c) {
@@ -72,7 +73,8 @@ void lu_solve_launch(Call& c) {
                  c.in[1].data<int>() + i * n, x, k);
   });
 }
-const Op kLuSolve{.name = "lu_solve", .infer = lu_solve_infer, .launch = lu_solve_launch};
+const Op kLuSolve{
+    .name = "lu_solve", .infer = lu_solve_infer, .launch = lu_solve_launch, .through_host = true};
 
 // LU of matrix i of `a` in scratch memory; returns info (> 0: singular).
 template <class T>
@@ -109,7 +111,8 @@ const Op kSolve{.name = "solve",
                 .infer = solve_infer,
                 .launch = solve_launch,
                 .vjp = solve_vjp,
-                .saves = Saves{1, 1}};
+                .saves = Saves{1, 1},
+                .through_host = true};
 
 void inv_launch(Call& c) {
   const int n = int(c.in[0].size(-1));
@@ -128,7 +131,8 @@ const Op kInv{.name = "inv",
               .infer = cholesky_infer,
               .launch = inv_launch,
               .vjp = inv_vjp,
-              .saves = Saves{0, 1}};
+              .saves = Saves{0, 1},
+              .through_host = true};
 
 // ---- determinants: the product of LU's diagonal, negated once per row exchange -----------------
 template <class T, class F>
@@ -178,13 +182,18 @@ void det_launch(Call& c) {
 void slogdet_launch(Call& c) {
   c.in[0].dtype() == DType::float64 ? slogdet_of<double>(c) : slogdet_of<float>(c);
 }
-const Op kDet{
-    .name = "det", .infer = det_infer, .launch = det_launch, .vjp = det_vjp, .saves = kSavesBoth};
+const Op kDet{.name = "det",
+              .infer = det_infer,
+              .launch = det_launch,
+              .vjp = det_vjp,
+              .saves = kSavesBoth,
+              .through_host = true};
 const Op kSlogdet{.name = "slogdet",
                   .infer = slogdet_infer,
                   .launch = slogdet_launch,
                   .vjp = slogdet_vjp,
-                  .saves = kSavesInputs};
+                  .saves = kSavesInputs,
+                  .through_host = true};
 
 // ---- triangular systems ------------------------------------------------------------------------
 void triangular_infer(Call& c) { c.output(c.in[1].shape(), c.in[1].dtype()); }
@@ -204,7 +213,8 @@ const Op kTriangular{.name = "solve_triangular",
                      .infer = triangular_infer,
                      .launch = triangular_launch,
                      .vjp = triangular_vjp,
-                     .saves = Saves{1, 1}};
+                     .saves = Saves{1, 1},
+                     .through_host = true};
 
 // ---- QR ----------------------------------------------------------------------------------------
 void qr_infer(Call& c) {
@@ -238,8 +248,12 @@ void qr_launch(Call& c) {
         q[row * columns + j] = k ? w[row * width + j] : row == j;
   });
 }
-const Op kQr{
-    .name = "qr", .infer = qr_infer, .launch = qr_launch, .vjp = qr_vjp, .saves = kSavesOutputs};
+const Op kQr{.name = "qr",
+             .infer = qr_infer,
+             .launch = qr_launch,
+             .vjp = qr_vjp,
+             .saves = kSavesOutputs,
+             .through_host = true};
 
 // ---- least squares -----------------------------------------------------------------------------
 void lstsq_infer(Call& c) {
@@ -278,7 +292,8 @@ const Op kLstsq{.name = "lstsq",
                 .infer = lstsq_infer,
                 .launch = lstsq_launch,
                 .vjp = lstsq_vjp,
-                .saves = Saves{kAll, 1}};
+                .saves = Saves{kAll, 1},
+                .through_host = true};
 
 }  // namespace
 

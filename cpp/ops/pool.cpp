@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "core/threads.h"
+#include "ops/half.h"
 #include "ops/ops.h"
 #include "ops/pool_args.h"
 
@@ -251,9 +252,7 @@ PoolCall adaptive(const PoolName& name, const Tensor& x, int64_t nd, const Dims&
   return a;
 }
 
-Tensor pooled_type(const Tensor& x) {
-  return to_dtype(x, x.dtype() == DType::float64 ? DType::float64 : DType::float32);
-}
+Tensor pooled_type(const Op& op, const Tensor& x) { return to_dtype(x, computed_in(op, x)); }
 
 std::pair<Tensor, Tensor> run_max(const Tensor& x, PoolCall a, bool indices) {
   if (indices) {
@@ -262,8 +261,8 @@ std::pair<Tensor, Tensor> run_max(const Tensor& x, PoolCall a, bool indices) {
   } else if (grad_enabled() && needs_grad(x)) {
     a.index = a.quad ? kPoolQuad : kPoolInt32;
   }
-  Outputs y =
-      run(make_call(kMaxPool, std::initializer_list<Tensor>{contiguous(pooled_type(x))}, a));
+  Outputs y = run(
+      make_call(kMaxPool, std::initializer_list<Tensor>{contiguous(pooled_type(kMaxPool, x))}, a));
   return {to_dtype(y[0], x.dtype()), indices ? y[1] : Tensor()};
 }
 
@@ -287,11 +286,11 @@ Tensor avg_pool(const Tensor& x, int64_t nd, const Dims& kernel, const Dims& str
   check(!divisor || *divisor != 0, ErrorKind::value, name, ": divisor_override must not be 0");
   a.count_include_pad = count_include_pad;
   a.divisor = divisor ? *divisor : 0;
-  return to_dtype(mean_pool(pooled_type(x), a), x.dtype());
+  return to_dtype(mean_pool(pooled_type(kMeanPool, x), a), x.dtype());
 }
 Tensor adaptive_avg_pool(const Tensor& x, int64_t nd, const Dims& size) {
   const PoolCall a = adaptive({"adaptive_avg_pool", nd}, x, nd, size);
-  return to_dtype(mean_pool(pooled_type(x), a), x.dtype());
+  return to_dtype(mean_pool(pooled_type(kMeanPool, x), a), x.dtype());
 }
 
 }  // namespace lamina
