@@ -159,6 +159,13 @@ int64_t precision_level = 0;
 int64_t float32_precision() { return precision_level; }
 void set_float32_precision(int64_t level) { precision_level = level; }
 
+bool extend_conv(const Op& op, void* args) {
+  int64_t& relu = static_cast<ConvGeometry*>(args)->relu;
+  if (&op != &kConv || relu) return false;
+  relu = 1;
+  return true;
+}
+
 Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias, int64_t nd,
             const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups,
             bool same) {

@@ -55,7 +55,7 @@ void correlate(const ConvArgs& a) {
       const int64_t m = conv_tile_begin(a.M, kTileRows, t);
       const int64_t R = conv_tile_begin(a.M, kTileRows, t + 1) - m;
       tile_for<T>(R, N)(static_cast<const T*>(a.w) + m * K, from, a.place, K,
-                        bias ? bias + m : nullptr, y + m * a.y_m + p, a.y_m,
+                        bias ? bias + m : nullptr, a.relu, y + m * a.y_m + p, a.y_m,
                         left < L ? int(left) : L);
     }
   }
