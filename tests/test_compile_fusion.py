@@ -220,13 +220,14 @@ FORMS = ["sum", "sum first", "in place", "two norms", "sum alone", "twice", "its
 
 
 @pytest.mark.parametrize("dtype", [f32, f64])
+@pytest.mark.parametrize("plane", [(7, 9), (3, 4)])  # the second: channels brought together
 @pytest.mark.parametrize("form", FORMS)
-def test_batch_norm_takes_sums_and_relu(form, dtype, threads):
-    x = lamina.randn(3, 4, 7, 9, dtype=dtype)
+def test_batch_norm_takes_sums_and_relu(form, plane, dtype, threads):
+    x = lamina.randn(3, 4, *plane, dtype=dtype)
 
     def build():
         model = nn.Sequential(Block(form), Block(form), Block(form), nn.Flatten(1),
-                              nn.Linear(4 * 63, 3)).to(dtype)  # fmt: skip
+                              nn.Linear(x[0].numel(), 3)).to(dtype)  # fmt: skip
         return model, lambda m, x: m(x).square().mean()
 
     plan = trained(build, x)
@@ -234,6 +235,20 @@ def test_batch_norm_takes_sums_and_relu(form, dtype, threads):
     if form == "sum":
         names = [line.split()[0] for line in plan.summary().splitlines()]
         assert "relu" not in names and names.count("elementwise_grad") <= 1
+
+
+def test_batch_norm_of_planes_a_power_of_two_apart(threads):
+    """Runs that share sets of the caches are brought together; so are they in plans."""
+    x, more = lamina.randn(17, 256, 8, 8), lamina.randn(17, 256, 8, 8, requires_grad=True)
+
+    def build():
+        a, b = nn.BatchNorm2d(256), nn.BatchNorm2d(256)
+        loss = lambda m, x: F.relu(m[1](F.relu(m[0](x * m.w))) + more).square().mean()  # noqa: E731
+        model = nn.Sequential(a, b)
+        model.w = nn.Parameter(lamina.ones(1))
+        return model, loss
+
+    assert trained(build, x, steps=4).stats()["epilogues"] >= 3
 
 
 @pytest.mark.parametrize("training", [False, True])
