@@ -181,6 +181,7 @@ StorageRef adopt(void* data, size_t bytes, std::function<void()> release, bool w
   StorageRef s = new_storage();
   s->data = data;
   s->bytes = bytes;
+  s->lent = release ? 1 : 0;
   s->owner = release ? std::move(release) : [] {};
   s->writable = writable;
   return s;

@@ -5,6 +5,7 @@
 // system between steps costs 2-8x on memory-bound ops (page faults), so that happens only in
 // empty_cache() and when the system refuses more.
 #pragma once
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <unordered_map>
@@ -29,6 +30,11 @@ struct Storage : RefCounted {
   Device device;
   std::function<void()> owner;  // non-empty: memory belongs to someone else, called on release
   bool writable = true;
+  // Others see this memory (NumPy, DLPack, an address given away) and may write it uncounted.
+  std::atomic<int> lent{0};           // to how many now
+  std::atomic<uint32_t> returned{0};  // how often one of them let go
+  void lend() { ++lent; }
+  void give_back() { ++returned, --lent; }
   uint64_t serial = 0;  // when a StorageWatch was on as it was made: its number there
   ~Storage();
 };

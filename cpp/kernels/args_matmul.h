@@ -49,4 +49,5 @@ struct MatmulKernels {
   // The whole product on the calling thread (int64 wraps around).
   void (*gemm[kProducts])(const GemmArgs&) = {};
   int tile_rows[kProducts] = {}, tile_columns[kProducts] = {};  // made by a pass of the inner loop
+  int panel_columns[kProducts] = {};  // of B that few rows read side by side; 0: no such loop
 };

@@ -184,11 +184,14 @@ const Op kMatmul{.name = "matmul",
 // Both with two dimensions or more, of one dtype.
 Tensor product(const Tensor& a, const Tensor& b) {
   if (is_complex(a.dtype())) return complex_matmul(a, b);
-  return in_compute_type(a, b,
-                         [](const Tensor& x, const Tensor& y) { return apply(kMatmul, {x, y}); });
+  return in_compute_type(a, b, [](const Tensor& x, const Tensor& y) {
+    return apply(kMatmul, {x, y});
+  });
 }
 
 // ---- linear ------------------------------------------------------------------------------------
+constexpr int kPanels = 3;  // where a plan puts the weight in panels, among a call's inputs
+
 void linear_infer(Call& c) {
   Dims shape = c.in[0].shape();
   shape[-1] = c.in[1].size(0);
@@ -210,8 +213,12 @@ void linear_launch(Call& c) {
   g.b_col = w.stride(0);
   g.c = y.data();
   g.c_row = g.N;
-  if (c.in.size() > 2) g.epilogue.column_bias = c.in[2].data();
+  if (c.in.size() > 2 && c.in[2].defined()) g.epilogue.column_bias = c.in[2].data();
   g.epilogue.relu = c.args<LinearArgs>().relu;
+  if (c.in.size() > kPanels && c.in[kPanels].defined()) {
+    g.b = c.in[kPanels].data();
+    return gemm_panels(product_of(y.dtype()), g);
+  }
   gemm_batched(product_of(y.dtype()), g, 1, nullptr, nullptr);
 }
 
@@ -371,6 +378,30 @@ bool extend_linear(const Op& op, void* args) {
   bool& relu = static_cast<LinearArgs*>(args)->relu;
   if (&op != &kLinear || relu) return false;
   return relu = true;
+}
+bool takes_panels(const Call& c) {
+  constexpr int64_t kRows = 3, kElements = 4096;  // more rows share one packing
+  if (c.op != &kLinear || c.device.type != DeviceType::cpu) return false;
+  const Tensor &x = c.in[0], &w = c.in[1];
+  return is_floating(w.dtype()) && cpu_kernels().matmul.panel_columns[product_of(w.dtype())] &&
+         w.is_contiguous() && w.numel() >= kElements && x.numel() <= kRows * w.size(1) &&
+         blas_in_use() == std::string("own");
+}
+void make_panels(const Tensor& w, const Tensor& to) {
+  const GradMode off(false);
+  const int64_t N = w.size(0), K = w.size(1);
+  const int64_t width = cpu_kernels().matmul.panel_columns[product_of(w.dtype())];
+  const int64_t panels = N / width, rest = N - panels * width;
+  if (panels)
+    copy_(Tensor::view_of(to, {panels, K, width}, {K * width, width, 1}, to->offset),
+          Tensor::view_of(w, {panels, K, width}, {K * width, 1, K}, w->offset));
+  if (rest)
+    copy_(Tensor::view_of(to, {K, rest}, {rest, 1}, to->offset + panels * width * K),
+          Tensor::view_of(w, {K, rest}, {1, K}, w->offset + panels * width * K));
+}
+void set_panels(Call& c, const Tensor& panels) {
+  while (c.in.size() <= kPanels) c.in.push_back(Tensor());
+  c.in[kPanels] = panels;
 }
 Tensor linear(const Tensor& x, const Tensor& w, const std::optional<Tensor>& b) {
   return linear_with(x, w, b ? *b : Tensor(), false);

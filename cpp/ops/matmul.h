@@ -30,5 +30,11 @@ Tensor linear_relu(const Tensor& x, const Tensor& w, const std::optional<Tensor>
 
 // For plans: makes a recorded call of `linear` take relu too; false: it is another op, or it does.
 bool extend_linear(const Op& op, void* args);
+// For plans: whether a call is a `linear` of so few rows that it is faster with the weight, its
+// input 1, in panels (gemm_panels); the panels made of a weight; and the call made to read them
+// (undefined: to read the weight itself). The bits are the same.
+bool takes_panels(const Call& c);
+void make_panels(const Tensor& w, const Tensor& panels);  // both of as many elements
+void set_panels(Call& c, const Tensor& panels);
 
 }  // namespace lamina

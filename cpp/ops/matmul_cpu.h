@@ -19,7 +19,7 @@ namespace {
 constexpr int kMR = kPairRows;
 constexpr int kNV = 2;  // vectors per row of a tile
 template <class V>
-constexpr int kNR = kNV * kLanes<V>;
+constexpr int kNR = kNV* kLanes<V>;
 
 // Few rows over row-major B: vectors per row of a tile, or 0. Long runs of each row of B are read,
 // which is what memory is fast at (measured, 4 MB of B, one row: 20 GB/s with 128 bytes of each row
@@ -27,6 +27,8 @@ constexpr int kNR = kNV * kLanes<V>;
 constexpr int wide_vectors(int rows) {
   return kMR >= 12 ? (rows <= 3 ? 8 : rows <= 6 ? 4 : 0) : (rows == 1 ? 8 : rows <= 3 ? 4 : 0);
 }
+// Where fewer columns are left: half of them, while that is more than other tiles have.
+constexpr int half_vectors(int rows) { return wide_vectors(rows) > 2 * kNV ? 2 * kNV : 0; }
 
 // ---- the inner loop ----------------------------------------------------------------------------
 template <class V>
@@ -151,18 +153,19 @@ static void tile_transposing(const Tile<V>& t, int64_t b_col) {
 template <class V>
 using TileFn = void (*)(const Tile<V>&);
 template <class V, int R>
-static constexpr void fill_tiles(TileFn<V> (*table)[kNV][2], TileFn<V>* wide) {
+static constexpr void fill_tiles(TileFn<V> (*table)[kNV][2], TileFn<V> (*wide)[2]) {
   table[R - 1][0][0] = tile<V, R, 1, false>;
   table[R - 1][1][0] = tile<V, R, 2, false>;
   table[R - 1][0][1] = tile<V, R, 1, true>;
   table[R - 1][1][1] = tile<V, R, 2, true>;
-  if constexpr (wide_vectors(R) > 0) wide[R - 1] = tile<V, R, wide_vectors(R), false>;
+  if constexpr (wide_vectors(R) > 0) wide[R - 1][0] = tile<V, R, wide_vectors(R), false>;
+  if constexpr (half_vectors(R) > 0) wide[R - 1][1] = tile<V, R, half_vectors(R), false>;
   if constexpr (R > 1) fill_tiles<V, R - 1>(table, wide);
 }
 template <class V>
 struct Tiles {
   TileFn<V> f[kMR][kNV][2] = {};  // rows, vectors, strided
-  TileFn<V> wide[kMR] = {};
+  TileFn<V> wide[kMR][2] = {};    // full, half
   constexpr Tiles() { fill_tiles<V, kMR>(f, wide); }
 };
 template <class V>
@@ -195,7 +198,9 @@ inline GemmArgs column_as_row(const GemmArgs& g) {
 template <class V>
 static int64_t gemm_wide(const GemmArgs& g) {
   using T = Scalar<V>;
-  const int vectors = g.M <= kMR && g.b_col == 1 ? wide_vectors(int(g.M)) : 0;
+  int vectors = g.M <= kMR && g.b_col == 1 ? wide_vectors(int(g.M)) : 0;
+  const bool half = vectors && g.N < vectors * kLanes<V>;
+  if (half) vectors = half_vectors(int(g.M));
   const int64_t width = vectors * kLanes<V>;
   if (!vectors || g.N < width) return 0;
   const int rows = int(g.M);
@@ -222,7 +227,7 @@ static int64_t gemm_wide(const GemmArgs& g) {
       t.c = static_cast<T*>(g.c) + j;
       if (end && g.epilogue.column_bias)
         t.column_bias = static_cast<const T*>(g.epilogue.column_bias) + j;
-      kTiles<V>.wide[rows - 1](t);
+      kTiles<V>.wide[rows - 1][half](t);
     }
   }
   return g.N / width * width;
@@ -396,6 +401,8 @@ void fill_matmul(Kernels& k) {
   k.matmul.tile_rows[kF32] = k.matmul.tile_rows[kF64] = kMR;
   k.matmul.tile_columns[kF32] = kNR<F32>;
   k.matmul.tile_columns[kF64] = kNR<F64>;
+  k.matmul.panel_columns[kF32] = 2 * kNR<F32>;
+  k.matmul.panel_columns[kF64] = 2 * kNR<F64>;
   k.matmul.tile_rows[kI64] = k.matmul.tile_columns[kI64] = 8;
 }
 

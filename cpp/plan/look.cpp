@@ -35,7 +35,9 @@ std::string Plan::summary() const {
   s << "# " << stats_.recorded << " operations, " << stats_.calls << " launches; " << stats_.folded
     << " done once, " << stats_.epilogues << " epilogues, " << stats_.grouped << " in groups, "
     << size(stats_.saved_bytes) << " MB of traffic saved; arena " << size(stats_.arena_bytes)
-    << " MB for " << size(stats_.made_bytes) << " MB\n";
+    << " MB for " << size(stats_.made_bytes) << " MB";
+  if (stats_.packed_bytes) s << "; " << size(stats_.packed_bytes) << " MB of weights packed";
+  s << "\n";
   for (const CallRef& c : calls_) s << line(*c) << "\n";
   return s.str();
 }

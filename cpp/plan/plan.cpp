@@ -7,6 +7,7 @@
 
 #include "core/threads.h"
 #include "ops/anomaly.h"
+#include "ops/matmul.h"
 #include "ops/ops.h"
 #include "plan/blocks.h"
 
@@ -159,6 +160,10 @@ Plan::Plan(const Recording& r) {
       std::memcpy(&key, call->arg_bytes, sizeof key);
       const bool none = key.seed == 0 && key.offset == 0 && r.before.offset != 0;
       draws_.push_back(none ? kNone : key.offset - r.before.offset);
+    }
+    if (takes_panels(*call)) {
+      const Memory& m = r.memory[size_t(g[i].in[1].memory)];
+      if (m.kind == Memory::kOutside && !m.written) note_weight(*call, *m.storage);
     }
     calls_.push_back(std::move(call));
   }
@@ -343,6 +348,7 @@ std::unique_lock<std::mutex> Plan::take_turn() {
 Tensors Plan::replay(const Tensors& arguments) {
   const std::unique_lock<std::mutex> turn = take_turn();
   renew_gradients();
+  pack_weights();
   for (size_t i = 0; i < slots_.size(); ++i) {
     const Operand& like = slots_[i].like;
     slots_[i].storage->data = arguments[i].data<char>() - like.offset * item_size(like.dtype);

@@ -20,6 +20,7 @@ struct PlanStats {
   int64_t folded, epilogues;        // fusion (fuse.h): calls done once, calls taken up by another
   int64_t grouped;                  // calls in groups
   int64_t saved_bytes;              // reads and writes of memory that a replay does without
+  int64_t packed_bytes;             // of weights kept in another layout too
 };
 
 class Plan {
@@ -70,6 +71,13 @@ class Plan {
     Tensor after;
     bool left = false;  // the step leaves the gradient as it was
   };
+  struct Weight {  // of a call that reads it faster in panels (ops/matmul.h)
+    Call* call;
+    const Storage* storage;
+    int64_t place;  // of the panels, in bytes from the start of panels_
+    uint32_t version, data_version, returned;  // when it was last looked at
+    int unchanged;                   // replays since
+  };
   struct Own {  // memory of gradients: new whenever somebody holds the last ones
     StorageRef here;
     StorageRef real;
@@ -81,6 +89,8 @@ class Plan {
   void count_own_refs();
   std::unique_lock<std::mutex> take_turn();
   void renew_gradients();
+  void note_weight(Call& call, const Storage& weight);
+  void pack_weights();
   void launch(PhiloxKey base);
   Tensor tensor(const Operand& o) const;
   std::string line(const Call& c) const;
@@ -94,6 +104,8 @@ class Plan {
   std::vector<Constant> constants_;
   std::vector<Grad> grads_;
   std::vector<Own> own_;
+  std::vector<Weight> weights_;
+  StorageRef panels_;  // of all of them, made when the first is packed
   std::vector<Tensor> frozen_;
   std::vector<StorageRef> outside_;
   std::vector<uint32_t> own_refs_;   // how many references to outside_[i] are the plan's

@@ -64,7 +64,8 @@ void init_plan(PyObject* module) {
                         py::arg("arena_bytes") = s.arena_bytes,
                         py::arg("kept_bytes") = s.kept_bytes, py::arg("folded") = s.folded,
                         py::arg("epilogues") = s.epilogues, py::arg("grouped") = s.grouped,
-                        py::arg("saved_bytes") = s.saved_bytes);
+                        py::arg("saved_bytes") = s.saved_bytes,
+                        py::arg("packed_bytes") = s.packed_bytes);
       });
 }
 

@@ -133,6 +133,8 @@ DType from_dl(DLDataType d) {
 struct Exported {
   DLManagedTensor managed;
   Tensor keep;
+  Exported(DLManagedTensor m, const Tensor& t) : managed(m), keep(t) { keep->storage->lend(); }
+  ~Exported() { keep->storage->give_back(); }
 };
 
 void drop_capsule(PyObject* capsule) {

@@ -165,6 +165,17 @@ void add_conversion(py::module_& m) {
     return py::memoryview(py::cast(Bytes{t}));
   });
   m.def("from_buffer", [](py::object array) { return from_buffer(array.ptr()); });
+  // Where the first element lies; lend and give_back: somebody may write the memory meanwhile.
+  m.def("address", [](const Tensor& t) {
+    note_read("data_ptr");
+    return reinterpret_cast<intptr_t>(t.data());
+  });
+  m.def("lend", [](const Tensor& t) {
+    note_read("numpy");
+    t->storage->lend();
+    return reinterpret_cast<intptr_t>(t.data());
+  });
+  m.def("give_back", [](const Tensor& t) { t->storage->give_back(); });
   m.def("to_dlpack",
         [](const Tensor& t) { return py::reinterpret_steal<py::object>(to_dlpack(t)); });
   m.def("from_dlpack_capsule", [](py::object c) { return from_dlpack_capsule(c.ptr()); });

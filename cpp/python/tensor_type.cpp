@@ -426,6 +426,7 @@ PyObject* m_data_ptr(PyObject* self, PyObject*) {
   return guarded(
       [&] {
         note_read("data_ptr");
+        unwrap(self)->storage->lend();  // who knows for how long
         return PyLong_FromVoidPtr(unwrap(self).data());
       },
       nullptr);

@@ -32,6 +32,11 @@ class OptimizedModule(Module):
         """The module's own ``forward``."""
         return self._orig_mod.forward(*args, **kwargs)
 
+    @property
+    def plan(self):
+        """The plan of the last replayed call (`summary`, `stats`, `profile`), or None."""
+        return self._replayed.plan
+
     def train(self, mode=True):
         """Sets the mode of the module too."""
         self._orig_mod.train(mode)

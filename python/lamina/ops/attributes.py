@@ -106,7 +106,7 @@ def is_inference(self: Tensor) -> bool:
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
     """Whether both are the same memory, sizes and strides."""
     return (
-        self.data_ptr() == tensor.data_ptr()
+        _core.address(self) == _core.address(tensor)
         and self.shape == tensor.shape
         and self.stride() == tensor.stride()
     )

@@ -184,7 +184,7 @@ class _ArrayView:
     """The NumPy array interface (version 3) of a tensor's memory."""
 
     def __init__(self, t: Tensor):
-        self.tensor = t
+        self.tensor = t  # whose memory somebody may write now, until this object goes
         d = t.dtype
         kind = (
             "b" if d is _core.bool else "f" if d.is_floating_point else "c" if d.is_complex
@@ -195,9 +195,12 @@ class _ArrayView:
             "version": 3,
             "shape": tuple(t.shape),
             "typestr": f"{order}{kind}{t.dtype.itemsize}",
-            "data": (t.data_ptr(), False),
+            "data": (_core.lend(t), False),
             "strides": tuple(s * t.dtype.itemsize for s in t.stride()),
         }
+
+    def __del__(self):
+        _core.give_back(self.tensor)
 
 
 @method
@@ -221,7 +224,7 @@ def _rebuild(data, shape, dtype, requires_grad, device=None) -> Tensor:
     import ctypes
 
     t = _core.empty(shape, dtype)
-    ctypes.memmove(t.data_ptr(), data, len(data))
+    ctypes.memmove(_core.address(t), data, len(data))
     t = _moved(t, device)
     return t.requires_grad_() if requires_grad else t
 
@@ -232,7 +235,7 @@ def __reduce_ex__(self: Tensor, protocol):
     import ctypes
 
     dense = self.detach().contiguous().cpu()
-    data = ctypes.string_at(dense.data_ptr(), dense.numel() * dense.dtype.itemsize)
+    data = ctypes.string_at(_core.address(dense), dense.numel() * dense.dtype.itemsize)
     place = (str(self.device),) if self.is_cuda else ()
     return _rebuild, (data, tuple(self.shape), self.dtype, self.requires_grad, *place)
 

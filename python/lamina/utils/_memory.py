@@ -13,7 +13,7 @@ def raw(t) -> memoryview:
     size = t.numel() * t.dtype.itemsize
     if size == 0:
         return memoryview(bytearray())
-    return memoryview((ctypes.c_char * size).from_address(t.data_ptr())).cast("B")
+    return memoryview((ctypes.c_char * size).from_address(lamina._core.address(t))).cast("B")
 
 
 def from_bytes(data, dtype, shape):
