@@ -112,8 +112,7 @@ void scatter_pixels(const ConvPixels& a, int64_t first, int64_t last, const T* b
           Walk<const T>{static_cast<const T*>(a.pixels) + (c / L - first) * a.block + i * a.image,
                         a.column, a.W, a.pixel_row},
           static_cast<T*>(const_cast<void*>(a.x)) + i * a.x_image + c * a.plane + a.row * a.W,
-          a.plane, a.C - c < L ? int(a.C - c) : L, a.rows * a.W, bias ? bias + c : nullptr,
-          a.relu);
+          a.plane, a.C - c < L ? int(a.C - c) : L, a.rows * a.W, bias ? bias + c : nullptr, a.relu);
 }
 
 // c[n * c_n + i * c_row] = sum over taps t and channels k < C of

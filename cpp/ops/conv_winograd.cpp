@@ -86,8 +86,7 @@ struct Plan {
 
 template <class T>
 void run_forward(const Plan& p, int64_t groups, double ns, const T* x, const T* w, int64_t wg,
-                 int64_t wo, int64_t wc, bool flip, const T* bias, bool relu,
-                 T* y) {
+                 int64_t wo, int64_t wc, bool flip, const T* bias, bool relu, T* y) {
   const Compute t = kConvType<T>;
   const WinogradKernels& kernels = cpu_kernels().winograd;
   const int F = p.m == 4, m_blocks = int(p.vectors(p.M));

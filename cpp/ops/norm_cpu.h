@@ -173,7 +173,8 @@ void short_runs(const BatchNormArgs& a, int64_t c, int64_t m) {
     for (int64_t j = 0; j < m; ++j) {
       const T* const x = in_<T>(a.x) + from + k * step + j * S;
       T* const to = room + j * all + k * S;
-      each_vector<V>(S, [&](int64_t i, int n) { store_some<V>(to + i, load_some<V>(x + i, n), n); });
+      each_vector<V>(S,
+                     [&](int64_t i, int n) { store_some<V>(to + i, load_some<V>(x + i, n), n); });
     }
   for (int64_t j = 0; j < m; ++j) {
     keep_moments<T>(a, c + j, moments<V>(room + j * all, 1, all, 0));

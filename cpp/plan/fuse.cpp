@@ -272,8 +272,8 @@ Fused fuse(CallGraph& g) {
   fold(g, done);
   for (int i = 0; i < g.size(); ++i)
     if (g.alive(i))
-      done.epilogues +=
-          join_relu(g, i, done) || join_pool_grad(g, i, done) || join_norm(g, i, done) || join_norm_grad(g, i, done);
+      done.epilogues += join_relu(g, i, done) || join_pool_grad(g, i, done) ||
+                        join_norm(g, i, done) || join_norm_grad(g, i, done);
   done.grouped = join_blocks(g, &done.saved_bytes);
   return done;
 }
