@@ -12,7 +12,16 @@ import pytest
 import lamina
 from lamina import _core
 
-erf, erfc, lgamma = (np.vectorize(f, otypes=[float]) for f in (math.erf, math.erfc, math.lgamma))
+erf, erfc = (np.vectorize(f, otypes=[float]) for f in (math.erf, math.erfc))
+
+
+@np.vectorize(otypes=[float])
+def lgamma(x):
+    if math.isinf(x) or (x <= 0 and x == math.floor(x)):
+        return math.inf
+    return math.lgamma(x)
+
+
 # Every 2^13th float: all exponents, both signs, infinities, NaN.
 FLOATS = np.arange(0, 1 << 32, 8191, dtype=np.uint64).astype(np.uint32).view(np.float32)
 RANDOM = np.random.default_rng(0)
@@ -53,6 +62,7 @@ FLOAT32 = {
     "atanh": (np.arctanh, 0.51, (-1, 1)),
     "sqrt": (np.sqrt, 0.5, (0, 10)),
     "rsqrt": (lambda x: 1 / np.sqrt(x), 1.5, (0, 10)),
+    "lgamma": (lgamma, 0.51, (-5, 30)),
     "softplus": (softplus, 2.5, (-80, 20)),
     "log_sigmoid": (lambda x: -softplus(-x), 2.5, (-20, 80)),
 }
@@ -139,7 +149,7 @@ def check(name, x, got, want, bound, dtype):
 def test_float32(name, isa, on):
     reference, bound, interval = FLOAT32[name]
     x = np.concatenate([FLOATS, near(interval, np.float32)])
-    if reference in (erf, erfc):
+    if reference in (erf, erfc, lgamma):
         x = x[::4]
     check(name, x, call(name, x), reference(x.astype(np.float64)), bound, np.float32)
 
@@ -244,6 +254,49 @@ def test_pow(isa, on):
         want = np.power(x.astype(np.float64), y.astype(np.float64)).astype(dtype)
         np.testing.assert_allclose(got, want, rtol=1e-6)
         np.testing.assert_array_equal(np.signbit(got[want == 0]), np.signbit(want[want == 0]))
+
+
+PAIRS = {"atan2": np.arctan2, "hypot": np.hypot, "fmod": np.fmod, "remainder": np.mod}
+
+
+@each_isa
+@pytest.mark.parametrize("name", PAIRS)
+def test_pairs(name, isa, on):
+    """Of any two floats, of floats near each other, of small whole numbers, and of the ends."""
+    n = 100_001
+    a, b = (RANDOM.permutation(FLOATS)[:n] for _ in range(2))
+    near_a = RANDOM.standard_normal(n).astype(np.float32)
+    near_b = (near_a * np.exp(RANDOM.uniform(-8, 8, n))).astype(np.float32)
+    whole = RANDOM.integers(-50, 50, (2, n)).astype(np.float32)
+    ends = np.array([0.0, -0.0, 1.0, -1.0, 2.5, 2.0**60, INF, -INF, NAN], np.float32)
+    x, y = (v.ravel() for v in np.meshgrid(ends, ends))
+    a, b = np.concatenate([a, near_a, whole[0], x]), np.concatenate([b, near_b, whole[1], y])
+    tiny = np.finfo(np.float32).tiny
+    a, b = (np.where(np.abs(v) < tiny, v * 0, v) for v in (a, b))  # denormals count as 0
+    want = PAIRS[name](a.astype(np.float64), b.astype(np.float64))
+    if name == "remainder":  # fmod of an infinite divisor is exact, NumPy's modulo is not
+        want = np.fmod(a.astype(np.float64), b.astype(np.float64))
+        want = np.where(np.abs(want) < tiny, want * 0, want)
+        want = np.where((want != 0) & ((want < 0) != (b < 0)), want + b.astype(np.float64), want)
+    check(name, a, call(name, a, b), want, 0.51 if name in ("atan2", "hypot") else 0.5, np.float32)
+    zero = (want == 0) & (name != "remainder")
+    got = call(name, a, b)
+    np.testing.assert_array_equal(np.signbit(got[zero]), np.signbit(want[zero]))
+
+
+@each_isa
+@pytest.mark.parametrize("name", ["digamma", "erfinv"])
+def test_by_double(name, isa, on):
+    """float32 against float64, which runs other code; of erfinv also erf of it."""
+    lo, hi = {"digamma": (-30, 60), "erfinv": (-1, 1)}[name]
+    tail = 1 - np.exp(RANDOM.uniform(-16, 0, 50_001))
+    x = np.concatenate([near((lo, hi), np.float32), tail.astype(np.float32), FLOATS[::4]])
+    want = call(name, x.astype(np.float64))
+    check(name, x, call(name, x), want, 0.51, np.float32)
+    if name == "erfinv":
+        inside = np.abs(x) < 1
+        y = x[inside].astype(np.float64)
+        np.testing.assert_allclose(erf(want[inside]), y, rtol=1e-14, atol=1e-300)
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="sets with the same fma")

@@ -1,73 +1,18 @@
-// Vector mathematics: polynomials and rationals on reduced arguments (no tables), the rest lane by
-// lane through libm in double. Bounds in units in the last place of the result, measured over the
-// whole domain on every instruction set by tests/test_math.py; NaN, infinities and -0 as in C.
-// Denormals count as 0, on the way in and out (core/threads.h).
+// Vector mathematics: polynomials and rationals on reduced arguments (no tables), in float here, by
+// way of double in vec_wide.h, and little through libm. Bounds in units in the last place of the
+// result, measured over the whole domain on every instruction set by tests/test_math.py; NaN,
+// infinities and -0 as in C. Denormals count as 0, on the way in and out (core/threads.h).
 //
 //   float32: exp exp2 log log10 1; log2 expm1 log1p rsqrt erf 1.5; sin cos 1.6; tanh sigmoid 2;
-//            softplus 2.5; pow and what goes through libm (tan, asin, atan, cosh, ...) 0.51
+//            softplus 2.5; what vec_wide.h has (pow, tan, atan, cosh, erfc, ...) 0.51
 //   float64: vec_double.h, and libm's (1)
 //   silu, mish: 1e-7 absolute where they decay to 0, a few units elsewhere
 #pragma once
-#include "kernels/special.h"
-#include "kernels/vec_double.h"
+#include "kernels/vec_wide.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
 
-// One libm call per lane, in double: exact enough to be correctly rounded nearly always.
-template <class V, class F>
-inline V lanes(V v, F f) {
-  V r;
-  for (int i = 0; i < kLanes<V>; ++i) r[i] = Scalar<V>(f(double(v[i])));
-  return r;
-}
-template <class V, class F>
-inline V lanes(V a, V b, F f) {
-  V r;
-  for (int i = 0; i < kLanes<V>; ++i) r[i] = Scalar<V>(f(double(a[i]), double(b[i])));
-  return r;
-}
-#define LAMINA_LIBM(NAME)                                             \
-  inline double libm_##NAME(double x) { return __builtin_##NAME(x); } \
-  inline F64 NAME(F64 v) { return lanes(v, libm_##NAME); }
-#define LAMINA_LIBM_BOTH(NAME) \
-  LAMINA_LIBM(NAME)            \
-  inline F32 NAME(F32 v) { return lanes(v, libm_##NAME); }
-LAMINA_LIBM(erf)
-LAMINA_LIBM(exp2)
-LAMINA_LIBM(log2)
-LAMINA_LIBM(log10)
-LAMINA_LIBM(sin)
-LAMINA_LIBM(cos)
-LAMINA_LIBM_BOTH(tan)
-LAMINA_LIBM_BOTH(asin)
-LAMINA_LIBM_BOTH(acos)
-LAMINA_LIBM_BOTH(atan)
-LAMINA_LIBM_BOTH(sinh)
-LAMINA_LIBM_BOTH(cosh)
-LAMINA_LIBM_BOTH(asinh)
-LAMINA_LIBM_BOTH(acosh)
-LAMINA_LIBM_BOTH(atanh)
-LAMINA_LIBM_BOTH(erfc)
-LAMINA_LIBM_BOTH(lgamma)
-#undef LAMINA_LIBM
-#undef LAMINA_LIBM_BOTH
-template <class V>
-inline V pow(V a, V b) {
-  return lanes(a, b, [](double x, double y) { return __builtin_pow(x, y); });
-}
-template <class V>
-inline V atan2(V a, V b) {
-  return lanes(a, b, [](double x, double y) { return __builtin_atan2(x, y); });
-}
-template <class V>
-inline V hypot(V a, V b) {
-  return lanes(a, b, [](double x, double y) { return __builtin_hypot(x, y); });
-}
-template <class V>
-inline V fmod(V a, V b) {
-  return lanes(a, b, [](double x, double y) { return __builtin_fmod(x, y); });
-}
 template <class V>
 inline V remainder(V a, V b) {  // the sign of b, as Python's %
   const V r = fmod(a, b);
@@ -80,22 +25,8 @@ inline V floor_divide(V a, V b) {                  // floor of the exact quotien
   return select(b == V{}, a / b, floored);
 }
 template <class V>
-inline V erfinv(V v) {
-  return lanes(v, erfinv_double);
-}
-template <class V>
-inline V digamma(V v) {
-  return lanes(v, digamma_double);
-}
-template <class V>
 inline V polygamma(V v, double n) {
   return lanes(v, [n](double x) { return polygamma_double(n, x); });
-}
-inline F32 copysign(F32 a, F32 s) {
-  return from_bits((bits(a) & 0x7fffffff) | (bits(s) & int32_t(0x80000000)));
-}
-inline F64 copysign(F64 a, F64 s) {
-  return from_bits((bits(a) & 0x7fffffffffffffffll) | (bits(s) & int64_t(0x8000000000000000ull)));
 }
 template <class V>
 inline V sign(V x) {
@@ -280,14 +211,7 @@ inline F32 erf(F32 x) {  // |x| < 1: x p(x^2); above: 1 - e^(-x^2) p(t), t = 1 /
   return select(x != x, x, select(a < set1<F32>(1.0f), small, large));
 }
 
-// sin and cos: x = k pi/2 + r in double, pi/2 in three pieces (k times the first two is exact for
-// |x| < 2^26), then a series of r and the quadrant k + shift.
-inline F64 quarter_turns(F64 x, F64* r) {
-  const F64 k = round(x * f64(0.63661977236758134308));
-  const F64 a = fnma(k, f64(0x1.921fb50000000p+0), x);  // exact, as is the next product
-  *r = fnma(k, f64(0x1.1a62633145c07p-54), fnma(k, f64(0x1.110b460000000p-26), a));
-  return k - f64(4) * floor(k * f64(0.25));
-}
+// sin and cos: a series of what is left of x after k quarter turns, and the quadrant k + shift.
 inline F32 sine(F32 x, int shift) {
   const Wide w = widen(x);
   Wide r, k;
@@ -317,40 +241,6 @@ inline F32 cos(F32 x) {
   const F32 y = sine(x, 1);
   const I32 far = !(abs(x) < set1<F32>(67108864.0f));
   return __builtin_expect(any(far), 0) ? select(far, lanes(x, libm_cos), y) : y;
-}
-
-// a^b = e^(b log |a|) in double, for |a| a normal float and e^x as a float: the reductions of
-// vec_double.h without the ends of double's range. What the series leave out is below 2e-10.
-inline F64 log_of_float(F64 a) {
-  const int64_t least = 0x3fe6a09e667f3bcdll;  // sqrt(1/2)
-  const U64 i = U64(bits(a)) + uint64_t(0x3ff0000000000000ll - least);
-  const F64 f = from_bits(I64(i & 0xfffffffffffffull) + least) - f64(1);
-  const F64 n = from_bits(I64((i >> 52) | 0x4330000000000000ull)) - f64(0x1p52 + 1023);
-  const F64 s = f / (f64(2) + f), z = s * s;
-  const F64 series6 = series<6>(z, kLogSeries) * z;
-  return fma(n, f64(0.69314718055994530942), fma(s, series6, s + s));
-}
-inline F64 exp_to_float(F64 x) {
-  const F64 n = round(x * f64(1.44269504088896340736));
-  const F64 r = fnma(n, f64(0.69314718055994530942), x);
-  return from_bits(bits(expm1_core<7>(r) + f64(1)) + (to_int(n) << 52));
-}
-// The sign, and where there is no power, from a and b.
-inline F32 pow(F32 a, F32 b) {
-  const F32 m = abs(a), one = set1<F32>(1.0f), inf = set1<F32>(__builtin_inff());
-  const Wide wa = widen(m), wb = widen(b);
-  const auto power = [](F64 x, F64 y) {
-    return exp_to_float(min(f64(90), max(f64(-110), y * log_of_float(x))));
-  };
-  const F32 y = narrow({power(wa.low, wb.low), power(wa.high, wb.high)});
-  const F32 end = select(b > F32{}, m, select(m == F32{}, inf, F32{}));  // m = 0 or infinity
-  const F32 size = select((m == F32{}) | (m == inf), end, y);
-  const F32 half = b * set1<F32>(0.5f);
-  const I32 whole = trunc(b) == b, odd = whole & (trunc(half) != half);
-  const F32 result = from_bits(bits(size) | (bits(a) & odd & int32_t(0x80000000u)));
-  const I32 none = ((a < F32{}) & (m < inf) & (abs(b) < inf) & !whole) | (a != a) | (b != b);
-  const I32 is_one = (b == F32{}) | (a == one) | ((m == one) & (abs(b) == inf));
-  return select(is_one, one, select(none, set1<F32>(__builtin_nanf("")), result));
 }
 
 }  // namespace

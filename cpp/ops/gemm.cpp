@@ -51,17 +51,19 @@ struct Cut {
 Cut best_cut(const GemmArgs& g, int compute, int64_t pieces) {
   const MatmulKernels& k = cpu_kernels().matmul;
   const int64_t tm = k.tile_rows[compute], tn = k.tile_columns[compute];
-  const int64_t row_tiles = ceil_div(g.M, tm), column_tiles = ceil_div(g.N, tn);
+  // Columns are cut between vectors: half a tile costs half of one.
+  const int64_t half = tn / 2;
+  const int64_t row_tiles = ceil_div(g.M, tm), halves = ceil_div(g.N, half);
   Cut best{g.M, g.N};
   double least = 1e300;
   for (int64_t pm = 1; pm <= pieces && pm <= row_tiles; ++pm) {
     int64_t pn = ceil_div(pieces, pm);
-    if (pn > column_tiles) pn = column_tiles;
+    if (pn > halves) pn = halves;
     const int64_t rows = pm == 1 ? g.M : ceil_div(g.M, pm);
-    const int64_t columns = pn == 1 ? g.N : ceil_div(column_tiles, pn) * tn;
+    const int64_t columns = pn == 1 ? g.N : ceil_div(halves, pn) * half;
     const int64_t made = ceil_div(g.M, rows) * ceil_div(g.N, columns);
     const int64_t rounds = ceil_div(made, pieces);  // pieces one thread does after another
-    const double padded = double(ceil_div(columns, tn) * tn);
+    const double padded = double(ceil_div(columns, half) * half);
     const double cost = double(rounds) * (double(rows) * padded + 12 * (double(rows) + padded));
     if (cost < least) {
       least = cost;
