@@ -62,3 +62,12 @@ def pytest_runtest_call(item):
         if row.DEVICE == "cpu" or "no CUDA kernel" not in str(error):
             raise
         pytest.skip(str(error))
+
+
+@pytest.fixture(params=[1, 2, 3])
+def threads(request):
+    """A test runs with 1, 2 and 3 threads: results must not depend on it."""
+    before = lamina.get_num_threads()
+    lamina.set_num_threads(request.param)
+    yield request.param
+    lamina.set_num_threads(before)

@@ -167,6 +167,13 @@ void set_tf32_products(bool allowed) { tf32_allowed.products = allowed; }
 bool tf32_convolutions() { return tf32_allowed.convolutions; }
 void set_tf32_convolutions(bool allowed) { tf32_allowed.convolutions = allowed; }
 
+bool extend_conv(const Op& op, void* args) {
+  int64_t& relu = static_cast<ConvGeometry*>(args)->relu;
+  if (&op != &kConv || relu) return false;
+  relu = 1;
+  return true;
+}
+
 Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias, int64_t nd,
             const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups,
             bool same) {

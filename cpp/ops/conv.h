@@ -26,6 +26,8 @@ void set_tf32_convolutions(bool allowed);
 Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias, int64_t nd,
             const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups,
             bool same);
+// For plans: makes a recorded call of `conv` take relu too; false: it is another op, or it does.
+bool extend_conv(const Op& op, void* args);
 // The transposed map: conv's gradient with respect to x, applied to x. w: (C, M/groups, KH, KW).
 Tensor conv_transpose(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias,
                       int64_t nd, const Dims& stride, const Dims& padding,
