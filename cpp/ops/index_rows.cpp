@@ -53,8 +53,10 @@ void select_infer(Call& c) {
 template <class T>
 void select_elements(const char* name, T* y, const T* x, const int64_t* rows, int64_t N, int64_t M,
                      int64_t begin, int64_t end, int first, int64_t wrap) {
-  for (int64_t k = begin; k < end; ++k)
-    y[k] = x[k / M * N + wrap_row(name, rows[k % M], first, N, wrap)];
+  int64_t m = begin % M;
+  for (const T* from = x + begin / M * N; begin < end; from += N, m = 0)
+    for (; m < M && begin < end; ++m, ++begin)
+      y[begin] = from[wrap_row(name, rows[m], first, N, wrap)];
 }
 void select_launch(Call& c) {
   const auto& a = c.args<RowsArgs>();
@@ -68,12 +70,14 @@ void select_launch(Call& c) {
   const int first = a.first;
   const int64_t wrap = a.from_zero ? 0 : n.N;
   parallel_rows(n.P * M, 0.05 * double(bytes) + 2, [&](int64_t b, int64_t e) {
-    if (n.S == 1 && item == 4)
-      return select_elements(name, y.data<uint32_t>(), x.data<uint32_t>(), rows, n.N, M, b, e,
-                             first, wrap);
-    if (n.S == 1 && item == 8)
-      return select_elements(name, y.data<uint64_t>(), x.data<uint64_t>(), rows, n.N, M, b, e,
-                             first, wrap);
+    const auto elements = [&](auto t) {
+      using T = decltype(t);
+      select_elements(name, y.data<T>(), x.data<T>(), rows, n.N, M, b, e, first, wrap);
+    };
+    if (bytes == 1) return elements(uint8_t());
+    if (bytes == 2) return elements(uint16_t());
+    if (bytes == 4) return elements(uint32_t());
+    if (bytes == 8) return elements(uint64_t());
     const auto row = [&](int64_t k) {
       return xp + (k / M * n.N + wrap_row(name, rows[k % M], first, n.N, wrap)) * bytes;
     };
@@ -193,7 +197,10 @@ void put_launch(Call& c) {  // v has the strides of (P, M, S)
   const Tensor &x = c.in[0], &v = c.in[2], &y = c.out[0];
   if (y.numel() == 0) return;
   const int64_t item = item_size(y.dtype());
-  if (y.data() != x.data()) std::memcpy(y.data(), x.data(), size_t(y.numel() * item));
+  if (y.data() != x.data())
+    parallel_rows(y.numel() * item, 0.05, [&](int64_t b, int64_t e) {
+      std::memcpy(y.data<char>() + b, x.data<char>() + b, size_t(e - b));
+    });
   const Extents n = extents(y.shape(), a.first, a.count);
   const int64_t M = c.in[1].numel(), bytes = n.S * item;
   const int64_t* const rows = c.in[1].data<int64_t>();
