@@ -72,5 +72,5 @@ def test_embedding_bag_of_equal_bags(length):
         want[rows[b, row]] += g[b]
     np.testing.assert_allclose(t.grad.numpy(), want, atol=1e-14)
     if length:
-        with pytest.raises(IndexError, match="embedding: index 11 is out of bounds"):
+        with pytest.raises(IndexError, match="embedding: index 1[0-9]+ is out of bounds"):
             bag(at + 11, t)

@@ -47,10 +47,10 @@ void copy_values(const Tensor& x, const Tensor& y) {
     });
     return;
   }
-  // Through the compute type of the operand that holds more; halves keep float32, int64 itself.
-  const Compute via = compute_type(x.dtype()) == kI64 ? kI64
-                      : y.dtype() == DType::float64   ? kF64
-                                                      : compute_type(x.dtype());
+  // Through the compute type of the operand that holds more; halves keep float32, integers that
+  // become floats are rounded to them at once.
+  const bool by_result = compute_type(x.dtype()) == kI64 || y.dtype() == DType::float64;
+  const Compute via = compute_type(by_result ? y.dtype() : x.dtype());
   const LoadFn load = cpu_kernels().load[int(x.dtype())][via];
   const StoreFn store = cpu_kernels().store[int(y.dtype())][via];
   // One conversion where the other side is dense and of the compute type already.
@@ -72,7 +72,28 @@ void copy_values(const Tensor& x, const Tensor& y) {
   });
 }
 
-void fill_values(const Tensor& y, double d, int64_t i, bool integral);
+// Real numbers into complex ones.
+void copy_to_pairs(const Tensor& x, const Tensor& y) {
+  if (x.numel() == 0) return;
+  StridedLoop loop(x.shape());
+  loop.operand(y);
+  loop.operand(x);
+  loop.merge();
+  const Compute via = compute_type(part_type(y.dtype()));
+  const LoadFn load = cpu_kernels().load[int(x.dtype())][via];
+  const JoinFn join = cpu_kernels().complex.join[via];
+  const int64_t xs = item_size(x.dtype()), ys = item_size(y.dtype());
+  parallel_rows(loop.numel, 0.5, [&](int64_t b, int64_t e) {
+    alignas(64) char block[kBlock * 8], zeros[kBlock * 8] = {};
+    loop.runs(b, e, [&](const int64_t* at, int64_t n) {
+      for (int64_t i = 0; i < n; i += kBlock) {
+        const int64_t m = n - i < kBlock ? n - i : kBlock;
+        load(block, x.data<char>() + (at[1] + i * loop.inner(1)) * xs, loop.inner(1), m);
+        join(y.data<char>() + (at[0] + i * loop.inner(0)) * ys, loop.inner(0), block, zeros, m);
+      }
+    });
+  });
+}
 
 void copy_launch(Call& c) {
   const Tensor &x = c.in[0], &y = c.out[0];
@@ -81,8 +102,7 @@ void copy_launch(Call& c) {
     return strided_copy(y.data(), y.strides().v, x.data(), x.strides().v, x.shape(),
                         item_size(x.dtype()));
   if (is_complex(x.dtype())) return copy_values(parts_of(x), parts_of(y));
-  copy_values(x, part_of(y, 0));
-  fill_values(part_of(y, 1), 0, 0, true);
+  copy_to_pairs(x, y);
 }
 
 void copy_vjp(Vjp& c) { c.set(0, gradient_as(c.g(), c.dtype(0))); }
