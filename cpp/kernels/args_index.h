@@ -30,7 +30,7 @@ using ListFn = void (*)(const uint8_t* p, int64_t n, int64_t first, int64_t room
 struct IndexKernels {
   CountFn count_true = nullptr;
   ListFn list_true = nullptr;  // writes first + i
-  ScatterFn gather[4] = {};  // by log2 of the element size
+  ScatterFn gather[4] = {};    // by log2 of the element size
   ScatterFn scatter[4] = {};
   ScatterFn scatter_reduce[kScatterReduces][3] = {};  // by Compute
   AddRowFn add_row[3] = {};

@@ -27,10 +27,10 @@ template <>
 struct Unsigned<int64_t> {
   using U = uint64_t;
 };
-#define LAMINA_NATIVE(T)                                      \
-  template <>                                                 \
+#define LAMINA_NATIVE(T)                                               \
+  template <>                                                          \
   [[maybe_unused]] constexpr Native<T> constant<Native<T>>(double v) { \
-    return {T(int64_t(v))};                                   \
+    return {T(int64_t(v))};                                            \
   }
 LAMINA_NATIVE(float)
 LAMINA_NATIVE(double)
@@ -40,11 +40,11 @@ LAMINA_NATIVE(int16_t)
 LAMINA_NATIVE(int8_t)
 LAMINA_NATIVE(uint8_t)
 #undef LAMINA_NATIVE
-#define LAMINA_WRAP(op)                                      \
-  template <class T>                                         \
+#define LAMINA_WRAP(op)                                       \
+  template <class T>                                          \
   constexpr Native<T> operator op(Native<T> a, Native<T> b) { \
-    using U = typename Unsigned<T>::U;                       \
-    return {T(U(a.v) op U(b.v))};                            \
+    using U = typename Unsigned<T>::U;                        \
+    return {T(U(a.v) op U(b.v))};                             \
   }
 LAMINA_WRAP(+)
 LAMINA_WRAP(-)

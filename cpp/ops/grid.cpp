@@ -145,11 +145,14 @@ void sample_planes(const Corners<T>& k, const T* x, int64_t plane, int64_t point
                    int64_t P) {
   for (int64_t p = 0; p < points; ++p) {
     T sum[planes] = {};
+#pragma GCC unroll 8
     for (int i = 0; i < count; ++i) {
       const T w = k.weight[i][p];
       const T* const at = x + k.place[i][p];
+#pragma GCC unroll 4
       for (int c = 0; c < planes; ++c) sum[c] += w * at[c * plane];
     }
+#pragma GCC unroll 4
     for (int c = 0; c < planes; ++c) y[c * P + p] = sum[c];
   }
 }

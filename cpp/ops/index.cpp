@@ -104,8 +104,7 @@ void nonzero_launch(Call& c) {
   parallel_rows(int64_t(before.size()) - 1, 0.3 * kPiece, [&](int64_t b, int64_t e) {
     for (int64_t i = b; i < e; ++i)
       list_nonzero(x, i * kPiece, std::min((i + 1) * kPiece, x.numel()),
-                   out + before[size_t(i)] * x.dim(),
-                   before[size_t(i) + 1] - before[size_t(i)]);
+                   out + before[size_t(i)] * x.dim(), before[size_t(i) + 1] - before[size_t(i)]);
   });
 }
 const Op kNonzero{
