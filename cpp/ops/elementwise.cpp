@@ -147,7 +147,6 @@ void infer(Call& c) {
 }
 
 int log2_size(DType d) { return __builtin_ctz(unsigned(item_size(d))); }
-
 struct Feed {
   const char* data = nullptr;
   int64_t size = 0;       // bytes per element
