@@ -131,21 +131,42 @@ void each_block(const GridCall& a, const T* grid, bool slopes, int64_t b, int64_
   }
 }
 
+// Points of `planes` channels, which share the corners: y (planes, P) from x (planes, plane).
+template <int planes, int count, class T>
+void sample_planes(const Corners<T>& k, const T* x, int64_t plane, int64_t points, T* y,
+                   int64_t P) {
+  for (int64_t p = 0; p < points; ++p) {
+    T sum[planes] = {};
+#pragma GCC unroll 8
+    for (int i = 0; i < count; ++i) {
+      const T w = k.weight[i][p];
+      const T* const at = x + k.place[i][p];
+#pragma GCC unroll 4
+      for (int c = 0; c < planes; ++c) sum[c] += w * at[c * plane];
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < planes; ++c) y[c * P + p] = sum[c];
+  }
+}
+template <int count, class T>
+void sample_block(const GridCall& a, const Corners<T>& k, const T* x, int64_t points, T* y) {
+  int64_t c = 0;
+  for (; c + 4 <= a.C; c += 4)
+    sample_planes<4, count>(k, x + c * a.plane(), a.plane(), points, y + c * a.P, a.P);
+  for (; c < a.C; ++c)
+    sample_planes<1, count>(k, x + c * a.plane(), a.plane(), points, y + c * a.P, a.P);
+}
 template <class T>
 void sample(const GridCall& a, const T* x, const T* grid, T* y) {
   const double cost = double(kBlock) * (20 + double(a.C) * (a.nearest ? 2 : 3 << a.nd));
   parallel_rows(a.N * blocks_of(a), cost, [&](int64_t b, int64_t e) {
     each_block(a, grid, false, b, e,
                [&](int64_t n, int64_t from, int64_t points, const Corners<T>& k) {
-                 for (int64_t c = 0; c < a.C; ++c) {
-                   const T* const plane = x + (n * a.C + c) * a.plane();
-                   T* const to = y + (n * a.C + c) * a.P + from;
-                   for (int64_t p = 0; p < points; ++p) {
-                     T sum = 0;
-                     for (int i = 0; i < k.count; ++i) sum += k.weight[i][p] * plane[k.place[i][p]];
-                     to[p] = sum;
-                   }
-                 }
+                 const T* const from_x = x + n * a.C * a.plane();
+                 T* const to = y + n * a.C * a.P + from;
+                 if (k.count == 1) return sample_block<1>(a, k, from_x, points, to);
+                 if (k.count == 4) return sample_block<4>(a, k, from_x, points, to);
+                 sample_block<8>(a, k, from_x, points, to);
                });
   });
 }

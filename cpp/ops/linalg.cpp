@@ -269,17 +269,22 @@ void lstsq_launch(Call& c) {
   const int64_t least = std::min(m, n), most = std::max(m, n);
   each_matrix(c, 4.0 * m * n * least + 2000, [&](auto zero, int64_t i) {
     using T = decltype(zero);
-    Scratch scratch(size_t(int64_t(m) * n + most * k) * sizeof(T));
+    Scratch scratch(size_t(int64_t(m) * n + most * k + n) * sizeof(T));
     T *const a = scratch.as<T>(), *const b = a + int64_t(m) * n;
+    int* const pivots = reinterpret_cast<int*>(b + most * k);
     std::copy_n(c.in[0].data<T>() + i * m * n, int64_t(m) * n, a);
     std::copy_n(c.in[1].data<T>() + i * m * k, int64_t(m) * k, b);
     std::fill_n(b + int64_t(m) * k, (most - m) * k, T(0));  // for the solution, when n > m
     int rank = 0, info = 0;
     T* const x = c.out[0].data<T>() + i * n * k;
-    if (least && k)
-      info =
-          lapack<T>("lstsq").gelsd(kRowMajor, m, n, k, a, n, b, k, c.out[2].data<T>() + i * least,
-                                   T(c.args<LinalgArgs>().x), &rank);
+    const auto& args = c.args<LinalgArgs>();
+    T* const values = c.out[2].data<T>() + i * least;
+    std::fill_n(values, least, T(0));
+    std::fill_n(pivots, n, 0);  // every column may be exchanged
+    if (least && k && args.flag)
+      info = lapack<T>("lstsq").gelsd(kRowMajor, m, n, k, a, n, b, k, values, T(args.x), &rank);
+    else if (least && k)
+      info = lapack<T>("lstsq").gelsy(kRowMajor, m, n, k, a, n, b, k, pivots, T(args.x), &rank);
     if (least)
       std::copy_n(b, int64_t(n) * k, x);
     else
@@ -328,9 +333,10 @@ Tensor linalg_solve_triangular(const Tensor& a, const Tensor& b, bool upper, boo
 Outputs linalg_qr(const Tensor& a, bool complete) {
   return run(make_call(kQr, {linalg_matrix("qr", a)}, LinalgArgs{complete}));
 }
-Outputs linalg_lstsq(const Tensor& a, const Tensor& b, double rcond) {
+Outputs linalg_lstsq(const Tensor& a, const Tensor& b, double rcond, bool values) {
   const Tensor x = linalg_matrix("lstsq", a);
   LinalgArgs args;
+  args.flag = values;
   args.x = rcond;
   return run(make_call(kLstsq, {x, linalg_right("lstsq", x, b)}, args));
 }
