@@ -82,7 +82,7 @@ def pdist(input: Tensor, p=2.0) -> Tensor:
 
 @method
 @takes_tensors
-@under_autocast("float32", "float32")
+@under_autocast("float32", "widest")
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal."""
     if input.dim() != 2:
