@@ -278,18 +278,19 @@ def lazy():
     return train(model, square)
 
 
-def scaled():
+def scaled(read=False):
     model = mlp()
-    optimizer, scaler = optim.Adam(model.parameters(), 0.01), lamina.amp.GradScaler("cpu")
+    device = model[0].weight.device.type
+    optimizer, scaler = optim.Adam(model.parameters(), 0.01), lamina.amp.GradScaler(device)
 
     def step(x, y):
         optimizer.zero_grad()
-        with lamina.autocast("cpu"):
+        with lamina.autocast(device):
             loss = model(x).square().mean()
         scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
-        return loss.detach()
+        return loss.detach() * scaler.get_scale() if read else loss.detach()
 
     return step, [model]
 
@@ -357,9 +358,9 @@ STEPS = {
         lambda m: parametrize.register_parametrization(m[0], "weight", Symmetric())
         if m[0].in_features == m[0].out_features else None),
     "masked": masked, "lazy": lazy, "closure": closures, "accumulated": accumulated,
-    "remembers": remembers_attention,
+    "remembers": remembers_attention, "scaler": scaled,
 }  # fmt: skip
-REFUSED = {"scaler": (scaled, "item|reads a value")}
+REFUSED = {"scale": (lambda: scaled(read=True), "item|reads a value")}
 OPTIMIZERS = {
     name: (lambda p, kind=name: getattr(optim, kind)(p, lr=0.01))
     for name in ("SGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Adagrad",

@@ -82,7 +82,7 @@ def test_arguments_elsewhere_in_memory_and_written():
         return x.sum(0), out.t()
 
     expected = 0.0
-    wide = lamina.zeros(9, 8, device="cuda")
+    wide = lamina.zeros(16, 8, device="cuda")
     for i in range(8):
         x = lamina.full((3, 4), float(i), device="cuda")
         out = wide[i : i + 6 : 2, 2:6]

@@ -9,6 +9,7 @@ import pytest
 
 import lamina
 import lamina.nn.functional as F
+import row
 from compile_runs import Cases, assert_as_eager, x_of
 from lamina import nn, optim
 
@@ -322,6 +323,8 @@ def threads():
 
 @pytest.mark.parametrize("name", case)
 def test_results_are_those_of_the_eager_step(name):
+    if row.DEVICE != "cpu" and name in ("errors_in_the_middle", "checks_of_values"):
+        pytest.skip("a device raises errors in values when it is synchronised: test_devices.py")
     assert_as_eager(case[name])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import lamina
+import row
 from compile_runs import Cases, assert_as_eager, x_of
 from lamina import nn, optim
 
@@ -69,7 +70,9 @@ case["array"] = numbers(
     lambda a: lamina.tensor(a), lambda a, v: put(a, 1, v), lambda: np.ones(3, "float32")
 )
 case["shared array"] = numbers(
-    lambda a: lamina.from_numpy(a), lambda a, v: put(a, 1, v), lambda: np.ones(3, "float32")
+    lambda a: lamina.from_numpy(a).to(row.DEVICE),
+    lambda a, v: put(a, 1, v),
+    lambda: np.ones(3, "float32"),
 )
 case["tensor replaced, old kept"] = numbers(
     lambda d: d[-1], lambda d, v: d.append(x_of(v)), lambda: [x_of(0)]

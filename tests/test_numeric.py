@@ -38,6 +38,17 @@ def test_distances(p):
         lamina.cdist(x, lamina.tensor(Y.T))
 
 
+def test_distances_by_a_product():
+    a, b = (np.random.default_rng(i).standard_normal((2, 40 + i, 9)) for i in range(2))
+    want = np.linalg.norm(a[:, :, None] - b[:, None], 2, -1)
+    x, y = lamina.tensor(a), lamina.tensor(b)
+    for mode in ("if_necessary", None):
+        name = "use_mm_for_euclid_dist" + (f"_{mode}" if mode else "")
+        np.testing.assert_allclose(lamina.cdist(x, y, compute_mode=name).numpy(), want, rtol=1e-12)
+    with pytest.raises(ValueError, match="cdist: compute_mode must be one of"):
+        lamina.cdist(x, y, compute_mode="fast")
+
+
 def test_histogram():
     values = np.array([0.0, 0.5, 1.0, 1.0, 2.5, 3.0, 9.0])
     t = lamina.tensor(values)

@@ -63,7 +63,7 @@ def test_predict_gives_one_row_per_sample_whatever_the_form():
     whole = trainer.predict(x)
     assert whole.shape == (70, 2) and not whole.requires_grad
     for data in (lamina.from_numpy(x), (x, y), DataLoader(TensorDataset(lamina.from_numpy(x)), 70)):
-        assert np.allclose(trainer.predict(data).numpy(), whole.numpy(), atol=1e-6)
+        assert lamina.allclose(trainer.predict(data), whole, atol=1e-6)
     assert trainer.model.training
 
 
@@ -97,6 +97,7 @@ def test_it_equals_a_hand_written_loop():
 
     lamina.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 2))
+    model, x, y = (v.to(row.DEVICE) for v in (model, x, y))
     lamina.manual_seed(1)
     optimizer = lamina.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(2):

@@ -649,6 +649,12 @@ struct RightShift {
   F_HEAD("bitwise_right_shift", 2, integral, true, none);
   F_VALUE2 { return shift_right(a, b); }
 };
+struct Prelu {  // b: the slope below 0
+  F_HEAD("prelu", 2, floating, false, formula);
+  F_VALUE2 { return select(a > c_<T>(0), a, a * b); }
+  F_GRAD2(0) { return select(a > c_<T>(0), g, g * b); }
+  F_GRAD2(1) { return select(a > c_<T>(0), c_<T>(0), g * a); }
+};
 // ---- losses per element: a is the prediction, b the target --------------------------------------
 struct Mse {
   F_HEAD("mse", 2, floating, false, formula);
@@ -807,7 +813,7 @@ using AllElementwise =
          Clamp, Hardsigmoid, Hardswish, Softsign, Tanhshrink, Softshrink, Hardshrink, Threshold,
          Floor, Ceil, Trunc, Round, Frac, IsNan, IsInf, IsFinite, IsPosInf, IsNegInf, Signbit,
          LogicalNot, BitwiseNot, NanToNum, Pow, Maximum, Minimum, Fmax, Fmin, Remainder, Fmod,
-         FloorDivide, Atan2, Hypot, Copysign, LogAddExp, Xlogy, Eq, Ne, Lt, Le, Gt, Ge, LogicalAnd,
+         FloorDivide, Atan2, Hypot, Copysign, Prelu, LogAddExp, Xlogy, Eq, Ne, Lt, Le, Gt, Ge, LogicalAnd,
          LogicalOr, LogicalXor, BitwiseAnd, BitwiseOr, BitwiseXor, LeftShift, RightShift, Mse, L1,
          Huber, SmoothL1, Bce, BceWithLogits, KlDiv, KlDivLog, SoftMargin, PoissonNll,
          HingeEmbedding, Lerp, Addcmul, Addcdiv>;

@@ -31,6 +31,9 @@ void copy_infer(Call& c) {
 
 void copy_values(const Tensor& x, const Tensor& y) {
   if (x.numel() == 0) return;
+  if (x.dtype() == y.dtype())
+    return strided_copy(y.data(), y.strides().v, x.data(), x.strides().v, x.shape(),
+                        item_size(x.dtype()));
   StridedLoop loop(x.shape());
   loop.operand(y);
   loop.operand(x);
@@ -38,15 +41,6 @@ void copy_values(const Tensor& x, const Tensor& y) {
   const int64_t xs = item_size(x.dtype()), ys = item_size(y.dtype());
   char* const yp = y.data<char>();
   const char* const xp = x.data<char>();
-  const bool same = x.dtype() == y.dtype();
-  if (same && loop.inner(0) == 1 && loop.inner(1) == 1) {
-    parallel_rows(loop.numel, 0.05 * double(xs), [&](int64_t b, int64_t e) {
-      loop.runs(b, e, [&](const int64_t* at, int64_t n) {
-        std::memcpy(yp + at[0] * ys, xp + at[1] * xs, size_t(n * xs));
-      });
-    });
-    return;
-  }
   // Through the compute type of the operand that holds more; halves keep float32, int64 itself.
   const Compute via = compute_type(x.dtype()) == kI64 ? kI64
                       : y.dtype() == DType::float64   ? kF64
@@ -69,10 +63,7 @@ void fill_values(const Tensor& y, double d, int64_t i, bool integral);
 
 void copy_launch(Call& c) {
   const Tensor &x = c.in[0], &y = c.out[0];
-  if (!is_complex(y.dtype())) return copy_values(x, y);
-  if (x.dtype() == y.dtype())
-    return strided_copy(y.data(), y.strides().v, x.data(), x.strides().v, x.shape(),
-                        item_size(x.dtype()));
+  if (!is_complex(y.dtype()) || x.dtype() == y.dtype()) return copy_values(x, y);
   if (is_complex(x.dtype())) return copy_values(parts_of(x), parts_of(y));
   copy_values(x, part_of(y, 0));
   fill_values(part_of(y, 1), 0, 0, true);

@@ -30,7 +30,6 @@ struct Info {
   Result result;
   Gradient gradient;
   TensorGrad grad[3];
-  Autocast autocast = kGiven;
 };
 
 template <class F, class = void>
@@ -59,7 +58,7 @@ Tensor grad_on_tensors(const Tensor& g, const Tensor* x, const Tensor& y, Params
 
 template <class F>
 constexpr Info info_of() {
-  Info info{F::inputs, F::result, F::gradient, {}, autocast_of<F>};
+  Info info{F::inputs, F::result, F::gradient, {}};
   if constexpr (F::gradient == Gradient::formula) {
     info.grad[0] = grad_on_tensors<F, 0>;
     if constexpr (F::inputs > 1) info.grad[1] = grad_on_tensors<F, 1>;
@@ -73,6 +72,7 @@ struct Tables {
   static constexpr int n = sizeof...(F);
   static constexpr const char* names[] = {F::name...};
   static constexpr Info info[] = {info_of<F>()...};
+  static constexpr Autocast autocast[] = {autocast_of<F>...};
 };
 template <class L>
 struct TablesOf;
@@ -390,7 +390,7 @@ ElementwiseUse elementwise_use(const Op& op, const void* args) {
 int function_count() { return Table::n; }
 const char* function_name(int f) { return Table::names[f]; }
 int function_inputs(int f) { return Table::info[f].inputs; }
-Autocast function_autocast(int f) { return Table::info[f].autocast; }
+Autocast function_autocast(int f) { return Table::autocast[f]; }
 int function_index(const char* name) {
   for (int f = 0; f < Table::n; ++f)
     if (!std::strcmp(Table::names[f], name)) return f;

@@ -53,8 +53,12 @@ void select_infer(Call& c) {
 template <class T>
 void select_elements(const char* name, T* y, const T* x, const int64_t* rows, int64_t N, int64_t M,
                      int64_t begin, int64_t end, int first, int64_t wrap) {
-  for (int64_t k = begin; k < end; ++k)
-    y[k] = x[k / M * N + wrap_row(name, rows[k % M], first, N, wrap)];
+  for (int64_t k = begin; k < end;) {
+    const int64_t p = k / M, next = (p + 1) * M < end ? (p + 1) * M : end;
+    const T* const from = x + p * N;
+    const int64_t* const row = rows - p * M;
+    for (; k < next; ++k) y[k] = from[wrap_row(name, row[k], first, N, wrap)];
+  }
 }
 void select_launch(Call& c) {
   const auto& a = c.args<RowsArgs>();

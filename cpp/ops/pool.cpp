@@ -5,6 +5,8 @@
 // max_scatter and max_gather, A and A^T are each other's derivatives.
 #include "ops/pool.h"
 
+#include <algorithm>
+
 #include "core/threads.h"
 #include "ops/ops.h"
 #include "ops/pool_args.h"
@@ -43,6 +45,15 @@ void launch_pool(const PoolCall& a, PoolFn kernel, const Tensor& x, const Tensor
   args.rows = rows, args.columns = columns;
   args.row_step = a.dilation[0], args.column_step = a.dilation[1];
   args.divisor = a.divisor;
+  if (!a.adaptive && plane < int64_t(1) << 31) {
+    const int64_t last = a.in[1] + a.pad[1] - (a.kernel[1] - 1) * a.dilation[1] - 1;
+    args.column_stride = a.stride[1];
+    args.whole_begin = std::min((a.pad[1] + a.stride[1] - 1) / a.stride[1], a.out[1]);
+    args.whole_end = last < 0 ? 0 : std::min(last / a.stride[1] + 1, a.out[1]);
+    args.whole_end = std::max(args.whole_begin, args.whole_end);
+  } else {
+    args.whole_begin = args.whole_end = a.out[1];
+  }
   double windows = 1;  // elements they cover
   for (int d = 0; d < 2; ++d)
     windows *= double(a.out[d]) * double(a.kernel[d] < a.in[d] ? a.kernel[d] : a.in[d]);
@@ -68,7 +79,8 @@ void max_launch(Call& c) {
   const auto& a = c.args<PoolCall>();
   const Compute t = compute_type(c.in[0].dtype());
   launch_pool(a, a.quad ? kernels().max_quad[t] : kernels().max[t], c.in[0], c.out[0],
-              a.index == kPoolNoIndex ? nullptr : &c.out[1], c.in[0], a.quad ? 0.2 : 0.7);
+              a.index == kPoolNoIndex ? nullptr : &c.out[1], c.in[0],
+              a.quad || !a.adaptive ? 0.2 : 0.7);
 }
 void max_vjp(Vjp& c) { c.set(0, max_scatter(c.g(), c.out(1), c.args<PoolCall>())); }
 const Op kMaxPool{.name = "max_pool",

@@ -2,6 +2,8 @@
 //
 // Layout: planes are dense; a window is the product of a PoolSpan of rows and one of columns, cut
 // to the plane, so ordinary, padded, dilated and adaptive pooling are the same loops.
+// Outputs whose windows no edge cuts, at one stride, are made by whole vectors: for every tap the
+// elements `stride` apart that belong to neighbouring outputs.
 // Cost: one pass over the windows; 2x2 windows side by side read two rows at a time, whole vectors
 // of them, and keep the place of the maximum in a byte (x once, y and a quarter of y written).
 #pragma once
@@ -14,11 +16,25 @@ namespace lamina::LAMINA_ISA {
 namespace {
 
 // ---- any window --------------------------------------------------------------------------------
+// n elements `step` apart.
+template <class V>
+inline V load_steps(const Scalar<V>* p, int64_t step, int n) {
+  if (step == 1) return n == kLanes<V> ? load<V>(p) : load<V>(p, n);
+  V a, b;
+  if (step == 2) {
+    load_two<V>(p, 2 * n - 1, &a, &b);
+    return evens(a, b);
+  }
+  for (int i = 0; i < kLanes<V>; ++i) a[i] = p[(i < n ? i : 0) * step];
+  return a;
+}
+
+// Columns [from, to) of outputs, one at a time.
 template <class T, class I>
-void max_plane(const PoolArgs& a, const T* x, T* y, I* index) {
+void max_columns(const PoolArgs& a, const T* x, T* y, I* index, int64_t from, int64_t to) {
   for (int64_t i = 0; i < a.OH; ++i) {
     const PoolSpan r = a.rows[i];
-    for (int64_t j = 0; j < a.OW; ++j) {
+    for (int64_t j = from; j < to; ++j) {
       const PoolSpan c = a.columns[j];
       int64_t at = r.begin * a.W + c.begin;
       T best = -__builtin_inf();
@@ -34,6 +50,33 @@ void max_plane(const PoolArgs& a, const T* x, T* y, I* index) {
       if (index) index[i * a.OW + j] = I(at);
     }
   }
+}
+template <class T, class I>
+void max_plane(const PoolArgs& a, const T* x, T* y, I* index) {
+  using V = typename VecOf<T>::V;
+  using Place = Scalar<Mask<V>>;
+  constexpr int L = kLanes<V>;
+  max_columns(a, x, y, index, 0, a.whole_begin);
+  max_columns(a, x, y, index, a.whole_end, a.OW);
+  Mask<V> lane;
+  for (int l = 0; l < L; ++l) lane[l] = Place(l * a.column_stride);
+  for (int64_t i = 0; i < a.OH; ++i)
+    for (int64_t j = a.whole_begin; j < a.whole_end; j += L) {
+      const int n = int(a.whole_end - j < L ? a.whole_end - j : L);
+      const PoolSpan r = a.rows[i], c = a.columns[j];
+      V best = V{} - T(__builtin_inf());
+      Mask<V> at = lane + Place(r.begin * a.W + c.begin);
+      for (int64_t h = r.begin; h < r.end; h += a.row_step)
+        for (int64_t w = c.begin; w < c.end; w += a.column_step) {
+          const V v = load_steps<V>(x + h * a.W + w, a.column_stride, n);
+          const Mask<V> m = (v > best) | (v != v);
+          best = select(m, v, best);
+          at = select(m, lane + Place(h * a.W + w), at);
+        }
+      store(y + i * a.OW + j, best, n);
+      if (index)
+        for (int l = 0; l < n; ++l) index[i * a.OW + j + l] = I(at[l]);
+    }
 }
 template <class T>
 void max_pool(const PoolArgs& a, int64_t begin, int64_t end) {
@@ -108,21 +151,45 @@ T sum_run(const T* x, int64_t n) {
   return hsum(s);
 }
 template <class T>
+void mean_columns(const PoolArgs& a, const T* x, T* y, int64_t from, int64_t to) {
+  for (int64_t i = 0; i < a.OH; ++i)
+    for (int64_t j = from; j < to; ++j) {
+      const PoolSpan r = a.rows[i], c = a.columns[j];
+      const int64_t n = c.end > c.begin ? c.end - c.begin : 0;
+      T s = 0;
+      if (n == a.W)  // whole rows lie together
+        s = r.end > r.begin ? sum_run(x + r.begin * a.W, (r.end - r.begin) * a.W) : T(0);
+      else
+        for (int64_t h = r.begin; h < r.end; ++h) s += sum_run(x + h * a.W + c.begin, n);
+      y[i * a.OW + j] = s / divisor<T>(a, r, c);
+    }
+}
+template <class T>
 void mean_pool(const PoolArgs& a, int64_t begin, int64_t end) {
+  using V = typename VecOf<T>::V;
+  constexpr int L = kLanes<V>;
   const int64_t in = a.H * a.W, out = a.OH * a.OW;
+  const bool narrow = a.whole_begin < a.whole_end &&
+                      a.columns[a.whole_begin].end - a.columns[a.whole_begin].begin < L;
+  const int64_t whole_begin = narrow ? a.whole_begin : a.OW,
+                whole_end = narrow ? a.whole_end : a.OW;
   for (int64_t p = begin; p < end; ++p) {
     const T* const x = static_cast<const T*>(a.x) + p * in;
     T* const y = static_cast<T*>(a.y) + p * out;
+    mean_columns(a, x, y, 0, whole_begin);
+    mean_columns(a, x, y, whole_end, a.OW);
     for (int64_t i = 0; i < a.OH; ++i)
-      for (int64_t j = 0; j < a.OW; ++j) {
+      for (int64_t j = whole_begin; j < whole_end; j += L) {
+        const int n = int(whole_end - j < L ? whole_end - j : L);
         const PoolSpan r = a.rows[i], c = a.columns[j];
-        const int64_t n = c.end > c.begin ? c.end - c.begin : 0;
-        T s = 0;
-        if (n == a.W)  // whole rows lie together
-          s = r.end > r.begin ? sum_run(x + r.begin * a.W, (r.end - r.begin) * a.W) : T(0);
-        else
-          for (int64_t h = r.begin; h < r.end; ++h) s += sum_run(x + h * a.W + c.begin, n);
-        y[i * a.OW + j] = s / divisor<T>(a, r, c);
+        V sum{};
+        for (int64_t h = r.begin; h < r.end; ++h) {
+          V row{};
+          for (int64_t w = c.begin; w < c.end; ++w)
+            row = row + load_steps<V>(x + h * a.W + w, a.column_stride, n);
+          sum = sum + row;
+        }
+        store(y + i * a.OW + j, sum / divisor<T>(a, r, c), n);
       }
   }
 }

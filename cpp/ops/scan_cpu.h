@@ -36,11 +36,36 @@ void each_tile(const ScanArgs& a, int64_t begin, int64_t end, F f) {
   }
 }
 
+// Rows that lie side by side in memory: several at a time, whose chains of sums overlap.
+template <class T, bool product, int rows>
+void cumulate_rows(const ScanArgs& a, int64_t first) {
+  using A = typename Running<T>::A;
+  const T* const x = static_cast<const T*>(a.x) + first * a.N;
+  T* const y = static_cast<T*>(a.y) + first * a.N;
+  A acc[rows];
+  for (int r = 0; r < rows; ++r) acc[r] = product ? 1 : 0;
+  for (int64_t k = 0; k < a.N; ++k) {
+    const int64_t i = a.reverse ? a.N - 1 - k : k;
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r) {
+      if (product)
+        acc[r] *= A(x[r * a.N + i]);
+      else
+        acc[r] += A(x[r * a.N + i]);
+      y[r * a.N + i] = T(acc[r]);
+    }
+  }
+}
 template <class T, bool product>
 void cumulate(const ScanArgs& a, int64_t begin, int64_t end) {
   using A = typename Running<T>::A;
   const T* const x = static_cast<const T*>(a.x);
   T* const y = static_cast<T*>(a.y);
+  if (a.S == 1) {
+    for (; begin + 8 <= end; begin += 8) cumulate_rows<T, product, 8>(a, begin);
+    for (; begin < end; ++begin) cumulate_rows<T, product, 1>(a, begin);
+    return;
+  }
   each_tile(a, begin, end, [&](int64_t at, int64_t w, int64_t step) {
     A acc[kScanTile];
     for (int64_t j = 0; j < w; ++j) acc[j] = product ? 1 : 0;

@@ -29,6 +29,15 @@ void fit(const char* name, const Tensor& out, std::initializer_list<Input> opera
   out->strides = wide.strides();
 }
 
+// The value in a region of mixed precision; apart, so that others do not pay for it.
+[[gnu::noinline]] PyObject* in_region(int f, int inputs, Tensor* x, const double* p) {
+  Tensor* const list[] = {&x[0], &x[1], &x[2]};
+  const AutocastCall cast(function_autocast(f), list, inputs);
+  return wrap(inputs == 1   ? elementwise(f, {x[0]}, p[0], p[1], p[2])
+              : inputs == 2 ? elementwise(f, {x[0], x[1]}, p[0], p[1], p[2])
+                            : elementwise(f, {x[0], x[1], x[2]}, p[0], p[1], p[2]));
+}
+
 template <Form form>
 PyObject* body(PyObject* self, PyObject* const* args, Py_ssize_t n) {
   return guarded(
@@ -40,13 +49,9 @@ PyObject* body(PyObject* self, PyObject* const* args, Py_ssize_t n) {
         Tensor x[3];
         for (int i = 0; i < inputs; ++i) x[i] = FromPython<Tensor>::get(args[first + i], {name, i});
         double p[3] = {};
-        std::optional<AutocastCall> cast;
-        if (form == Form::value && autocasting()) {
-          Tensor* const list[] = {&x[0], &x[1], &x[2]};
-          cast.emplace(function_autocast(f), list, inputs);
-        }
         for (int i = first + inputs; i < n; ++i)
           p[i - first - inputs] = FromPython<double>::get(args[i], {name, i});
+        if (form == Form::value && autocasting()) return in_region(f, inputs, x, p);
         const auto call = [&](std::initializer_list<Input> list) {
           if constexpr (form == Form::value) {
             return elementwise(f, list, p[0], p[1], p[2]);

@@ -190,7 +190,10 @@ void add_conversion(py::module_& m) {
 
 PYBIND11_MODULE(_core, m) {
   using namespace lamina;
-  leave_interpreter = [] { return static_cast<void*>(PyEval_SaveThread()); };
+  // A launch within another one finds the interpreter left already: null.
+  leave_interpreter = [] {
+    return PyGILState_Check() ? static_cast<void*>(PyEval_SaveThread()) : nullptr;
+  };
   enter_interpreter = [](void* state) { PyEval_RestoreThread(static_cast<PyThreadState*>(state)); };
   add_exceptions(m);
   init_dtypes(m.ptr());

@@ -128,17 +128,27 @@ struct Converted : AutocastCall {
       : AutocastCall(rule, list.begin(), int(list.size())) {}
 };
 
+// In functions of their own, so that what is not in a region does not pay for them.
+[[gnu::noinline]] PyObject* binary_autocast(int f, Tensor x, Tensor y, double p0) {
+  const Converted cast(function_autocast(f), {&x, &y});
+  return wrap(elementwise(f, {x, y}, p0));
+}
+[[gnu::noinline]] PyObject* power_autocast(int f, Tensor x, double p) {
+  const Converted cast(function_autocast(f), {&x});
+  return wrap(elementwise(f, {x}, p));
+}
+[[gnu::noinline]] PyObject* product_autocast(Tensor x, Tensor y) {
+  const Converted cast(kLower, {&x, &y});
+  return wrap(matmul(x, y));
+}
+
 PyObject* binary(int f, PyObject* a, PyObject* b, double p0 = 0) {
   return guarded(
       [&]() -> PyObject* {
         Tensor left, right;
         const Tensor *const x = operand(a, &left), *const y = x ? operand(b, &right) : nullptr;
         if (!y) Py_RETURN_NOTIMPLEMENTED;
-        if (autocasting()) {
-          Tensor u = *x, v = *y;
-          const Converted cast(function_autocast(f), {&u, &v});
-          return wrap(elementwise(f, {u, v}, p0));
-        }
+        if (autocasting()) return binary_autocast(f, *x, *y, p0);
         return wrap(elementwise(f, {*x, *y}, p0));
       },
       nullptr);
@@ -184,11 +194,7 @@ PyObject* power(PyObject* a, PyObject* b, PyObject*) {
           const double p = PyFloat_AsDouble(b);
           const Tensor& x = unwrap(a);
           const bool fractional = PyFloat_Check(b);
-          if (has_gradients(x.dtype()) && autocasting()) {
-            Tensor base = x;
-            const Converted cast(function_autocast(scalar), {&base});
-            return wrap(elementwise(scalar, {base}, p));
-          }
+          if (has_gradients(x.dtype()) && autocasting()) return power_autocast(scalar, x, p);
           if (has_gradients(x.dtype())) return wrap(elementwise(scalar, {x}, p));
           if (!fractional)
             check(p >= 0, ErrorKind::runtime,
@@ -223,11 +229,7 @@ PyObject* matrix_multiply(PyObject* a, PyObject* b) {
   return guarded(
       [&]() -> PyObject* {
         if (!is_tensor(a) || !is_tensor(b)) Py_RETURN_NOTIMPLEMENTED;
-        if (autocasting()) {
-          Tensor x = unwrap(a), y = unwrap(b);
-          const Converted cast(kLower, {&x, &y});
-          return wrap(matmul(x, y));
-        }
+        if (autocasting()) return product_autocast(unwrap(a), unwrap(b));
         return wrap(matmul(unwrap(a), unwrap(b)));
       },
       nullptr);

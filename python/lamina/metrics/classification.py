@@ -124,7 +124,7 @@ class ConfusionMatrix(Metric):
             target = target.to(lamina.int64).reshape(-1)
             good = (target >= 0) & (target < C) & (guess >= 0) & (guess < C)
             place = lamina.where(good, target * C + guess, 0)
-            flat = self.matrix.reshape(-1)
+            flat = self.matrix.to(place.device).reshape(-1)
             self.matrix = flat.scatter_add(0, place, good.to(lamina.int64)).reshape(C, C)
             self.bad = self.bad + (~good).sum()
 

@@ -61,7 +61,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         )
     if weight.numel() > 1:
         weight = weight.reshape(channels, *[1] * (input.dim() - 2))
-    return _core.where(input > 0, input, input * weight)
+    return _core.prelu(input, weight)
 
 
 def rrelu(input: Tensor, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False) -> Tensor:

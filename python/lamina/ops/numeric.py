@@ -51,11 +51,18 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx=1.0, dim=-1) 
     return _areas("cumulative_trapezoid", y, x, dx, dim).cumsum(dim)
 
 
+_CDIST_MODES = (
+    "use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist",
+)  # fmt: skip
+
+
 @takes_tensors
 @under_autocast("float32", "float32")
 def cdist(x1: Tensor, x2: Tensor, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     """Distances of rows: (..., N, D) and (..., M, D) give (..., N, M), the p-norm of each
-    difference. compute_mode: accepted; differences are always formed, so small distances are exact.
+    difference. compute_mode, of p = 2 where no gradient is recorded: "use_mm_for_euclid_dist" takes
+    |x|^2 + |y|^2 - 2 x.y, which needs no (N, M, D) tensor but loses distances that are small beside
+    the rows; "use_mm_for_euclid_dist_if_necessary" does so where N or M is above 25.
 
     Raises ShapeError when the sizes D differ.
     """
@@ -66,6 +73,15 @@ def cdist(x1: Tensor, x2: Tensor, p=2.0, compute_mode="use_mm_for_euclid_dist_if
         )
     if p < 0:
         raise _core.ArgumentError(f"cdist: p must not be negative, got {p}")
+    if compute_mode not in _CDIST_MODES:
+        raise _core.ArgumentError(
+            f"cdist: compute_mode must be one of {_CDIST_MODES}, got {compute_mode!r}"
+        )
+    recorded = _core.grad_enabled() and (x1.requires_grad or x2.requires_grad)
+    large = max(x1.shape[-2], x2.shape[-2]) > 25 or compute_mode == _CDIST_MODES[1]
+    if p == 2 and large and compute_mode != _CDIST_MODES[2] and not recorded:
+        squares = x1.square().sum(-1, True) + x2.square().sum(-1).unsqueeze(-2)
+        return (squares - 2 * (x1 @ x2.mT)).clamp_min(0).sqrt()
     return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
 
 
@@ -82,7 +98,7 @@ def pdist(input: Tensor, p=2.0) -> Tensor:
 
 @method
 @takes_tensors
-@under_autocast("float32", "float32")
+@under_autocast("float32", "widest")
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal."""
     if input.dim() != 2:
