@@ -1,6 +1,7 @@
-// Elementwise functions on the device: y = f(x0, x1, ...; p) over one index space, one thread an
-// element (four where everything is dense and aligned). f is a function of formulas.h or one of its
-// derivatives. Cost: one read of each input, one write.
+// Elementwise functions on the device: y = f(x0, x1, ...; p) over one index space, a thread for 32
+// bytes of the compute type where operands are dense or broadcast along the last dimension, else
+// for an element. float16 and bfloat16 are read and written as they are. f is a function of
+// formulas.h or one of its derivatives. Cost: one read of each input, one write.
 #pragma once
 #include "kernels/formula_reads.h"
 #include "launch.h"
@@ -21,7 +22,8 @@ struct ElementwisePack {
   int64_t integer[5];
   DType ytype, xtype[5];
   bool is_number[5];
-  bool dense, aligned;  // every operand contiguous and of the compute type; 16-byte aligned
+  bool wide;  // groups of kWide elements lie side by side in y, and in each x that is `spread`;
+  bool spread[5];  // in the others they are one element
   double p[3];
 
   explicit ElementwisePack(const Operand& space) : s(space) {}
@@ -68,10 +70,6 @@ struct Slope {
 };
 
 template <class S>
-struct alignas(16) Four {
-  S v[4];
-};
-template <class S>
 LAMINA_HD S number_of(const ElementwisePack& k, int i) {
   if constexpr (sizeof(S) == 8 && !__is_same(S, double))
     return Number<S>::from(k.integer[i]);
@@ -85,38 +83,36 @@ __global__ void elementwise_kernel(const ElementwisePack k) {
   S v[F::inputs] = {};
   for (int j = 0; j < F::inputs; ++j)
     if (k.is_number[j]) v[j] = number_of<S>(k, j);
-  if (k.dense) {
-    const int64_t fours = k.aligned ? k.s.n / 4 : 0;
-    LAMINA_GRID_STRIDE(i, fours) {
-      Four<S> x[F::inputs], y;
-#pragma unroll
-      for (int j = 0; j < F::inputs; ++j) {
-        if (!(F::reads >> j & 1) || k.is_number[j])
-          x[j] = Four<S>{{v[j], v[j], v[j], v[j]}};
-        else
-          x[j] = static_cast<const Four<S>*>(k.x[j])[i];
-      }
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        S u[F::inputs];
-        for (int j = 0; j < F::inputs; ++j) u[j] = x[j].v[e];
-        y.v[e] = F::template of<S>(u, p);
-      }
-      static_cast<Four<S>*>(k.y)[i] = y;
-    }
-    LAMINA_GRID_STRIDE(r, k.s.n - fours * 4) {
-      const int64_t i = fours * 4 + r;
-      for (int j = 0; j < F::inputs; ++j)
-        if ((F::reads >> j & 1) && !k.is_number[j]) v[j] = static_cast<const S*>(k.x[j])[i];
-      static_cast<S*>(k.y)[i] = F::template of<S>(v, p);
-    }
-    return;
-  }
-  LAMINA_GRID_STRIDE(i, k.s.n) {
+  constexpr int W = kWide<S>;
+  const int64_t groups = k.wide ? k.s.n / W : 0;
+  LAMINA_GRID_STRIDE(i, groups) {
     int64_t at[F::inputs + 1];
-    k.s.offsets(i, at);
+    k.s.offsets(i * W, at);
+    S x[F::inputs][W], y[W];
+#pragma unroll
+    for (int j = 0; j < F::inputs; ++j) {
+      const bool read = (F::reads >> j & 1) && !k.is_number[j];
+      if (read && k.spread[j]) {
+        load_wide<S>(x[j], k.x[j], at[j + 1], k.xtype[j]);
+      } else {
+        if (read) v[j] = load_one<S>(k.x[j], at[j + 1], k.xtype[j]);
+#pragma unroll
+        for (int e = 0; e < W; ++e) x[j][e] = v[j];
+      }
+    }
+#pragma unroll
+    for (int e = 0; e < W; ++e) {
+      S u[F::inputs];
+      for (int j = 0; j < F::inputs; ++j) u[j] = x[j][e];
+      y[e] = F::template of<S>(u, p);
+    }
+    store_wide<S>(k.y, at[0], k.ytype, y);
+  }
+  LAMINA_GRID_STRIDE(r, k.s.n - groups * W) {
+    int64_t at[F::inputs + 1];
+    k.s.offsets(groups * W + r, at);
     for (int j = 0; j < F::inputs; ++j)
-      if ((F::reads >> j & 1) && !k.is_number[j]) v[j] = load_as<S>(k.x[j], at[j + 1], k.xtype[j]);
+      if ((F::reads >> j & 1) && !k.is_number[j]) v[j] = load_one<S>(k.x[j], at[j + 1], k.xtype[j]);
     store_as<S>(k.y, at[0], k.ytype, F::template of<S>(v, p));
   }
 }

@@ -128,17 +128,29 @@ struct Brain {
   uint16_t bits;
 };
 LAMINA_HD float widen(Half h) {
+#ifdef __CUDA_ARCH__
+  float f;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h.bits));
+  return f;
+#else
   const uint32_t sign = uint32_t(h.bits & 0x8000) << 16, rest = h.bits & 0x7fff;
   if (rest >= 0x7c00) return float_of_bits(sign | 0x7f800000 | (rest & 0x3ff) << 13);
   if (rest >= 0x400) return float_of_bits(sign | ((rest << 13) + 0x38000000));
   return float_of_bits(sign | bits_of_float(float(rest) * 5.9604644775390625e-8f));
+#endif
 }
 LAMINA_HD Half narrow_half(float f) {
+#ifdef __CUDA_ARCH__
+  Half h;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h.bits) : "f"(f));
+  return h;
+#else
   const uint32_t b = bits_of_float(f), sign = (b >> 16) & 0x8000, a = b & 0x7fffffff;
   if (a > 0x7f800000) return {uint16_t(sign | 0x7e00)};
   if (a >= 0x477ff000) return {uint16_t(sign | 0x7c00)};
   if (a < 0x38800000) return {uint16_t(sign | uint32_t(::rintf(float_of_bits(a) * 16777216.0f)))};
   return {uint16_t(sign | ((a + 0xfff + ((a >> 13) & 1) - 0x38000000) >> 13))};
+#endif
 }
 LAMINA_HD float widen(Brain h) { return float_of_bits(uint32_t(h.bits) << 16); }
 LAMINA_HD Brain narrow_brain(float f) {
@@ -146,6 +158,52 @@ LAMINA_HD Brain narrow_brain(float f) {
   if ((b & 0x7fffffff) > 0x7f800000) return {uint16_t(b >> 16 | 0x40)};
   return {uint16_t((b + 0x7fff + ((b >> 16) & 1)) >> 16)};
 }
+
+// Storage types, and the type arithmetic on them is done in.
+template <class T>
+struct ComputeTypeOf {
+  using S = T;
+};
+template <>
+struct ComputeTypeOf<Half> {
+  using S = float;
+};
+template <>
+struct ComputeTypeOf<Brain> {
+  using S = float;
+};
+template <class T>
+using ComputeOf = typename ComputeTypeOf<T>::S;
+LAMINA_HD float widen(float v) { return v; }
+LAMINA_HD double widen(double v) { return v; }
+template <class T>
+LAMINA_HD T narrow(ComputeOf<T> v) {
+  if constexpr (__is_same(T, Half))
+    return narrow_half(v);
+  else if constexpr (__is_same(T, Brain))
+    return narrow_brain(v);
+  else
+    return v;
+}
+// W neighbouring elements, moved 16 bytes at a time where they fill that.
+template <class T, int W>
+struct alignas(sizeof(T) * W < 16 ? sizeof(T) * W : 16) Vector {
+  T v[W];
+};
+template <class T>
+constexpr int kVector = 16 / int(sizeof(T));  // elements of 16 bytes
+template <class T, int W>
+LAMINA_HD void load_vector(ComputeOf<T> (&to)[W], const T* p) {
+  const Vector<T, W> x = *reinterpret_cast<const Vector<T, W>*>(p);
+  for (int e = 0; e < W; ++e) to[e] = widen(x.v[e]);
+}
+template <class T, int W>
+LAMINA_HD void store_vector(T* p, const ComputeOf<T> (&from)[W]) {
+  Vector<T, W> y;
+  for (int e = 0; e < W; ++e) y.v[e] = narrow<T>(from[e]);
+  *reinterpret_cast<Vector<T, W>*>(p) = y;
+}
+
 // NaN and what does not fit become the smallest integer.
 template <class T>
 LAMINA_HD int64_t truncated(T v) {
@@ -231,6 +289,58 @@ LAMINA_CALLED void store_as(void* p, int64_t i, DType d, S v) {
     default:
       static_cast<uint8_t*>(p)[i] = N::nonzero(v);
   }
+}
+
+// As load_as, without a call for the floating dtypes of S's own kind.
+template <class S>
+LAMINA_HD S load_one(const void* p, int64_t i, DType d) {
+  if constexpr (__is_same(S, float)) {
+    if (d == DType::float32) return static_cast<const float*>(p)[i];
+    if (d == DType::bfloat16) return widen(static_cast<const Brain*>(p)[i]);
+    if (d == DType::float16) return widen(static_cast<const Half*>(p)[i]);
+  } else if constexpr (__is_same(S, double)) {
+    if (d == DType::float64) return static_cast<const double*>(p)[i];
+  }
+  return load_as<S>(p, i, d);
+}
+// kWide<S> neighbours from element i on: 32 bytes of S. The dtypes of S's own kind are moved 16
+// bytes at a time (the address must be a multiple of that, or of the whole where it is less).
+template <class S>
+constexpr int kWide = 32 / int(sizeof(S));
+template <class S>
+LAMINA_HD void load_wide(S (&to)[kWide<S>], const void* p, int64_t i, DType d) {
+  constexpr int W = kWide<S>;
+  if constexpr (__is_same(S, float)) {
+    if (d == DType::float32) return load_vector<float, W>(to, static_cast<const float*>(p) + i);
+    if (d == DType::float16) return load_vector<Half, W>(to, static_cast<const Half*>(p) + i);
+    if (d == DType::bfloat16) return load_vector<Brain, W>(to, static_cast<const Brain*>(p) + i);
+  } else {
+    const DType own = __is_same(S, double) ? DType::float64 : DType::int64;
+    if (d == own) {
+      const auto x = *reinterpret_cast<const Vector<S, W>*>(static_cast<const S*>(p) + i);
+      for (int e = 0; e < W; ++e) to[e] = x.v[e];
+      return;
+    }
+  }
+  for (int e = 0; e < W; ++e) to[e] = load_as<S>(p, i + e, d);
+}
+template <class S>
+LAMINA_HD void store_wide(void* p, int64_t i, DType d, const S (&from)[kWide<S>]) {
+  constexpr int W = kWide<S>;
+  if constexpr (__is_same(S, float)) {
+    if (d == DType::float32) return store_vector<float, W>(static_cast<float*>(p) + i, from);
+    if (d == DType::float16) return store_vector<Half, W>(static_cast<Half*>(p) + i, from);
+    if (d == DType::bfloat16) return store_vector<Brain, W>(static_cast<Brain*>(p) + i, from);
+  } else {
+    const DType own = __is_same(S, double) ? DType::float64 : DType::int64;
+    if (d == own) {
+      Vector<S, W> y;
+      for (int e = 0; e < W; ++e) y.v[e] = from[e];
+      *reinterpret_cast<Vector<S, W>*>(static_cast<S*>(p) + i) = y;
+      return;
+    }
+  }
+  for (int e = 0; e < W; ++e) store_as<S>(p, i + e, d, from[e]);
 }
 
 inline int item_size(DType d) {

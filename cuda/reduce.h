@@ -41,4 +41,42 @@ struct Most {  // NaN wins
   }
 };
 
+// exp(x) of numbers that were stored as T: of half precision by the device's own instruction.
+template <class T>
+__device__ inline ComputeOf<T> exp_of(ComputeOf<T> x) {
+#ifdef __CUDA_ARCH__
+  if constexpr (sizeof(T) == 2) return __expf(x);
+#endif
+  return on_device::exp(x);
+}
+
+// The largest of some numbers and the sum of exp(x - largest), formed together.
+template <class T>
+struct OnlineSum {
+  using S = ComputeOf<T>;
+  S m = S(-HUGE_VAL), s = 0;
+  template <int V>
+  __device__ void take(const S (&x)[V]) {
+    S top = m;
+#pragma unroll
+    for (int e = 0; e < V; ++e) top = Most{}(x[e], top);
+    if (top != m) {
+      s = m == S(-HUGE_VAL) ? S(0) : s * exp_of<T>(m - top);
+      m = top;
+    }
+    if (m == S(-HUGE_VAL)) return;
+#pragma unroll
+    for (int e = 0; e < V; ++e) s += exp_of<T>(x[e] - m);
+  }
+  // The sum where `all` is the largest of all threads' numbers.
+  __device__ S scaled_to(S all) const { return m == all ? s : s * exp_of<T>(m - all); }
+};
+
+// f<T>() of the storage type that holds `type`, a floating one.
+#define LAMINA_BY_FLOATING(type, f)        \
+  ((type) == DType::float64    ? f<double> \
+   : (type) == DType::float16  ? f<Half>   \
+   : (type) == DType::bfloat16 ? f<Brain>  \
+                               : f<float>)
+
 }  // namespace lamina::cuda

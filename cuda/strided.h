@@ -5,6 +5,11 @@
 
 namespace lamina::cuda {
 
+// What a complex128 is copied as.
+struct alignas(16) Bytes16 {
+  uint64_t half[2];
+};
+
 constexpr int kMaxDims = 12;  // as core/dims.h
 constexpr int kMaxOperands = 6;
 
@@ -45,6 +50,20 @@ struct Strides {
       }
     }
     if (nd) nd = at + 1;
+  }
+  // Merged: whether groups of `width` elements lie along the last dimension, in the output and
+  // every operand side by side (`item` bytes each) or all the same one, from addresses that suit
+  // vectors.
+  bool in_groups(int width, int operand, const void* p, int item) const {
+    if (nd == 0) return false;
+    const int64_t step = stride[operand][nd - 1];
+    if ((nd > 1 && shape[nd - 1] % width) || (step != 1 && (step != 0 || operand == 0)))
+      return false;
+    if (step == 0) return true;
+    const int bytes = width * item < 16 ? width * item : 16;
+    for (int d = 0; d + 1 < nd; ++d)
+      if (stride[operand][d] * item % bytes) return false;
+    return reinterpret_cast<uintptr_t>(p) % uintptr_t(bytes) == 0;
   }
   bool dense(int operand) const { return nd == 0 || (nd == 1 && stride[operand][0] == 1); }
   // Offset of element `index` of the space in every operand.

@@ -20,10 +20,10 @@ PAGE = Path(__file__).with_name("api.md")
 
 # Names that exist and do nothing here, and why that is right.
 NO_OP = {
-    "torch.backends": "switches of other libraries' kernels: kept, without effect",
+    "torch.backends": "switches of other libraries' kernels: kept; `allow_tf32` acts on GPUs",
     "torch.jit.script": "returns the model as it is",
     "torch.jit.trace": "returns the model as it is",
-    "torch.set_float32_matmul_precision": "products are always float32",
+    "torch.set_float32_matmul_precision": "on the CPU products are always float32",
     "torch.set_deterministic": "results never depend on threads or runs",
     "torch.nn.DataParallel": "one device: calls the module",
     "torch.nn.parallel.data_parallel": "one device: calls the module",

@@ -6,6 +6,7 @@ skipped, and says which op.
 
 import pytest
 
+import lamina
 import row
 
 
@@ -15,6 +16,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     row.DEVICE = config.getoption("--device")
+    lamina.backends.cudnn.allow_tf32 = False  # rows are compared with exact references
     config.addinivalue_line("markers", "on_device: new tensors are on the device of --device")
     config.addinivalue_line("markers", "cpu_only: has nothing to do with devices")
 
@@ -60,3 +62,12 @@ def pytest_runtest_call(item):
         if row.DEVICE == "cpu" or "no CUDA kernel" not in str(error):
             raise
         pytest.skip(str(error))
+
+
+@pytest.fixture(params=[1, 2, 3])
+def threads(request):
+    """A test runs with 1, 2 and 3 threads: results must not depend on it."""
+    before = lamina.get_num_threads()
+    lamina.set_num_threads(request.param)
+    yield request.param
+    lamina.set_num_threads(before)

@@ -8,33 +8,10 @@ import pytest
 
 import lamina
 import lamina.nn.functional as F
-from lamina import nn, optim
+from joined import bits, replayed, trained
+from lamina import nn
 
 f32, f64 = lamina.float32, lamina.float64
-
-
-def bits(value):
-    if isinstance(value, (list, tuple)):
-        return [bits(v) for v in value]
-    return value.dtype, tuple(value.shape), value.detach().numpy().tobytes()
-
-
-@pytest.fixture(params=[1, 2, 3])
-def threads(request):
-    before = lamina.get_num_threads()
-    lamina.set_num_threads(request.param)
-    yield request.param
-    lamina.set_num_threads(before)
-
-
-def replayed(step, *args, calls=5):
-    """Plan and results of a step, whose replays must equal what it does eagerly."""
-    call = lamina.compile(step, fullgraph=True)
-    for _ in range(calls):
-        got = call(*args)
-    assert call.plan is not None
-    assert bits(got) == bits(step(*args))
-    return call.plan, got
 
 
 # ---- elementwise functions ----------------------------------------------------------------------
@@ -186,30 +163,6 @@ def test_a_written_constant_is_made_each_time():
 
 
 # ---- products, norms and what follows them ------------------------------------------------------
-def trained(build, *args, steps=6):
-    """Losses, parameters, gradients and buffers of a training step, eager and replayed."""
-    results, plan = [], None
-    for compiled in (False, True):
-        lamina.manual_seed(1)
-        model, loss_of = build()
-        optimizer = optim.SGD(model.parameters(), 0.05, momentum=0.9)
-
-        def step(*args, model=model, loss_of=loss_of, optimizer=optimizer):
-            optimizer.zero_grad()
-            loss = loss_of(model, *args)
-            loss.backward()
-            optimizer.step()
-            return loss.detach()
-
-        call = lamina.compile(step, fullgraph=True) if compiled else step
-        losses = [bits(call(*args)) for _ in range(steps)]
-        grads = [bits(p.grad) for p in model.parameters() if p.grad is not None]
-        results.append((losses, [bits(v) for v in model.state_dict().values()], grads))
-        plan = call.plan if compiled else None
-    assert results[0] == results[1]
-    return plan
-
-
 @pytest.mark.parametrize("dtype", [f32, f64])
 def test_linear_takes_relu(dtype, threads):
     x = lamina.randn(33, 17, dtype=dtype)
@@ -267,13 +220,14 @@ FORMS = ["sum", "sum first", "in place", "two norms", "sum alone", "twice", "its
 
 
 @pytest.mark.parametrize("dtype", [f32, f64])
+@pytest.mark.parametrize("plane", [(7, 9), (3, 4)])  # the second: channels brought together
 @pytest.mark.parametrize("form", FORMS)
-def test_batch_norm_takes_sums_and_relu(form, dtype, threads):
-    x = lamina.randn(3, 4, 7, 9, dtype=dtype)
+def test_batch_norm_takes_sums_and_relu(form, plane, dtype, threads):
+    x = lamina.randn(3, 4, *plane, dtype=dtype)
 
     def build():
         model = nn.Sequential(Block(form), Block(form), Block(form), nn.Flatten(1),
-                              nn.Linear(4 * 63, 3)).to(dtype)  # fmt: skip
+                              nn.Linear(x[0].numel(), 3)).to(dtype)  # fmt: skip
         return model, lambda m, x: m(x).square().mean()
 
     plan = trained(build, x)
@@ -281,6 +235,20 @@ def test_batch_norm_takes_sums_and_relu(form, dtype, threads):
     if form == "sum":
         names = [line.split()[0] for line in plan.summary().splitlines()]
         assert "relu" not in names and names.count("elementwise_grad") <= 1
+
+
+def test_batch_norm_of_planes_a_power_of_two_apart(threads):
+    """Runs that share sets of the caches are brought together; so are they in plans."""
+    x, more = lamina.randn(17, 256, 8, 8), lamina.randn(17, 256, 8, 8, requires_grad=True)
+
+    def build():
+        a, b = nn.BatchNorm2d(256), nn.BatchNorm2d(256)
+        loss = lambda m, x: F.relu(m[1](F.relu(m[0](x * m.w))) + more).square().mean()  # noqa: E731
+        model = nn.Sequential(a, b)
+        model.w = nn.Parameter(lamina.ones(1))
+        return model, loss
+
+    assert trained(build, x, steps=4).stats()["epilogues"] >= 3
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -327,7 +295,7 @@ def test_pooling_goes_with_its_neighbours(pool, threads):
     x = lamina.randn(32, 1, 40, 40)
 
     def build():
-        model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), pool, nn.ReLU(), nn.Flatten(),
+        model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Tanh(), pool, nn.ReLU(), nn.Flatten(),
                               nn.LazyLinear(3))  # fmt: skip
         model(x)
         return model, lambda m, x: m(x).square().mean()

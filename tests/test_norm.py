@@ -58,6 +58,31 @@ def test_large_mean_does_not_cancel(shape, axes):
     assert np.abs(y.std(1) - 1).max() < 1e-3
 
 
+@pytest.mark.parametrize("shape", [(20, 256, 8, 8), (9, 70, 4, 4), (33, 5, 2), (3, 7, 5, 9)])
+@pytest.mark.parametrize("dtype", [lamina.float32, lamina.float64])
+def test_small_planes(shape, dtype):
+    """Short runs, which are brought together, alone and in a batch of several blocks."""
+    rng = np.random.default_rng(0)
+    x, g = (rng.standard_normal(shape) for _ in range(2))
+    x = x * 2 + 3
+    w, b = rng.standard_normal(shape[1]), rng.standard_normal(shape[1])
+    at = lamina.tensor(x, dtype=dtype, requires_grad=True)
+    lw, lb = (lamina.tensor(v, dtype=dtype, requires_grad=True) for v in (w, b))
+    y = lamina.nn.functional.batch_norm(at, None, None, lw, lb, training=True)
+    y.backward(lamina.tensor(g, dtype=dtype))
+    axes = (0, *range(2, len(shape)))
+    x, g = at.detach().double().numpy(), lamina.tensor(g, dtype=dtype).double().numpy()
+    lift = lambda v: v.reshape(-1, *[1] * (len(shape) - 2))  # noqa: E731
+    rstd = 1 / np.sqrt(x.var(axes, keepdims=True) + 1e-5)
+    h = (x - x.mean(axes, keepdims=True)) * rstd
+    mean = lambda v: v.mean(axes, keepdims=True)  # noqa: E731
+    gx = lift(w) * rstd * (g - mean(g) - h * mean(g * h))
+    tol = 2e-5 if dtype == lamina.float32 else 1e-11
+    for got, want in ((y, h * lift(w) + lift(b)), (at.grad, gx), (lb.grad, g.sum(axes)),
+                      (lw.grad, (g * h).sum(axes))):  # fmt: skip
+        np.testing.assert_allclose(got.detach().numpy(), want, rtol=tol, atol=tol * 10)
+
+
 def test_constant_input():
     x = lamina.full((4, 3, 5), 7.25, requires_grad=True)
     y = F.batch_norm(x, None, None, training=True)

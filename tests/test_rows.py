@@ -15,8 +15,7 @@ try:
 except ImportError:
     torch = None
 
-# Complex numbers have no kernels but on the CPU.
-ROWS = [r for r in every_row() if rows.DEVICE == "cpu" or not r.name.startswith("complex_")]
+ROWS = every_row()
 on_cpu = pytest.mark.skipif("__import__('row').DEVICE != 'cpu'", reason="a test of the CPU")
 
 

@@ -32,6 +32,7 @@ enum class Split : uint8_t { none, rows, elements };
 
 struct Op {
   const char* name;
+  const char* kernel = nullptr;  // its name in a device's table, where `name` is another op's
   // Checks the inputs and appends the outputs' shapes and dtypes (Tensor::meta, or views).
   void (*infer)(Call&);
   // Fills the outputs: one entry of the device's kernel table. Null: a view, nothing to do.
@@ -51,7 +52,11 @@ struct Op {
   int (*written)(const Call& c) = nullptr;
   bool complex = false;  // takes complex inputs; `run` refuses them for every other op
   bool on_host = false;  // `launch` runs for every device: it copies, or hands pieces to the device
-  bool checks = false;   // has no outputs: it runs for the errors it raises
+  // Has no kernel but the CPU's: for another device operands are copied to the host, the result
+  // back (core/device.cpp), which waits for the device.
+  bool through_host = false;
+  uint32_t host_inputs = 0;  // bit i: input i lies in host memory, whatever the device
+  bool checks = false;       // has no outputs: it runs for the errors it raises
   Split split = Split::none;
 };
 

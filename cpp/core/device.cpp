@@ -8,10 +8,12 @@
 #include <cstring>
 #include <mutex>
 #include <unordered_map>
+#include <vector>
 
 namespace lamina {
 
 thread_local Device working_device;
+Tf32Allowed tf32_allowed;
 
 namespace {
 
@@ -81,13 +83,108 @@ const DeviceKernel* entry_of(const Op* op) {
   std::lock_guard<std::mutex> lock(mutex);
   const auto at = known.find(op);
   if (at != known.end()) return at->second;
-  return known[op] = device_table().find(op->name);
+  return known[op] = device_table().find(op->kernel ? op->kernel : op->name);
 }
 
 DeviceOperand operand(const Tensor& t) {
   if (!t.defined()) return {nullptr, nullptr, nullptr, 0, DType::float32, false};
   return {t.data(), t.shape().v, t.strides().v,
           t.dim(),  t.dtype(),   t.device().type == DeviceType::cpu};
+}
+
+// The elements a tensor reaches to, as bytes of its storage.
+struct Extent {
+  int64_t begin, bytes;
+};
+Extent extent_of(const Tensor& t) {
+  int64_t low = t->offset, high = t->offset + 1;
+  for (int d = 0; d < t.dim(); ++d) {
+    const int64_t span = (t.shape()[d] - 1) * t.strides()[d];
+    (span < 0 ? low : high) += span;
+  }
+  const int64_t size = item_size(t.dtype());
+  return {low * size, t.numel() ? (high - low) * size : 0};
+}
+
+// Page-locked memory, which is slow to get: kept for the next time, by powers of two.
+struct PinnedPool {
+  std::mutex mutex;
+  std::unordered_map<size_t, std::vector<void*>> free;
+
+  static size_t rounded(size_t bytes) {
+    size_t size = 4096;
+    while (size < bytes) size *= 2;
+    return size;
+  }
+  void* take(size_t bytes) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    std::vector<void*>& list = free[rounded(bytes)];
+    if (list.empty()) return device_table().host_allocate(rounded(bytes));
+    void* const p = list.back();
+    list.pop_back();
+    return p;
+  }
+  void give(void* p, size_t bytes) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    free[rounded(bytes)].push_back(p);
+  }
+};
+PinnedPool& pinned() {
+  static PinnedPool* const pool = new PinnedPool;
+  return *pool;
+}
+
+// `t` in page-locked host memory, laid out as it is on its device; filled when `read`.
+Tensor host_copy(const Tensor& t, bool read) {
+  const Extent e = extent_of(t);
+  const size_t bytes = size_t(e.bytes);
+  void* const p = pinned().take(bytes);
+  Tensor made = Tensor::meta(t.shape(), t.dtype(), {});
+  made->storage = adopt(p, bytes, [p, bytes] { pinned().give(p, bytes); }, true);
+  made->strides = t.strides();
+  made->offset = t->offset - e.begin / item_size(t.dtype());
+  if (read && bytes)
+    device_table().copy(p, -1, static_cast<const char*>(t->storage->data) + e.begin,
+                        t.device().index, bytes, true);
+  return made;
+}
+void copy_back(const Tensor& t, const Tensor& host) {
+  const Extent e = extent_of(t);
+  if (e.bytes)
+    device_table().copy(static_cast<char*>(t->storage->data) + e.begin, t.device().index,
+                        host->storage->data, -1, size_t(e.bytes), true);
+}
+
+void launch_through_host(Call& c) {
+  const auto in = c.in;
+  const auto out = c.out;
+  const Device device = c.device;
+  const auto elsewhere = [](const Tensor& t) {
+    return t.defined() && t.device().type != DeviceType::cpu;
+  };
+  for (Tensor& t : c.in)
+    if (elsewhere(t)) t = host_copy(t, true);
+  for (Tensor& t : c.out)
+    if (elsewhere(t)) t = host_copy(t, !t.is_contiguous());
+  c.device = {};
+  const auto restore = [&] {
+    c.device = device;
+    c.in = in;
+    c.out = out;
+  };
+  try {
+    c.op->launch(c);
+    for (int i = 0; i < in.size(); ++i)
+      if (c.writes(i) && elsewhere(in[i])) copy_back(in[i], c.in[i]);
+    for (int i = 0; i < out.size(); ++i)
+      if (elsewhere(out[i])) copy_back(out[i], c.out[i]);
+  } catch (...) {
+    restore();
+    throw;
+  }
+  // The memory may be used again when the copies have been made.
+  device_table().synchronize(device.index);
+  restore();
 }
 
 }  // namespace
@@ -116,7 +213,9 @@ std::string device_name(Device d) {
 
 void place_on_device(Call& c) {
   const Tensor* first = nullptr;
-  for (const Tensor& t : c.in) {
+  for (int i = 0; i < c.in.size(); ++i) {
+    const Tensor& t = c.in[i];
+    if (i < 32 && (c.op->host_inputs >> i & 1)) continue;
     const bool number = c.op->on_host || (c.op->elementwise && t.defined() && t.dim() == 0);
     if (!t.defined() || (number && t.device().type == DeviceType::cpu)) continue;
     if (!first) first = &t;
@@ -134,7 +233,14 @@ const DeviceKernel& device_kernel(const Op& op) {
   return *entry;
 }
 
+bool takes_half(const Op& op, Device d) {
+  if (d.type == DeviceType::cpu) return false;
+  const DeviceKernel* const entry = entry_of(&op);
+  return entry && entry->half;
+}
+
 void launch_on_device(Call& c) {
+  if (c.op->through_host) return launch_through_host(c);
   const DeviceKernel& kernel = device_kernel(*c.op);
   const auto check_complex = [&](const Tensor& t) {
     check(kernel.complex || !t.defined() || !is_complex(t.dtype()), ErrorKind::not_implemented,
@@ -151,8 +257,8 @@ void launch_on_device(Call& c) {
   SmallVec<DeviceOperand, 4> out;
   for (const Tensor& t : c.in) in.push_back(operand(t));
   for (const Tensor& t : c.out) out.push_back(operand(t));
-  kernel.launch(
-      {c.name(), c.arg_bytes, in.begin(), out.begin(), in.size(), out.size(), c.device.index});
+  kernel.launch({c.name(), c.arg_bytes, in.begin(), out.begin(), in.size(), out.size(),
+                 c.device.index, tf32_allowed});
 }
 
 void copy_bytes(const Tensor& to, const Tensor& from, bool wait) {

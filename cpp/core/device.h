@@ -50,11 +50,21 @@ inline void place(Call& c) {
 }
 // The entry of the device's table for the op; throws when there is none.
 const DeviceKernel& device_kernel(const Op& op);
+// Whether the op's kernel on this device reads and writes float16 and bfloat16 itself. The CPU's do
+// not: there they are converted before and after.
+bool takes_half(const Op& op, Device d);
+// The dtype a floating x is given to the op in: its own where the kernel takes it, else float32.
+inline DType computed_in(const Op& op, const Tensor& x) {
+  if (x.dtype() == DType::float64 || x.dtype() == DType::float32) return x.dtype();
+  return takes_half(op, x.device()) ? x.dtype() : DType::float32;
+}
+// What the next launches are told.
+extern Tf32Allowed tf32_allowed;
 // Whether the call is one for it, and not for the op's own launch.
 inline bool on_device(const Call& c) {
   return __builtin_expect(c.device.type != DeviceType::cpu && !c.op->on_host, 0);
 }
-// Runs it.
+// Runs it, or for ops that say so the CPU's launch on copies in host memory.
 void launch_on_device(Call& c);
 
 // All of a dense tensor's bytes to a dense tensor elsewhere.

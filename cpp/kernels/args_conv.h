@@ -26,6 +26,7 @@ struct ConvArgs {
 
   const void* w;     // rows of tiles: [tile][k][rows of the tile]
   const void* bias;  // (M) or null
+  bool relu;         // y is max(0, y)
   int64_t M;
   void* y;  // element (m, t, q) at y[m * y_m + t * Q + q]
   int64_t y_m;

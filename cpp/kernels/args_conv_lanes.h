@@ -26,6 +26,7 @@ struct ConvPixels {
   void* pixels;
   int64_t block, pixel_row, image;
   const int64_t* column;
+  bool relu;  // on the way back: max(0, .) of what is written
 };
 struct ConvLanesArgs {
   ConvPixels u;              // inputs; filled by `gather`

@@ -21,8 +21,16 @@ using AddRowFn = void (*)(void* y, const void* x, int64_t step, int64_t n);
 
 enum ScatterReduce { kScatterAdd, kScatterMul, kScatterMax, kScatterMin, kScatterReduces };
 
+// The positions i in [0, n) of nonzero bytes p[i], counted; and listed into out[0], out[step], ...,
+// at most `room` of them, which are all that p holds.
+using CountFn = int64_t (*)(const uint8_t* p, int64_t n);
+using ListFn = void (*)(const uint8_t* p, int64_t n, int64_t first, int64_t room, int64_t step,
+                        int64_t* out);
+
 struct IndexKernels {
-  ScatterFn gather[4] = {};  // by log2 of the element size
+  CountFn count_true = nullptr;
+  ListFn list_true = nullptr;  // writes first + i
+  ScatterFn gather[4] = {};    // by log2 of the element size
   ScatterFn scatter[4] = {};
   ScatterFn scatter_reduce[kScatterReduces][3] = {};  // by Compute
   AddRowFn add_row[3] = {};

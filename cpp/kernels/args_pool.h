@@ -13,9 +13,10 @@ enum PoolIndex { kPoolNoIndex, kPoolInt32, kPoolInt64, kPoolQuad };
 constexpr int64_t kPoolQuadRow = 16;
 
 struct PoolArgs {
-  const void* x;  // forward: (planes, H, W); backward: the gradient (planes, OH, OW)
-  void* y;        // forward: (planes, OH, OW); backward: (planes, H, W)
-  void* index;    // (planes, OH, OW) of index_type
+  const void* x;       // forward: (planes, H, W); backward: the gradient (planes, OH, OW)
+  void* y;             // forward: (planes, OH, OW); backward: (planes, H, W)
+  void* index;         // (planes, OH, OW) of index_type
+  const void* maxima;  // max_scatter: x counts where they are positive; null: everywhere
   PoolIndex index_type;
   int64_t H, W, OH, OW;
   const PoolSpan *rows, *columns;  // OH and OW windows

@@ -19,6 +19,7 @@ struct WinogradArgs {
 
   const void* w;     // (e * e, panels of conv_lanes.h's kLaneVecs blocks, C, lanes of the panel)
   const void* bias;  // (M) or null
+  bool relu;         // y is max(0, y)
   int64_t M;
   void* q;  // of the outputs: their sums over C, or A dy A^T
   int64_t q_plane;

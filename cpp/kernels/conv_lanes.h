@@ -54,9 +54,11 @@ void interleave(const T* x, int64_t plane, int n, int64_t count, Walk<T> pixel) 
     }
   }
 }
-// The way back, plus each channel's bias unless null; only the first n channels are written.
+// The way back, plus each channel's bias unless null, then relu where asked; only the first n
+// channels are written.
 template <class T>
-void deinterleave(Walk<const T> pixel, T* y, int64_t plane, int n, int64_t count, const T* bias) {
+void deinterleave(Walk<const T> pixel, T* y, int64_t plane, int n, int64_t count, const T* bias,
+                  bool relu) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
   for (int64_t p = 0; p < count; p += L) {
@@ -74,6 +76,10 @@ void deinterleave(Walk<const T> pixel, T* y, int64_t plane, int n, int64_t count
 #pragma GCC unroll 16
       for (int i = 0; i < L; ++i)
         if (i < n) r[i] = r[i] + set1<V>(bias[i]);
+    }
+    if (relu) {
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) r[i] = max(V{}, r[i]);
     }
     if (n == L && pixels == L) {
 #pragma GCC unroll 16
@@ -106,7 +112,7 @@ void scatter_pixels(const ConvPixels& a, int64_t first, int64_t last, const T* b
           Walk<const T>{static_cast<const T*>(a.pixels) + (c / L - first) * a.block + i * a.image,
                         a.column, a.W, a.pixel_row},
           static_cast<T*>(const_cast<void*>(a.x)) + i * a.x_image + c * a.plane + a.row * a.W,
-          a.plane, a.C - c < L ? int(a.C - c) : L, a.rows * a.W, bias ? bias + c : nullptr);
+          a.plane, a.C - c < L ? int(a.C - c) : L, a.rows * a.W, bias ? bias + c : nullptr, a.relu);
 }
 
 // c[n * c_n + i * c_row] = sum over taps t and channels k < C of

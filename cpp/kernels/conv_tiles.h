@@ -66,7 +66,7 @@ void copy_row(T* to, const T* x, const Reach& r) {
 // has `last` of them.
 template <class T, int R, int N>
 void tile(const T* __restrict w, const T* const* u, const int64_t* __restrict place, int64_t K,
-          const T* bias, T* y, int64_t y_m, int last) {
+          const T* bias, bool relu, T* y, int64_t y_m, int last) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
   V sum[R][N];
@@ -83,6 +83,8 @@ void tile(const T* __restrict w, const T* const* u, const int64_t* __restrict pl
     }
   }
   for (int r = 0; r < R; ++r) {
+    if (relu)
+      for (int n = 0; n < N; ++n) sum[r][n] = max(V{}, sum[r][n]);
     for (int n = 0; n + 1 < N; ++n) store(y + r * y_m + n * L, sum[r][n]);
     if (last == L)
       store(y + r * y_m + (N - 1) * L, sum[r][N - 1]);
@@ -91,8 +93,8 @@ void tile(const T* __restrict w, const T* const* u, const int64_t* __restrict pl
   }
 }
 template <class T>
-using TileFn = void (*)(const T*, const T* const*, const int64_t*, int64_t, const T*, T*, int64_t,
-                        int);
+using TileFn = void (*)(const T*, const T* const*, const int64_t*, int64_t, const T*, bool, T*,
+                        int64_t, int);
 template <class T>
 TileFn<T> tile_for(int64_t rows, int64_t vecs) {
   static constexpr TileFn<T> table[8][kTileVecs] = {

@@ -25,6 +25,11 @@ struct DeviceOperand {
   }
 };
 
+// Whether the operands of float32 matrix products and convolutions may be rounded to TF32.
+struct Tf32Allowed {
+  bool products = false, convolutions = true;
+};
+
 struct DeviceCall {
   const char* name;
   const void* args;  // the op's own struct
@@ -32,12 +37,14 @@ struct DeviceCall {
   const DeviceOperand* out;
   int inputs, outputs;
   int device;
+  Tf32Allowed tf32;
 };
 using DeviceLaunch = void (*)(const DeviceCall&);
 struct DeviceKernel {
   const char* op;
   DeviceLaunch launch;
   bool complex = false;  // takes complex tensors
+  bool half = false;     // takes float16 and bfloat16, computes in float32 and rounds once
 };
 
 struct DeviceProperties {

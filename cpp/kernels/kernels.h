@@ -75,6 +75,9 @@ struct Kernels {
   LoadFn load[kDTypes][3] = {};
   StoreFn store[kDTypes][3] = {};
   BlockFn elementwise_value[kMaxElementwise][3] = {};
+  // Over arrays of the storage type [dtype], into it or, comparisons, into bool.
+  BlockFn elementwise_native[kMaxElementwise][kDTypes] = {};
+  LoadFn gather[4] = {};  // strided to dense, by log2 of the element's size
   BlockFn elementwise_grad[kMaxElementwise][3][2] = {};  // [function][input][f32, f64]
   MatmulKernels matmul;
   ReduceKernels reduce;

@@ -50,10 +50,12 @@ struct TwoSums {
       held += int(now);
       if (held > kFlush - 4) flush();
     }
-    for (int k = 0; i < size; i += L, ++k, ++held) {
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k, i += L) {  // unrolled, so that the sums may stay in registers
+      if (i >= size) break;
       V p, q;
       f(i, size - i < L ? int(size - i) : L, &p, &q);
-      a[k] += p, b[k] += q;
+      a[k] += p, b[k] += q, ++held;
     }
     if (held > kFlush - 8) flush();
   }
@@ -112,12 +114,14 @@ inline Moments moments(const Scalar<V>* x, int64_t runs, int64_t size, int64_t s
   using T = Scalar<V>;
   const int few = size < kLanes<V> ? int(size) : kLanes<V>;
   const int64_t all = runs * size / few, samples = all < kSamples ? all : kSamples;
+  const int64_t apart = all / samples * few, down = apart / size, across = apart - down * size;
   V sampled{}, top{};
-  for (int64_t k = 0; k < samples; ++k) {
-    const int64_t at = k * all / samples * few, r = at / size, i = at - r * size;
+  for (int64_t k = 0, r = 0, i = 0; k < samples; ++k) {
     const V some = load_some<V>(x + r * step + (i < size - few ? i : size - few), few);
     sampled += some;
     top = max(top, abs(some));
+    r += down, i += across;
+    if (i >= size) i -= size, ++r;
   }
   const T shift = coarse(hsum(sampled) / T(samples * few), hmax(top));
   const V s = set1<V>(shift);

@@ -8,19 +8,14 @@
 #include <cstring>
 
 #include "core/threads.h"
+#include "ops/attention_args.h"
+#include "ops/half.h"
 #include "ops/join.h"
 #include "ops/ops.h"
 #include "ops/softmax.h"
 
 namespace lamina {
 namespace {
-
-struct AttentionOpArgs {
-  PhiloxKey key;  // first, for whoever replays the call
-  double p, scale;
-  bool causal;
-  bool gq, gk, gv;  // backward: wanted gradients
-};
 
 // Whether a (B, H, L, D) tensor's heads lie within its positions.
 bool heads_inside(const Tensor& t) {
@@ -78,7 +73,7 @@ int64_t blocks(int64_t n, int64_t size) { return (n + size - 1) / size; }
 void infer(Call& c) {
   const Tensor &q = c.in[0], &v = c.in[2];
   c.output(stored_shape(q, q.size(0), q.size(1), q.size(2), v.size(3)), q.dtype());
-  c.output({q.size(0), q.size(1), q.size(2)}, q.dtype());
+  c.output({q.size(0), q.size(1), q.size(2)}, kept_dtype(q.dtype()));
 }
 void launch(Call& c) {
   const Tensor& q = c.in[0];
@@ -147,18 +142,12 @@ const Op kAttentionGrad{.name = "scaled_dot_product_attention_grad",
                         .random = true};
 
 // ---- dropout's factors as a tensor -------------------------------------------------------------
-struct KeepArgs {
-  PhiloxKey key;
-  double p;
-  DType dtype;
-  int64_t shape[4];
-};
 void keep_infer(Call& c) {
-  const auto& k = c.args<KeepArgs>();
+  const auto& k = c.args<AttentionKeepArgs>();
   c.output({k.shape[0], k.shape[1], k.shape[2], k.shape[3]}, k.dtype);
 }
 void keep_launch(Call& c) {
-  const auto& k = c.args<KeepArgs>();
+  const auto& k = c.args<AttentionKeepArgs>();
   AttentionArgs a{};
   a.S = k.shape[3];
   a.seed = k.key.seed, a.offset = k.key.offset;
@@ -208,8 +197,15 @@ Tensor composed(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor&
   return matmul(p, per_query_head(v, q.size(1)));
 }
 
+// Whether rows of (B, H, L, D) float16 or bfloat16 can be read 16 bytes at a time.
+bool half_rows_fit(const Tensor& t) {
+  bool fits = t.size(3) % 8 == 0 && t->offset % 8 == 0;
+  for (int d = 0; d < 3; ++d) fits = fits && (t.size(d) == 1 || t.stride(d) % 8 == 0);
+  return fits;
+}
 Tensor rows_adjacent(const Tensor& t) {
-  return t.size(3) > 1 && t.stride(3) != 1 ? contiguous(t) : t;
+  const bool half = item_size(t.dtype()) == 2 && !half_rows_fit(t);
+  return (t.size(3) > 1 && t.stride(3) != 1) || half ? contiguous(t) : t;
 }
 void vjp(Vjp& c) {
   auto op = c.args<AttentionOpArgs>();
@@ -228,17 +224,21 @@ void vjp(Vjp& c) {
     if (op.gv) c.set(2, in_order(v, out[2]));
     return;
   }
+  // In float32 for float16 and bfloat16.
+  const auto wide = [](const Tensor& t) { return to_dtype(t, kept_dtype(t.dtype())); };
+  const auto set = [&](int i, const Tensor& gradient) { c.set(i, to_dtype(gradient, c.dtype(i))); };
+  const Tensor qw = wide(q), gw = wide(g);
   const int64_t H = q.size(1), heads = k.size(1);
-  const Tensor kh = per_query_head(k, H), vh = per_query_head(v, H);
-  const Tensor p = probabilities(q, kh, mask, op);
+  const Tensor kh = per_query_head(wide(k), H), vh = per_query_head(wide(v), H);
+  const Tensor p = probabilities(qw, kh, mask, op);
   const Tensor z = op.p > 0 ? attention_keep(p.shape(), p.dtype(), op.p, op.key) : Tensor();
   const auto dropped = [&](const Tensor& t) { return z.defined() ? t * z : t; };
-  if (op.gv) c.set(2, per_key_head(matmul(transpose(dropped(p), 2, 3), g), heads));
+  if (op.gv) set(2, per_key_head(matmul(transpose(dropped(p), 2, 3), gw), heads));
   if (!op.gq && !op.gk) return;
-  const Tensor gp = dropped(matmul(g, transpose(vh, 2, 3)));
+  const Tensor gp = dropped(matmul(gw, transpose(vh, 2, 3)));
   const Tensor gs = p * (gp - sum(p * gp, {-1}, true)) * op.scale;
-  if (op.gq) c.set(0, matmul(gs, kh));
-  if (op.gk) c.set(1, per_key_head(matmul(transpose(gs, 2, 3), q), heads));
+  if (op.gq) set(0, matmul(gs, kh));
+  if (op.gk) set(1, per_key_head(matmul(transpose(gs, 2, 3), qw), heads));
 }
 const Op kAttention{.name = "scaled_dot_product_attention",
                     .infer = infer,
@@ -250,7 +250,8 @@ const Op kAttention{.name = "scaled_dot_product_attention",
 }  // namespace
 
 Tensor attention_keep(const Dims& shape, DType dtype, double p, PhiloxKey key) {
-  return apply(kKeep, {}, KeepArgs{key, p, dtype, {shape[0], shape[1], shape[2], shape[3]}});
+  return apply(kKeep, {},
+               AttentionKeepArgs{key, p, dtype, {shape[0], shape[1], shape[2], shape[3]}});
 }
 
 namespace {
@@ -345,7 +346,12 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
   check_inputs(q, k, v, dropout_p);
   Dims ql, kl;
   lead_dims(q, k, v, gqa, &ql, &kl);
-  const DType t = q.dtype() == DType::float64 ? DType::float64 : DType::float32;
+  const bool masks = mask && grad_enabled() && needs_grad(*mask);  // composed in float32
+  const bool narrow = q.size(-1) <= 128 && q.size(-1) % 8 == 0 && v.size(-1) <= 128 &&
+                      v.size(-1) % 8 == 0 && !masks;  // what tensor cores take
+  const DType t = q.dtype() == DType::float64 ? DType::float64
+                  : narrow                    ? computed_in(kAttention, q)
+                                              : DType::float32;
   const auto prepare = [&](const Tensor& x, const Dims& lead) {
     return rows_adjacent(four(to_dtype(x, t), lead));
   };
@@ -356,8 +362,8 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
               mask->dtype() == q.dtype(),
           ErrorKind::dtype, kName, ": expected attn_mask of dtype bool, float32 or query's, got ",
           *mask, " with query ", q);
-    m = full_mask(mask->dtype() == DType::boolean ? *mask : to_dtype(*mask, t), ql, q.size(-2),
-                  k.size(-2));
+    m = full_mask(mask->dtype() == DType::boolean ? *mask : to_dtype(*mask, kept_dtype(t)), ql,
+                  q.size(-2), k.size(-2));
   }
   AttentionOpArgs op{};
   op.p = dropout_p;
@@ -369,9 +375,7 @@ Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tens
     op.key = from.take(uint64_t(q4.size(0) * q4.size(1) * q4.size(2) * groups * 8));
   }
   Tensor y;
-  // Elsewhere there is no kernel of its own yet: ops that store the (L, S) matrix.
-  const bool elsewhere = q4.device().type != DeviceType::cpu;
-  if (elsewhere || (m.defined() && grad_enabled() && needs_grad(m)))
+  if (m.defined() && grad_enabled() && needs_grad(m))
     y = composed(q4, k4, v4, m, op);
   else
     y = in_order(q4,

@@ -11,16 +11,13 @@
 
 #include "core/threads.h"
 #include "ops/attention.h"
+#include "ops/attention_args.h"
 #include "ops/ops.h"
 
 namespace lamina {
 namespace {
 
 constexpr const char* kCacheName = "attend_cached";
-
-struct CacheArgs {
-  double scale;
-};
 
 AttentionRows cache_rows(const Tensor& t) {
   return {t.data(), t.stride(0), t.stride(1), t.stride(2)};
@@ -81,7 +78,7 @@ void launch(Call& c) {
   a.causal = T > 1;
   a.past = n;
   a.queries = attention_queries(a.L, a.causal);
-  a.scale = c.args<CacheArgs>().scale;
+  a.scale = c.args<AttentionCacheArgs>().scale;
   a.q = cache_rows(q), a.k = cache_rows(keys), a.v = cache_rows(values);
   a.y = cache_rows(y);  // stored (N, T, H, E)
   std::swap(a.y.head, a.y.row);
@@ -131,7 +128,7 @@ Tensor attend_cached(const Tensor& q, const Tensor& k, const Tensor& v, const Te
     const Tensor t = is_floating(x.dtype()) ? to_dtype(x, keys.dtype()) : x;
     return t.size(3) > 1 && t.stride(3) != 1 ? contiguous(t) : t;
   };
-  const CacheArgs args{scale ? *scale : 1 / std::sqrt(double(q.size(3)))};
+  const AttentionCacheArgs args{scale ? *scale : 1 / std::sqrt(double(q.size(3)))};
   const Outputs out = run(make_call(
       kAttendCached,
       std::initializer_list<Tensor>{prepare(q), prepare(k), prepare(v), keys, values, filled},

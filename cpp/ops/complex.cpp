@@ -5,6 +5,7 @@
 //   conj z           gz = conj(g)
 #include "ops/complex.h"
 
+#include "ops/complex_args.h"
 #include "ops/join.h"
 #include "ops/ops.h"
 #include "ops/strided.h"
@@ -35,21 +36,17 @@ void as_complex_vjp(Vjp& c) { c.set(0, view_as_real(contiguous(c.g()))); }
 const Op kAsComplex{.name = "view_as_complex", .infer = as_complex_infer, .vjp = as_complex_vjp};
 
 // ---- functions ---------------------------------------------------------------------------------
-struct FunctionArgs {
-  int f;
-};
-
 void infer(Call& c) {
   Dims shape = c.in[0].shape();
   if (c.in.size() == 2) shape = broadcast_shapes(c.name(), shape, c.in[1].shape());
   const DType d = c.in[0].dtype();
-  c.output(shape, c.args<FunctionArgs>().f == kComplexAbs ? part_type(d) : d);
+  c.output(shape, c.args<ComplexArgs>().f == kComplexAbs ? part_type(d) : d);
 }
 
 void launch(Call& c) {
   const Tensor& y = c.out[0];
   if (y.numel() == 0) return;
-  const int f = c.args<FunctionArgs>().f, n = c.in.size();
+  const int f = c.args<ComplexArgs>().f, n = c.in.size();
   const Compute via = part_type(c.in[0].dtype()) == DType::float64 ? kF64 : kF32;
   const ComplexKernels& k = cpu_kernels().complex;
   StridedLoop loop(y.shape());
@@ -86,7 +83,7 @@ void launch(Call& c) {
 Tensor apply_function(int f, const Tensor& x, const Tensor& y = {});
 
 void vjp(Vjp& c) {
-  const int f = c.args<FunctionArgs>().f;
+  const int f = c.args<ComplexArgs>().f;
   const Tensor g = c.g();
   auto chain = [&](const Tensor& derivative) { c.set(0, g * conj(derivative)); };
   switch (f) {
@@ -145,7 +142,7 @@ void vjp(Vjp& c) {
 }
 
 Saves saves_for(const Call& c) {
-  switch (c.args<FunctionArgs>().f) {
+  switch (c.args<ComplexArgs>().f) {
     case kComplexConj:
       return kSavesNothing;
     case kComplexExp:
@@ -169,6 +166,7 @@ struct Ops {
   Ops() {
     for (int f = 0; f < kComplexFunctions; ++f)
       op[f] = Op{.name = kNames[f],
+                 .kernel = "complex_function",
                  .infer = infer,
                  .launch = launch,
                  .vjp = vjp,
@@ -179,7 +177,7 @@ struct Ops {
 
 Tensor apply_function(int f, const Tensor& x, const Tensor& y) {
   static const Ops table;
-  const FunctionArgs args{f};
+  const ComplexArgs args{f};
   return y.defined() ? apply(table.op[f], {x, y}, args) : apply(table.op[f], {x}, args);
 }
 

@@ -14,6 +14,7 @@
 #pragma once
 #include "kernels/kernels.h"
 #include "kernels/vec_math.h"
+#include "kernels/vec_shuffle.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
@@ -135,14 +136,24 @@ void complex_block(void* re, void* im, const void* const* x, int64_t n) {
   }
 }
 
-template <class S>
+template <class V>
 void split(void* re, void* im, const void* src, int64_t stride, int64_t n) {
+  using S = Scalar<V>;
+  constexpr int L = kLanes<V>;
   S *a = static_cast<S*>(re), *b = static_cast<S*>(im);
   const S* p = static_cast<const S*>(src);
   if (stride == 1) {
-    for (int64_t i = 0; i < n; ++i) {
-      a[i] = p[2 * i];
-      b[i] = p[2 * i + 1];
+    for (int64_t i = 0; i < n; i += L) {
+      const int m = n - i < L ? int(n - i) : L;
+      V x, y;
+      load_two(p + 2 * i, 2 * m, &x, &y);
+      if (m == L) {
+        store(a + i, evens(x, y));
+        store(b + i, odds(x, y));
+      } else {
+        store(a + i, evens(x, y), m);
+        store(b + i, odds(x, y), m);
+      }
     }
     return;
   }
@@ -151,14 +162,18 @@ void split(void* re, void* im, const void* src, int64_t stride, int64_t n) {
     b[i] = p[2 * i * stride + 1];
   }
 }
-template <class S>
+template <class V>
 void join(void* dst, int64_t stride, const void* re, const void* im, int64_t n) {
+  using S = Scalar<V>;
+  constexpr int L = kLanes<V>;
   const S *a = static_cast<const S*>(re), *b = static_cast<const S*>(im);
   S* p = static_cast<S*>(dst);
   if (stride == 1) {
-    for (int64_t i = 0; i < n; ++i) {
-      p[2 * i] = a[i];
-      p[2 * i + 1] = b[i];
+    for (int64_t i = 0; i < n; i += L) {
+      const int m = n - i < L ? int(n - i) : L;
+      const V x = m == L ? load<V>(a + i) : load<V>(a + i, m);
+      const V y = m == L ? load<V>(b + i) : load<V>(b + i, m);
+      store_two(p + 2 * i, 2 * m, zip_low(x, y), zip_high(x, y));
     }
     return;
   }
@@ -181,10 +196,10 @@ void fill_functions(Kernels& k) {
 
 void fill_complex(Kernels& k) {
   fill_functions<0>(k);
-  k.complex.split[kF32] = split<float>;
-  k.complex.split[kF64] = split<double>;
-  k.complex.join[kF32] = join<float>;
-  k.complex.join[kF64] = join<double>;
+  k.complex.split[kF32] = split<F32>;
+  k.complex.split[kF64] = split<F64>;
+  k.complex.join[kF32] = join<F32>;
+  k.complex.join[kF64] = join<F64>;
 }
 
 }  // namespace lamina::LAMINA_ISA

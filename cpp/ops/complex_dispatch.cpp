@@ -8,6 +8,7 @@
 #include "ops/complex.h"
 #include "ops/join.h"
 #include "ops/ops.h"
+#include "ops/transfer.h"
 
 namespace lamina {
 namespace {
@@ -126,11 +127,16 @@ Tensor complex_elementwise(const char* f, const Tensor* x, int n, const double* 
   const int skip = name == "where" ? 1 : 0;
   const DType dtype = result_type(x + skip, n - skip);
   const bool scales = name == "mul" || name == "div";  // by a real number or tensor
+  Device device;  // numbers in host memory go to where the others are
+  for (int i = 0; i < n; ++i)
+    if (x[i].device().type != DeviceType::cpu) device = x[i].device();
   Tensor z[3];
   for (int i = 0; i < n; ++i)
     z[i] = i < skip
                ? x[i]
                : to_dtype(x[i], scales && !is_complex(x[i].dtype()) ? part_type(dtype) : dtype);
+  for (int i = 0; i < n; ++i)
+    if (z[i].dim() == 0 && z[i].device() != device) z[i] = to_device(z[i], device);
   bool known = true;
   const Tensor y = n == 1   ? of_one(name, z[0], p[0], &known)
                    : n == 2 ? of_two(name, z[0], z[1], p[0], &known)

@@ -10,6 +10,7 @@
 
 #include "core/threads.h"
 #include "ops/conv_launch.h"
+#include "ops/half.h"
 #include "ops/ops.h"
 
 namespace lamina {
@@ -141,11 +142,11 @@ void check_bias(const ConvName& name, const std::optional<Tensor>& bias, int64_t
         bias ? bias->shape() : Dims{});
 }
 
-// Batched operands of a computable dtype.
-DType computed_in(DType d) { return d == DType::float64 ? d : DType::float32; }
+// Batched operands of a dtype that the kernels take.
+DType taken_as(const Tensor& x) { return computed_in(kConv, x); }
 Tensor batched(const Tensor& x, int64_t nd) {
   const Tensor y = x.dim() == nd + 1 ? unsqueeze(x, 0) : x;
-  return to_dtype(y, computed_in(x.dtype()));
+  return to_dtype(y, taken_as(x));
 }
 Tensor as_given(const Tensor& y, const Tensor& x, int64_t nd) {
   const Tensor z = to_dtype(y, x.dtype());
@@ -157,7 +158,21 @@ int64_t precision_level = 0;
 }  // namespace
 
 int64_t float32_precision() { return precision_level; }
-void set_float32_precision(int64_t level) { precision_level = level; }
+void set_float32_precision(int64_t level) {
+  precision_level = level;
+  tf32_allowed.products = level > 0;
+}
+bool tf32_products() { return tf32_allowed.products; }
+void set_tf32_products(bool allowed) { tf32_allowed.products = allowed; }
+bool tf32_convolutions() { return tf32_allowed.convolutions; }
+void set_tf32_convolutions(bool allowed) { tf32_allowed.convolutions = allowed; }
+
+bool extend_conv(const Op& op, void* args) {
+  int64_t& relu = static_cast<ConvGeometry*>(args)->relu;
+  if (&op != &kConv || relu) return false;
+  relu = 1;
+  return true;
+}
 
 Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias, int64_t nd,
             const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups,
@@ -194,7 +209,7 @@ Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias,
           rh + rw > a.KH + a.KW - 2 ? " with its dilation" : "");
     a.OH = h / a.sh + 1, a.OW = v / a.sw + 1;
   }
-  const DType t = computed_in(x.dtype());
+  const DType t = taken_as(x);
   SmallVec<Tensor, 3> in{contiguous(batched(x, nd)), contiguous(to_dtype(w, t))};
   if (bias) in.push_back(contiguous(to_dtype(*bias, t)));
   return as_given(run(make_call(kConv, in, a))[0], x, nd);
@@ -231,9 +246,9 @@ Tensor conv_transpose(const Tensor& x, const Tensor& w, const std::optional<Tens
   check(a.OH > 0 && a.OW > 0 && a.KH > 0 && a.KW > 0 && a.H > 0 && a.W > 0, ErrorKind::shape, name,
         ": input ", x.shape(), " and weight ", w.shape(), " with padding ", padding,
         " would give an output of size ", a.H, " x ", a.W, "; use less padding");
-  const Tensor y = input_grad(batched(x, nd), to_dtype(w, computed_in(x.dtype())), a);
+  const Tensor y = input_grad(batched(x, nd), to_dtype(w, taken_as(x)), a);
   if (!bias) return as_given(y, x, nd);
-  const Tensor b = to_dtype(*bias, computed_in(x.dtype()));
+  const Tensor b = to_dtype(*bias, taken_as(x));
   return as_given(add(y, reshape(b, nd == 1 ? Dims{-1, 1} : Dims{-1, 1, 1})), x, nd);
 }
 

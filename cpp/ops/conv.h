@@ -12,6 +12,12 @@ namespace lamina {
 // follow.
 int64_t float32_precision();
 void set_float32_precision(int64_t level);
+// Whether devices may compute float32 matrix products (from "high" on) and convolutions with
+// operands rounded to TF32.
+bool tf32_products();
+void set_tf32_products(bool allowed);
+bool tf32_convolutions();
+void set_tf32_convolutions(bool allowed);
 
 // y[n, m, i, j] = bias[m] + sum over c, r, s of w[m, c, r, s] x[n, g C/groups + c, i sh + r dh -
 // ph, j sw + s dw - pw], g the group of m. x: (N, C, H, W) or (C, H, W); w: (M, C/groups, KH, KW),
@@ -20,6 +26,8 @@ void set_float32_precision(int64_t level);
 Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias, int64_t nd,
             const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups,
             bool same);
+// For plans: makes a recorded call of `conv` take relu too; false: it is another op, or it does.
+bool extend_conv(const Op& op, void* args);
 // The transposed map: conv's gradient with respect to x, applied to x. w: (C, M/groups, KH, KW).
 Tensor conv_transpose(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias,
                       int64_t nd, const Dims& stride, const Dims& padding,

@@ -55,7 +55,7 @@ void correlate(const ConvArgs& a) {
       const int64_t m = conv_tile_begin(a.M, kTileRows, t);
       const int64_t R = conv_tile_begin(a.M, kTileRows, t + 1) - m;
       tile_for<T>(R, N)(static_cast<const T*>(a.w) + m * K, from, a.place, K,
-                        bias ? bias + m : nullptr, y + m * a.y_m + p, a.y_m,
+                        bias ? bias + m : nullptr, a.relu, y + m * a.y_m + p, a.y_m,
                         left < L ? int(left) : L);
     }
   }
@@ -115,13 +115,34 @@ void outer_sums(const ConvOuterSumArgs& a) {
 }
 
 // ---- patches -----------------------------------------------------------------------------------
+// Rows of at most one vector of neighbours: what lies beside the row is read too, and left out.
+template <class T>
+void short_rows(const PatchArgs& a, int64_t c, int64_t r, const Reach& columns, T* to) {
+  using V = typename VecOf<T>::V;
+  constexpr int L = kLanes<V>;
+  const int n = int(a.OW);
+  T in[L];
+  for (int j = 0; j < L; ++j) in[j] = T(j >= columns.begin && j < columns.end);
+  const auto inside = load<V>(in) > V{};
+  const T* const x = static_cast<const T*>(a.x) + c * a.H * a.W + columns.from;
+  for (int64_t i = 0; i < a.OH; ++i, to += a.OW) {
+    const int64_t h = i * a.sh + r * a.dh - a.ph;
+    store(to, h < 0 || h >= a.H ? V{} : select(inside, load<V>(x + h * a.W, n), V{}), n);
+  }
+}
 template <class T>
 void im2col(const PatchArgs& a) {
+  constexpr int L = kLanes<typename VecOf<T>::V>;
   T* row = static_cast<T*>(a.columns);
   for (int64_t c = 0; c < a.C; ++c)
     for (int64_t r = 0; r < a.KH; ++r)
       for (int64_t s = 0; s < a.KW; ++s, row += a.stride) {
         const Reach columns = reach(a.W, s * a.dw - a.pw, a.sw, a.OW);
+        // Inside x, of which the first and the last channel are the ends, whatever is beside a row.
+        if (a.sw == 1 && a.OW <= L && a.pw < a.W && c > 0 && c + 1 < a.C) {
+          short_rows(a, c, r, columns, row);
+          continue;
+        }
         T* to = row;
         for (int64_t i = 0; i < a.OH; ++i, to += a.OW) {
           const int64_t h = i * a.sh + r * a.dh - a.ph;

@@ -40,7 +40,7 @@ double nanoseconds(const ConvStrips& p, int64_t channels) {
 
 template <class T>
 void run_forward(const ConvStrips& p, int64_t channels, int64_t k, const T* x, const T* w,
-                 const T* bias, T* y) {
+                 const T* bias, bool relu, T* y) {
   const int64_t blocks = p.blocks_of(channels), tasks = p.blocks() * blocks;
   parallel_rows(tasks, nanoseconds<T>(p, channels * k) / double(tasks), [&](int64_t b, int64_t e) {
     Scratch u(size_t(p.u_size()) * sizeof(T)), v(size_t(p.v_block) * sizeof(T));
@@ -52,6 +52,7 @@ void run_forward(const ConvStrips& p, int64_t channels, int64_t k, const T* x, c
         const int64_t m = i % blocks * p.L * k + j;
         a.w = w + m * p.taps, a.w_channel = k * p.taps;
         a.bias = bias ? bias + m : nullptr, a.bias_channel = k;
+        a.v.relu = relu;
         a.sum = weights.as<T>();
         cpu_kernels().depthwise.forward[kConvType<T>](a);
       }
@@ -66,7 +67,7 @@ void DepthwiseConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, co
   const ConvStrips p(ConvAxis::forward(a.H, a.OH, a.KH, a.sh, a.ph, a.dh),
                      ConvAxis::forward(a.W, a.OW, a.KW, a.sw, a.pw, a.dw), a.N, L, L, a.KH, a.KW, L,
                      true, num_threads());
-  run_forward(p, a.C, a.M / a.C, x, w, bias, y);
+  run_forward(p, a.C, a.M / a.C, x, w, bias, a.relu, y);
 }
 
 template <class T>
@@ -75,7 +76,7 @@ void DepthwiseConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w
   const ConvStrips p(ConvAxis::backward(a.OH, a.H, a.KH, a.sh, a.ph, a.dh),
                      ConvAxis::backward(a.OW, a.W, a.KW, a.sw, a.pw, a.dw), a.N, L, L, a.KH, a.KW,
                      L, true, num_threads());
-  run_forward<T>(p, a.C, 1, dy, w, nullptr, dx);
+  run_forward<T>(p, a.C, 1, dy, w, nullptr, false, dx);
 }
 
 template <class T>

@@ -209,6 +209,7 @@ void DirectConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const
       ConvArgs f = p.block(b, x + ng * C * a.H * a.W, u.as<T>());
       f.w = packed.as<T>() + g * M * K;
       f.bias = bias ? bias + g * M : nullptr;
+      f.relu = a.relu;
       f.M = M;
       f.y = y + ng * M * a.OH * a.OW + blocks.row(b) * a.OW + blocks.column(b);
       f.y_m = a.OH * a.OW;

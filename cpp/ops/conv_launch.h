@@ -21,6 +21,7 @@ struct ConvGeometry {
   int64_t N, C, H, W, M, KH, KW, OH, OW, sh, sw, ph, pw, dh, dw, groups;
   int64_t nd;    // 1: tensors have no H dimension (H = KH = OH = 1)
   int64_t high;  // float32 may be computed less exactly: Winograd with tiles of 4 x 4
+  int64_t relu;  // forward, of plans on the CPU: y is max(0, y)
 
   // A matrix product over x itself.
   bool pointwise() const {

@@ -78,6 +78,7 @@ void PatchConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const 
     const int64_t K = a.C * a.H * a.W;
     Epilogue epilogue;
     epilogue.column_bias = bias;
+    epilogue.relu = a.relu;
     return gemm<T>(false, true, a.N, a.M, K, x, K, w, K, y, a.M, false, &epilogue);
   }
   const Patches<T> p(a, num_threads());
@@ -90,6 +91,7 @@ void PatchConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const 
       T* const to = p.images == 1 ? y + task * p.M * p.P : result.as<T>();
       Epilogue epilogue;
       epilogue.row_bias = bias ? bias + g * p.M : nullptr;
+      epilogue.relu = a.relu;
       gemm<T>(false, false, p.M, p.count(block) * p.P, p.K, w + g * p.M * p.K, p.K, columns,
               p.args.stride, to, p.args.stride, false, &epilogue);
       if (p.images > 1) p.scatter(to, block, g, y);

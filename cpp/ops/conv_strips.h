@@ -99,7 +99,8 @@ struct ConvStrips {
            u_block,
            u_row,
            L,
-           u_column.data()};
+           u_column.data(),
+           false};
     a.v = {y + (image * of + g) * M * rows.out * columns.out,
            a.u.images,
            of * M * rows.out * columns.out,
@@ -112,7 +113,8 @@ struct ConvStrips {
            v_block,
            v_row,
            L,
-           v_column.data()};
+           v_column.data(),
+           false};
     a.u_shift = lo * u_row, a.v_shift = y0 * v_row;
     a.strips = strips.data() + first_strip[size_t(y0)];
     a.n_strips = first_strip[size_t(y0 + a.v.rows)] - first_strip[size_t(y0)];

@@ -86,7 +86,7 @@ struct Plan {
 
 template <class T>
 void run_forward(const Plan& p, int64_t groups, double ns, const T* x, const T* w, int64_t wg,
-                 int64_t wo, int64_t wc, bool flip, const T* bias, T* y) {
+                 int64_t wo, int64_t wc, bool flip, const T* bias, bool relu, T* y) {
   const Compute t = kConvType<T>;
   const WinogradKernels& kernels = cpu_kernels().winograd;
   const int F = p.m == 4, m_blocks = int(p.vectors(p.M));
@@ -115,6 +115,7 @@ void run_forward(const Plan& p, int64_t groups, double ns, const T* x, const T* 
       WinogradArgs a = p.block(b, g, groups, x, scratch.as<T>());
       a.w = packed.as<T>() + g * p.weights();
       a.bias = bias ? bias + g * p.M : nullptr;
+      a.relu = relu;
       a.y = y + p.y_offset(b, g, groups);
       a.begin = 0, a.end = p.vectors(p.C);
       kernels.inputs[F][t](a);
@@ -131,7 +132,7 @@ void WinogradConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, con
   const Plan p(tile_of<T>(a), a.N, C, a.H, a.W, M, a.OH, a.OW, a.ph, a.pw,
                cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles);
   run_forward(p, a.groups, a.nanoseconds(kConvType<T>) / 2, x, w, M * C * 9, C * 9, 9, false, bias,
-              y);
+              a.relu, y);
 }
 
 template <class T>
@@ -140,7 +141,7 @@ void WinogradConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w,
   const Plan p(tile_of<T>(a), a.N, M, a.OH, a.OW, C, a.H, a.W, 2 - a.ph, 2 - a.pw,
                cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles);
   run_forward<T>(p, a.groups, a.nanoseconds(kConvType<T>) / 2, dy, w, M * C * 9, 9, C * 9, true,
-                 nullptr, dx);
+                 nullptr, false, dx);
 }
 
 template <class T>

@@ -41,15 +41,22 @@ void copy_values(const Tensor& x, const Tensor& y) {
   const int64_t xs = item_size(x.dtype()), ys = item_size(y.dtype());
   char* const yp = y.data<char>();
   const char* const xp = x.data<char>();
-  // Through the compute type of the operand that holds more; halves keep float32, int64 itself.
-  const Compute via = compute_type(x.dtype()) == kI64 ? kI64
-                      : y.dtype() == DType::float64   ? kF64
-                                                      : compute_type(x.dtype());
+  // Through the compute type of the operand that holds more; halves keep float32, integers that
+  // become floats are rounded to them at once.
+  const bool by_result = compute_type(x.dtype()) == kI64 || y.dtype() == DType::float64;
+  const Compute via = compute_type(by_result ? y.dtype() : x.dtype());
   const LoadFn load = cpu_kernels().load[int(x.dtype())][via];
   const StoreFn store = cpu_kernels().store[int(y.dtype())][via];
-  parallel_rows(loop.numel, 1.0, [&](int64_t b, int64_t e) {
+  // One conversion where the other side is dense and of the compute type already.
+  constexpr DType holder[3] = {DType::float32, DType::float64, DType::int64};
+  const bool loads = y.dtype() == holder[via] && loop.inner(0) == 1;
+  const bool stores = !loads && x.dtype() == holder[via] && loop.inner(1) == 1;
+  const double ns = loads || stores ? 0.05 * double(xs + ys) : 1.0;
+  parallel_rows(loop.numel, ns, [&](int64_t b, int64_t e) {
     alignas(64) char block[kBlock * 8];
     loop.runs(b, e, [&](const int64_t* at, int64_t n) {
+      if (loads) return load(yp + at[0] * ys, xp + at[1] * xs, loop.inner(1), n);
+      if (stores) return store(yp + at[0] * ys, loop.inner(0), xp + at[1] * xs, n);
       for (int64_t i = 0; i < n; i += kBlock) {
         const int64_t m = n - i < kBlock ? n - i : kBlock;
         load(block, xp + (at[1] + i * loop.inner(1)) * xs, loop.inner(1), m);
@@ -59,14 +66,34 @@ void copy_values(const Tensor& x, const Tensor& y) {
   });
 }
 
-void fill_values(const Tensor& y, double d, int64_t i, bool integral);
+// Real numbers into complex ones.
+void copy_to_pairs(const Tensor& x, const Tensor& y) {
+  if (x.numel() == 0) return;
+  StridedLoop loop(x.shape());
+  loop.operand(y);
+  loop.operand(x);
+  loop.merge();
+  const Compute via = compute_type(part_type(y.dtype()));
+  const LoadFn load = cpu_kernels().load[int(x.dtype())][via];
+  const JoinFn join = cpu_kernels().complex.join[via];
+  const int64_t xs = item_size(x.dtype()), ys = item_size(y.dtype());
+  parallel_rows(loop.numel, 0.5, [&](int64_t b, int64_t e) {
+    alignas(64) char block[kBlock * 8], zeros[kBlock * 8] = {};
+    loop.runs(b, e, [&](const int64_t* at, int64_t n) {
+      for (int64_t i = 0; i < n; i += kBlock) {
+        const int64_t m = n - i < kBlock ? n - i : kBlock;
+        load(block, x.data<char>() + (at[1] + i * loop.inner(1)) * xs, loop.inner(1), m);
+        join(y.data<char>() + (at[0] + i * loop.inner(0)) * ys, loop.inner(0), block, zeros, m);
+      }
+    });
+  });
+}
 
 void copy_launch(Call& c) {
   const Tensor &x = c.in[0], &y = c.out[0];
   if (!is_complex(y.dtype()) || x.dtype() == y.dtype()) return copy_values(x, y);
   if (is_complex(x.dtype())) return copy_values(parts_of(x), parts_of(y));
-  copy_values(x, part_of(y, 0));
-  fill_values(part_of(y, 1), 0, 0, true);
+  copy_to_pairs(x, y);
 }
 
 void copy_vjp(Vjp& c) { c.set(0, gradient_as(c.g(), c.dtype(0))); }
@@ -144,16 +171,19 @@ void range_launch(Call& c) {
   const StoreFn store = cpu_kernels().store[int(y.dtype())][is_floating(y.dtype()) ? kF64 : kI64];
   char* const p = y.data<char>();
   const int64_t size = item_size(y.dtype());
-  parallel_rows(a.n, 1.0, [&](int64_t b, int64_t e) {
-    double f[256];
-    int64_t n[256];
+  const bool floating = is_floating(y.dtype());
+  parallel_rows(a.n, 0.3, [&](int64_t b, int64_t e) {
+    union {
+      double f[256];
+      int64_t n[256];
+    } block;
     for (int64_t at = b; at < e; at += 256) {
       const int64_t m = e - at < 256 ? e - at : 256;
-      for (int64_t k = 0; k < m; ++k) {
-        f[k] = a.start + double(at + k) * a.step;
-        n[k] = a.i_start + (at + k) * a.i_step;
-      }
-      store(p + at * size, 1, is_floating(y.dtype()) ? static_cast<void*>(f) : n, m);
+      if (floating)
+        for (int64_t k = 0; k < m; ++k) block.f[k] = a.start + double(at + k) * a.step;
+      else
+        for (int64_t k = 0; k < m; ++k) block.n[k] = a.i_start + (at + k) * a.i_step;
+      store(p + at * size, 1, &block, m);
     }
   });
 }

@@ -5,16 +5,12 @@
 #include <algorithm>
 
 #include "core/threads.h"
+#include "ops/ctc_args.h"
 #include "ops/ops.h"
 #include "ops/transfer.h"
 
 namespace lamina {
 namespace {
-
-struct CtcOpArgs {
-  int64_t blank, width;  // width: states of the longest target
-  bool zero_infinity;
-};
 
 CtcArgs ctc_arguments(const Tensor& x, const Tensor& targets, const Tensor& table,
                       const CtcOpArgs& o) {

@@ -5,6 +5,7 @@
 
 #include "core/threads.h"
 #include "ops/dropout_args.h"
+#include "ops/half.h"
 #include "ops/ops.h"
 
 namespace lamina {
@@ -46,8 +47,8 @@ DropoutOpArgs draw(const Tensor& x, double p, GeneratorRef& g) {
 
 Tensor dropout(const Tensor& x, double p, GeneratorRef g) {
   const DropoutOpArgs args = draw(x, p, g);
-  const DType in = x.dtype() == DType::float64 ? DType::float64 : DType::float32;
-  return to_dtype(apply(kDropout, {contiguous(to_dtype(x, in))}, args), x.dtype());
+  return to_dtype(apply(kDropout, {contiguous(to_dtype(x, computed_in(kDropout, x)))}, args),
+                  x.dtype());
 }
 Tensor dropout_(const Tensor& x, double p, GeneratorRef g) {
   if (!x.is_contiguous() || (x.dtype() != DType::float32 && x.dtype() != DType::float64))

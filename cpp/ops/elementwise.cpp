@@ -4,6 +4,7 @@
 // kernel; under create_graph it evaluates the same formula on Tensors, which records it.
 #include "ops/elementwise.h"
 
+#include <algorithm>
 #include <string_view>
 #include <type_traits>
 
@@ -151,6 +152,7 @@ void infer(Call& c) {
   c.output(shape, info.result == Result::boolean ? DType::boolean : dtype);
 }
 
+int log2_size(DType d) { return __builtin_ctz(unsigned(item_size(d))); }
 struct Feed {
   const char* data = nullptr;
   int64_t size = 0;       // bytes per element
@@ -158,8 +160,9 @@ struct Feed {
 };
 
 // Runs f over y and the inputs, converting through blocks where an operand is not dense or not of
-// the compute type.
-void loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor* x, int n) {
+// the compute type. native: f works in the storage types, only density is asked for.
+void loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor* x, int n,
+          bool native = false) {
   if (y.numel() == 0) return;
   const Kernels& k = cpu_kernels();
   StridedLoop loop(y.shape());
@@ -173,22 +176,25 @@ void loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor
   }
   loop.merge();
   constexpr DType holder[3] = {DType::float32, DType::float64, DType::int64};
-  const int64_t item = via == kF32 ? 4 : 8;
-  bool direct = y.dtype() == holder[via] && loop.inner(0) == 1;
+  const bool direct = native || (y.dtype() == holder[via] && loop.inner(0) == 1);
   const StoreFn store = direct ? nullptr : k.store[int(y.dtype())][via];
   for (int i = 0; i < n; ++i) {
     if (!x[i].defined()) continue;
     feed[i].data = x[i].data<char>();
     feed[i].size = item_size(x[i].dtype());
-    if (x[i].dtype() != holder[via] || loop.inner(operand_of[i]) != 1)
+    if (native)
+      feed[i].load = loop.inner(operand_of[i]) == 1 ? nullptr : k.gather[log2_size(x[i].dtype())];
+    else if (x[i].dtype() != holder[via] || loop.inner(operand_of[i]) != 1)
       feed[i].load = k.load[int(x[i].dtype())][via];
   }
   bool whole = direct;
   for (int i = 0; i < n; ++i)
     if (feed[i].load) whole = false;
+  const int64_t spread = std::min(loop.shape[loop.nd - 1], kBlock);  // what a run asks of a value
   char* const yp = y.data<char>();
   const int64_t ysize = item_size(y.dtype());
-  parallel_rows(loop.numel, whole ? 0.4 : 1.0, [&](int64_t begin, int64_t end) {
+  const double ns = native ? 0.05 * double(ysize) + 0.1 * !whole : whole ? 0.4 : 1.0;
+  parallel_rows(loop.numel, ns, [&](int64_t begin, int64_t end) {
     alignas(64) char buffer[kMaxOperands][kBlock * 8];
     const char* filled[kMaxOperands] = {};  // a broadcast value already spread over its buffer
     loop.runs(begin, end, [&](const int64_t* at, int64_t run) {
@@ -207,11 +213,11 @@ void loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor
           }
           args[i] = buffer[i];
           if (stride == 0 && filled[i] == src) continue;
-          feed[i].load(buffer[i], src, stride, stride == 0 && loop.numel > m ? kBlock : m);
-          filled[i] = stride == 0 ? src : nullptr;
+          feed[i].load(buffer[i], src, stride, stride ? m : spread);
+          filled[i] = stride ? nullptr : src;
         }
         if (direct) {
-          f(yp + (at[0] + b) * item, args, m, p);
+          f(yp + (at[0] + b) * ysize, args, m, p);
         } else {
           char* const out = buffer[kMaxOperands - 1];
           f(out, args, m, p);
@@ -220,6 +226,15 @@ void loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor
       }
     });
   });
+}
+
+// The kernel for a call whose inputs already lie in the type it is done in, or null.
+BlockFn native_kernel(const ElementwiseArgs& a, const Tensor& y, const Tensor* x, int n) {
+  for (int i = a.function == kWhere; i < n; ++i)  // a condition is a byte, bool or uint8
+    if (x[i].dtype() != a.compute) return nullptr;
+  const bool truth = Table::info[a.function].result == Result::boolean;
+  if (y.dtype() != (truth ? DType::boolean : a.compute) || !y.is_contiguous()) return nullptr;
+  return cpu_kernels().elementwise_native[a.function][int(a.compute)];
 }
 
 bool divides(std::string_view name) {
@@ -251,6 +266,8 @@ void launch(Call& c) {
   const auto& a = c.args<ElementwiseArgs>();
   const Compute via = compute_type(a.compute);
   if (via == kI64 && c.in.size() == 2) check_divisor(c, a.function);
+  if (const BlockFn f = native_kernel(a, c.out[0], &c.in[0], c.in.size()))
+    return loop(f, via, a.p, c.out[0], &c.in[0], c.in.size(), true);
   loop(cpu_kernels().elementwise_value[a.function][via], via, a.p, c.out[0], &c.in[0], c.in.size());
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/threads.h"
+#include "ops/fft_args.h"
 #include "ops/ops.h"
 
 namespace lamina {
@@ -174,15 +175,8 @@ TablesRef tables_for(int64_t n, Compute via) {
 }
 
 // ---- the op ------------------------------------------------------------------------------------
-struct Args {
-  int kind, dim;
-  int64_t n;
-  bool inverse;
-  double scale, middle;
-};
-
 void infer(Call& c) {
-  const auto& a = c.args<Args>();
+  const auto& a = c.args<FftOpArgs>();
   Dims shape = c.in[0].shape();
   shape.v[a.dim] = a.kind == kFftToHalf ? a.n / 2 + 1 : a.n;
   const DType d = c.in[0].dtype();
@@ -192,7 +186,7 @@ void infer(Call& c) {
 }
 
 void launch(Call& c) {
-  const auto& a = c.args<Args>();
+  const auto& a = c.args<FftOpArgs>();
   const Tensor &x = c.in[0], &y = c.out[0];
   if (y.numel() == 0) return;
   const Compute via = part_type(x.dtype()) == DType::float64 ? kF64 : kF32;
@@ -226,9 +220,9 @@ void launch(Call& c) {
   });
 }
 
-Tensor apply_fft(const Tensor& x, const Args& a);
+Tensor apply_fft(const Tensor& x, const FftOpArgs& a);
 void vjp(Vjp& c) {
-  Args a = c.args<Args>();
+  FftOpArgs a = c.args<FftOpArgs>();
   if (a.kind == kFftComplex) {
     a.inverse = !a.inverse;
   } else {
@@ -239,7 +233,7 @@ void vjp(Vjp& c) {
 }
 const Op kFft{.name = "fft", .infer = infer, .launch = launch, .vjp = vjp, .complex = true};
 
-Tensor apply_fft(const Tensor& x, const Args& a) { return apply(kFft, {contiguous(x)}, a); }
+Tensor apply_fft(const Tensor& x, const FftOpArgs& a) { return apply(kFft, {contiguous(x)}, a); }
 
 int checked_dim(const char* name, const Tensor& x, int64_t dim, bool complex) {
   const DType d = part_type(x.dtype());
@@ -256,19 +250,19 @@ Tensor fft_complex(const Tensor& x, int64_t dim, bool inverse, double scale) {
   const int d = checked_dim("fft", x, dim, true);
   check(x.size(d) > 0, ErrorKind::value, "fft: the number of points must be positive, got ",
         x.size(d));
-  return apply_fft(x, Args{kFftComplex, d, x.size(d), inverse, scale, 1});
+  return apply_fft(x, FftOpArgs{kFftComplex, d, x.size(d), inverse, scale, 1});
 }
 Tensor fft_to_half(const Tensor& x, int64_t dim, double scale) {
   const int d = checked_dim("rfft", x, dim, false);
   check(x.size(d) > 0, ErrorKind::value, "rfft: the number of points must be positive, got ",
         x.size(d));
-  return apply_fft(x, Args{kFftToHalf, d, x.size(d), false, scale, 1});
+  return apply_fft(x, FftOpArgs{kFftToHalf, d, x.size(d), false, scale, 1});
 }
 Tensor fft_from_half(const Tensor& x, int64_t dim, int64_t n, double scale) {
   const int d = checked_dim("irfft", x, dim, true);
   check(n > 0 && x.size(d) == n / 2 + 1, ErrorKind::value, "irfft: ", n, " points need ", n / 2 + 1,
         " terms, got ", x.size(d));
-  return apply_fft(x, Args{kFftFromHalf, d, n, true, scale, 1});
+  return apply_fft(x, FftOpArgs{kFftFromHalf, d, n, true, scale, 1});
 }
 
 }  // namespace lamina

@@ -41,6 +41,32 @@ void stage(Planes<V> x, Planes<V> y, int64_t m, int64_t s, const Scalar<V>* tw,
   }
 }
 
+// The same for s of half a vector and even r and m: p and p + 1 share vectors.
+template <int r, class V>
+void stage_of_halves(Planes<V> x, Planes<V> y, int64_t m, const Scalar<V>* tw) {
+  using S = Scalar<V>;
+  constexpr int L = kLanes<V>, s = L / 2;
+  const S* ti = tw + (r - 1) * m;
+  for (int64_t p = 0; p < m; p += 2) {
+    Pair<V> a[r];
+    for (int k = 0; k < r; ++k) a[k] = get(x, s * (p + m * k), L);
+    butterfly<r>(a, static_cast<const S*>(nullptr));
+    for (int k = 1; k < r; ++k) {
+      const S *u = tw + (k - 1) * m + p, *v = ti + (k - 1) * m + p;
+      V re = set1<V>(u[0]), re1 = set1<V>(u[1]), im = set1<V>(v[0]), im1 = set1<V>(v[1]);
+      exchange<s>(re, re1, AllLanes<V>{});
+      exchange<s>(im, im1, AllLanes<V>{});
+      a[k] = times(a[k], re, im);
+    }
+    for (int k = 0; k < r; k += 2) {
+      exchange<s>(a[k].re, a[k + 1].re, AllLanes<V>{});
+      exchange<s>(a[k].im, a[k + 1].im, AllLanes<V>{});
+      put(y, s * (r * p + k), L, a[k]);
+      put(y, s * (r * (p + 1) + k), L, a[k + 1]);
+    }
+  }
+}
+
 // The first stage of a lone transform: p runs over vectors, whose results are interleaved.
 template <int r, class V>
 void first_stage(Planes<V> x, Planes<V> y, int64_t m, const Scalar<V>* tw, const Scalar<V>* roots) {
@@ -65,9 +91,11 @@ template <int r, class V>
 void any_stage(Planes<V> x, Planes<V> y, int64_t m, int64_t s, const void* tw, const void* roots) {
   using S = Scalar<V>;
   if (s == 1 && m > 1)
-    first_stage<r, V>(x, y, m, static_cast<const S*>(tw), static_cast<const S*>(roots));
-  else
-    stage<r, V>(x, y, m, s, static_cast<const S*>(tw), static_cast<const S*>(roots));
+    return first_stage<r, V>(x, y, m, static_cast<const S*>(tw), static_cast<const S*>(roots));
+  if constexpr (r % 2 == 0 && kLanes<V> > 2)
+    if (2 * s == kLanes<V> && m % 2 == 0)
+      return stage_of_halves<r, V>(x, y, m, static_cast<const S*>(tw));
+  stage<r, V>(x, y, m, s, static_cast<const S*>(tw), static_cast<const S*>(roots));
 }
 
 // Transforms x, using y of the same size; the result is in the one returned.

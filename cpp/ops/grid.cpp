@@ -10,23 +10,15 @@
 #include <cstring>
 
 #include "core/threads.h"
+#include "ops/grid_args.h"
 #include "ops/ops.h"
 
 namespace lamina {
 namespace {
 
-enum Padding : int8_t { kZeros, kBorder, kReflection };
 constexpr int64_t kBlock = 256, kCorners = 8, kChannels = 16;
 
-struct GridCall {
-  int8_t nd, nearest, padding, align;
-  int64_t N, C, P;  // P points per sample
-  int64_t size[3];  // of x, last dimension first, as the grid has them
-  int64_t out[3];   // of y, first dimension first
-  int64_t plane() const { return size[0] * size[1] * (nd == 3 ? size[2] : 1); }
-  int64_t blocks() const { return (P + kBlock - 1) / kBlock; }
-};
-
+int64_t blocks_of(const GridCall& a) { return (a.P + kBlock - 1) / kBlock; }
 Dims volume(const GridCall& a) {
   return a.nd == 2 ? Dims{a.N, a.C, a.size[1], a.size[0]}
                    : Dims{a.N, a.C, a.size[2], a.size[1], a.size[0]};
@@ -50,7 +42,7 @@ T position(T u, int64_t n, const GridCall& a, T* slope) {
   const T size = T(n);
   *slope = a.align ? (size - 1) / 2 : size / 2;
   T at = a.align ? (u + 1) / 2 * (size - 1) : ((u + 1) * size - 1) / 2;
-  if (a.padding == kReflection) {  // folded into [low, high]
+  if (a.padding == kGridReflection) {  // folded into [low, high]
     const T low = a.align ? T(0) : T(-0.5), high = a.align ? size - 1 : size - T(0.5);
     const T span = high - low;
     if (span <= 0) {
@@ -65,7 +57,7 @@ T position(T u, int64_t n, const GridCall& a, T* slope) {
       at = rest + low;
     }
   }
-  if (a.padding != kZeros) {
+  if (a.padding != kGridZeros) {
     if (!(at > 0)) at = 0, *slope = 0;  // also NaN
     if (at >= size - 1) at = size - 1, *slope = 0;
   }
@@ -132,28 +124,49 @@ void each_block(const GridCall& a, const T* grid, bool slopes, int64_t b, int64_
   Scratch memory(sizeof(Corners<T>));
   Corners<T>& corners = *memory.as<Corners<T>>();
   for (int64_t unit = b; unit < e; ++unit) {
-    const int64_t n = unit / a.blocks(), from = unit % a.blocks() * kBlock;
+    const int64_t n = unit / blocks_of(a), from = unit % blocks_of(a) * kBlock;
     const int64_t points = a.P - from < kBlock ? a.P - from : kBlock;
     corners.find(a, grid + (n * a.P + from) * a.nd, points, slopes);
     f(n, from, points, corners);
   }
 }
 
+// Points of `planes` channels, which share the corners: y (planes, P) from x (planes, plane).
+template <int planes, int count, class T>
+void sample_planes(const Corners<T>& k, const T* x, int64_t plane, int64_t points, T* y,
+                   int64_t P) {
+  for (int64_t p = 0; p < points; ++p) {
+    T sum[planes] = {};
+#pragma GCC unroll 8
+    for (int i = 0; i < count; ++i) {
+      const T w = k.weight[i][p];
+      const T* const at = x + k.place[i][p];
+#pragma GCC unroll 4
+      for (int c = 0; c < planes; ++c) sum[c] += w * at[c * plane];
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < planes; ++c) y[c * P + p] = sum[c];
+  }
+}
+template <int count, class T>
+void sample_block(const GridCall& a, const Corners<T>& k, const T* x, int64_t points, T* y) {
+  int64_t c = 0;
+  for (; c + 4 <= a.C; c += 4)
+    sample_planes<4, count>(k, x + c * a.plane(), a.plane(), points, y + c * a.P, a.P);
+  for (; c < a.C; ++c)
+    sample_planes<1, count>(k, x + c * a.plane(), a.plane(), points, y + c * a.P, a.P);
+}
 template <class T>
 void sample(const GridCall& a, const T* x, const T* grid, T* y) {
   const double cost = double(kBlock) * (20 + double(a.C) * (a.nearest ? 2 : 3 << a.nd));
-  parallel_rows(a.N * a.blocks(), cost, [&](int64_t b, int64_t e) {
+  parallel_rows(a.N * blocks_of(a), cost, [&](int64_t b, int64_t e) {
     each_block(a, grid, false, b, e,
                [&](int64_t n, int64_t from, int64_t points, const Corners<T>& k) {
-                 for (int64_t c = 0; c < a.C; ++c) {
-                   const T* const plane = x + (n * a.C + c) * a.plane();
-                   T* const to = y + (n * a.C + c) * a.P + from;
-                   for (int64_t p = 0; p < points; ++p) {
-                     T sum = 0;
-                     for (int i = 0; i < k.count; ++i) sum += k.weight[i][p] * plane[k.place[i][p]];
-                     to[p] = sum;
-                   }
-                 }
+                 const T* const from_x = x + n * a.C * a.plane();
+                 T* const to = y + n * a.C * a.P + from;
+                 if (k.count == 1) return sample_block<1>(a, k, from_x, points, to);
+                 if (k.count == 4) return sample_block<4>(a, k, from_x, points, to);
+                 sample_block<8>(a, k, from_x, points, to);
                });
   });
 }
@@ -168,7 +181,7 @@ void input_grad(const GridCall& a, const T* g, const T* grid, T* gx) {
       const int64_t last = first + kChannels < a.C ? first + kChannels : a.C;
       const int64_t bytes = (last - first) * a.plane() * int64_t(sizeof(T));
       std::memset(gx + (n * a.C + first) * a.plane(), 0, size_t(bytes));
-      each_block(a, grid, false, n * a.blocks(), (n + 1) * a.blocks(),
+      each_block(a, grid, false, n * blocks_of(a), (n + 1) * blocks_of(a),
                  [&](int64_t, int64_t from, int64_t points, const Corners<T>& k) {
                    for (int64_t c = first; c < last; ++c) {
                      T* const plane = gx + (n * a.C + c) * a.plane();
@@ -185,7 +198,7 @@ void input_grad(const GridCall& a, const T* g, const T* grid, T* gx) {
 template <class T>
 void grid_grad(const GridCall& a, const T* g, const T* x, const T* grid, T* ggrid) {
   const double cost = double(kBlock) * (40 + double(a.C * a.nd) * (3 << a.nd));
-  parallel_rows(a.N * a.blocks(), cost, [&](int64_t b, int64_t e) {
+  parallel_rows(a.N * blocks_of(a), cost, [&](int64_t b, int64_t e) {
     each_block(a, grid, true, b, e,
                [&](int64_t n, int64_t from, int64_t points, const Corners<T>& k) {
                  T* const to = ggrid + (n * a.P + from) * a.nd;
@@ -273,7 +286,9 @@ Tensor grid_sample(const Tensor& x, const Tensor& grid, const std::string& mode,
         mode);
   GridCall a{};
   a.nd = int8_t(nd), a.nearest = mode == "nearest", a.align = align;
-  a.padding = padding == "border" ? kBorder : padding == "reflection" ? kReflection : kZeros;
+  a.padding = padding == "border"       ? kGridBorder
+              : padding == "reflection" ? kGridReflection
+                                        : kGridZeros;
   a.N = x.size(0), a.C = x.size(1), a.P = 1;
   for (int d = 0; d < nd; ++d) {
     a.size[d] = x.size(-1 - d);

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/threads.h"
+#include "ops/half.h"
 #include "ops/norm.h"
 #include "ops/norm_args.h"
 #include "ops/ops.h"
@@ -26,8 +27,8 @@ GroupNormArgs kernel_args(const Tensor& x, const GroupNormOpArgs& a) {
 void norm_infer(Call& c) {
   const int64_t groups = c.in[0].size(0) * c.args<GroupNormOpArgs>().groups;
   c.output(c.in[0].shape(), c.in[0].dtype());
-  c.output({groups}, c.in[0].dtype());
-  c.output({groups}, c.in[0].dtype());
+  c.output({groups}, kept_dtype(c.in[0].dtype()));
+  c.output({groups}, kept_dtype(c.in[0].dtype()));
 }
 void norm_launch(Call& c) {
   const auto& a = c.args<GroupNormOpArgs>();
@@ -49,8 +50,8 @@ void grad_infer(Call& c) {
   const auto& a = c.args<GroupNormOpArgs>();
   const Tensor& x = c.in[1];
   c.output(a.gx ? x.shape() : Dims{0}, x.dtype());
-  c.output({a.gweight ? x.size(1) : 0}, x.dtype());
-  c.output({a.gbias ? x.size(1) : 0}, x.dtype());
+  c.output({a.gweight ? x.size(1) : 0}, kept_dtype(x.dtype()));
+  c.output({a.gbias ? x.size(1) : 0}, kept_dtype(x.dtype()));
 }
 template <class T>
 void sum_samples(const Tensor& y, const double* sums, int64_t N, int64_t C) {
@@ -105,15 +106,16 @@ void norm_vjp(Vjp& c) {
   const Dims& shape = c.shape(0);
   const int64_t N = shape[0], C = shape[1], D = C / a.groups;
   const Dims split{N, a.groups, D, N * C > 0 ? shape.product() / (N * C) : 0}, inner{2, 3};
-  const Tensor g = reshape(c.g(), split), x = reshape(c.in(0), split);
+  const DType t = kept_dtype(c.dtype(0));
+  const Tensor g = reshape(to_dtype(c.g(), t), split), x = reshape(to_dtype(c.in(0), t), split);
   const double n = double(split[2] * split[3]);
   static const int rsqrt = function_index("rsqrt");
   const Tensor d = x - sum(x, inner, true) / n;
   const Tensor rstd = elementwise(rsqrt, {sum(d * d, inner, true) / n + a.eps}), h = d * rstd;
   if (c.needs(0)) {
     const Tensor gw = weight.defined() ? g * reshape(weight, {1, a.groups, D, 1}) : g;
-    c.set(0, reshape(rstd * (gw - sum(gw, inner, true) / n - h * (sum(gw * h, inner, true) / n)),
-                     shape));
+    const Tensor v = rstd * (gw - sum(gw, inner, true) / n - h * (sum(gw * h, inner, true) / n));
+    c.set(0, reshape(to_dtype(v, c.dtype(0)), shape));
   }
   if (c.needs(1)) c.set(1, reshape(sum(g * h, {0, 3}), {C}));
   if (c.needs(2)) c.set(2, reshape(sum(g, {0, 3}), {C}));
@@ -134,7 +136,7 @@ Tensor group_norm(const Tensor& x, int64_t groups, const MaybeTensor& weight,
         "; convert with .float()");
   check(groups > 0 && x.size(1) % groups == 0, ErrorKind::shape, "group_norm: ", x.size(1),
         " channels cannot be split into ", groups, " groups; input ", x.shape());
-  const DType t = x.dtype() == DType::float64 ? DType::float64 : DType::float32;
+  const DType t = kept_dtype(x.dtype());
   const auto dense = [&](const char* what, const MaybeTensor& v) {
     if (!v || !v->defined()) return Tensor();
     check(v->dim() == 1 && v->size(0) == x.size(1), ErrorKind::shape, "group_norm: ", what,
@@ -142,8 +144,8 @@ Tensor group_norm(const Tensor& x, int64_t groups, const MaybeTensor& weight,
           x.shape());
     return contiguous(to_dtype(*v, t));
   };
-  const std::initializer_list<Tensor> inputs{contiguous(to_dtype(x, t)), dense("weight", weight),
-                                             dense("bias", bias)};
+  const std::initializer_list<Tensor> inputs{contiguous(to_dtype(x, computed_in(kGroupNorm, x))),
+                                             dense("weight", weight), dense("bias", bias)};
   const GroupNormOpArgs args{groups, eps, false, false, false};
   return to_dtype(run(make_call(kGroupNorm, inputs, args))[0], x.dtype());
 }

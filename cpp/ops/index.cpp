@@ -2,6 +2,9 @@
 // numbers (index_rows.cpp does the rest). Masks, nonzero.
 #include "ops/index.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "core/threads.h"
 #include "ops/index_args.h"
 #include "ops/ops.h"
@@ -58,42 +61,51 @@ struct NonzeroArgs {
 void nonzero_infer(Call& c) {
   c.output({c.args<NonzeroArgs>().count, c.in[0].dim()}, DType::int64);
 }
-template <class T>
-int64_t count_nonzero(const Tensor& x) {
-  const T* const p = x.data<T>();
-  int64_t n = 0;
-  for (int64_t i = 0, e = x.numel(); i < e; ++i) n += p[i] != T(0);
-  return n;
+// A dense mask is cut into pieces of bytes: the trues of each are counted, then listed behind those
+// of the pieces before it.
+constexpr int64_t kPiece = 8192;
+std::vector<int64_t> count_pieces(const Tensor& mask) {
+  const int64_t n = mask.numel(), pieces = (n + kPiece - 1) / kPiece;
+  const uint8_t* const p = mask.data<uint8_t>();
+  std::vector<int64_t> before(size_t(pieces) + 1);
+  parallel_rows(pieces, 0.05 * kPiece, [&](int64_t b, int64_t e) {
+    for (int64_t i = b; i < e; ++i)
+      before[size_t(i) + 1] =
+          cpu_kernels().index.count_true(p + i * kPiece, std::min(kPiece, n - i * kPiece));
+  });
+  for (size_t i = 1; i < before.size(); ++i) before[i] += before[i - 1];
+  return before;
 }
-template <class T>
-void list_nonzero(const Tensor& x, int64_t* out) {
-  const T* const p = x.data<T>();
+// The `count` trues in bytes [b, e): one row of coordinates each. First their places in the last
+// column, which then become coordinates in order.
+void list_nonzero(const Tensor& x, int64_t b, int64_t e, int64_t* out, int64_t count) {
   const int nd = x.dim(), last = nd - 1;
-  if (x.numel() == 0 || nd == 0) return;
-  int64_t index[kMaxDims] = {};
+  cpu_kernels().index.list_true(x.data<uint8_t>() + b, e - b, b, count, nd, out + last);
+  if (nd == 1) return;
   const int64_t n = x.size(last);
-  for (int64_t at = 0, e = x.numel(); at < e; at += n) {
-    for (int64_t i = 0; i < n; ++i) {
-      if (p[at + i] == T(0)) continue;
-      for (int d = 0; d < last; ++d) *out++ = index[d];
-      *out++ = i;
-    }
-    for (int d = last - 1; d >= 0 && ++index[d] == x.size(d); --d) index[d] = 0;
+  int64_t index[kMaxDims], row = b / n;
+  for (int64_t d = last - 1, rest = row; d >= 0; --d) {
+    index[d] = rest % x.size(int(d));
+    rest /= x.size(int(d));
+  }
+  row *= n;
+  for (int64_t k = 0; k < count; ++k, out += nd) {
+    for (; out[last] >= row + n; row += n)
+      for (int d = last - 1; d >= 0 && ++index[d] == x.size(d); --d) index[d] = 0;
+    for (int d = 0; d < last; ++d) out[d] = index[d];
+    out[last] -= row;
   }
 }
 void nonzero_launch(Call& c) {
   const Tensor& x = c.in[0];
   int64_t* const out = c.out[0].data<int64_t>();
-  switch (x.dtype()) {
-    case DType::float32:
-      return list_nonzero<float>(x, out);
-    case DType::float64:
-      return list_nonzero<double>(x, out);
-    case DType::int64:
-      return list_nonzero<int64_t>(x, out);
-    default:
-      return list_nonzero<uint8_t>(x, out);
-  }
+  if (x.numel() == 0 || x.dim() == 0) return;
+  const std::vector<int64_t> before = count_pieces(x);
+  parallel_rows(int64_t(before.size()) - 1, 0.3 * kPiece, [&](int64_t b, int64_t e) {
+    for (int64_t i = b; i < e; ++i)
+      list_nonzero(x, i * kPiece, std::min((i + 1) * kPiece, x.numel()),
+                   out + before[size_t(i)] * x.dim(), before[size_t(i) + 1] - before[size_t(i)]);
+  });
 }
 const Op kNonzero{
     .name = "nonzero", .infer = nonzero_infer, .launch = nonzero_launch, .differentiable = false};
@@ -273,16 +285,9 @@ Tensor nonzero(const Tensor& x) {
   }
   if (is_complex(x.dtype()))
     return nonzero(elementwise(function_index("ne"), {x, scalar_tensor(0)}));
-  const DType d = x.dtype();
-  const bool known =
-      d == DType::float32 || d == DType::float64 || d == DType::int64 || item_size(d) == 1;
-  const Tensor t =
-      contiguous(known ? x : to_dtype(x, is_floating(d) ? DType::float32 : DType::int64));
+  const Tensor t = contiguous(item_size(x.dtype()) == 1 ? x : to_dtype(x, DType::boolean));
   note_read("nonzero", &t);
-  const int64_t count = t.dtype() == DType::float32   ? count_nonzero<float>(t)
-                        : t.dtype() == DType::float64 ? count_nonzero<double>(t)
-                        : t.dtype() == DType::int64   ? count_nonzero<int64_t>(t)
-                                                      : count_nonzero<uint8_t>(t);
+  const int64_t count = count_pieces(t).back();
   return apply(kNonzero, {t}, NonzeroArgs{count});
 }
 

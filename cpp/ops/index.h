@@ -40,6 +40,8 @@ Tensor scatter(const Tensor& x, int64_t dim, const Tensor& rows, const Tensor& s
 Tensor scatter_(const Tensor& x, int64_t dim, const Tensor& rows, const Tensor& source,
                 const std::string& reduce, bool include_self);
 
+// Sums of the rows of weight (V, E) that rows (B, L) name: (B, E); float32 or float64, on the CPU.
+Tensor embedding_bag_sum(const Tensor& weight, const Tensor& rows);
 // Rows of weight (V, E): rows.shape + (E,). The gradient of row padding_idx (negative: none) is 0;
 // with scale_by_frequency that of each row is divided by how often it occurs.
 Tensor embedding(const Tensor& weight, const Tensor& rows, int64_t padding_idx,

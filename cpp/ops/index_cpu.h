@@ -19,6 +19,11 @@ void run_start(const ScatterArgs& a, int64_t r, int64_t* data, int64_t* other) {
   }
 }
 
+bool in_range(const int64_t* index, const ScatterArgs& a) {
+  int64_t bad = 0;
+  for (int64_t i = a.begin; i < a.end; ++i) bad |= uint64_t(index[i]) >= uint64_t(a.size);
+  return bad == 0;
+}
 // f(place in data, place in other) for every index of runs [begin, end).
 template <class T, class F>
 int64_t each(const ScatterArgs& a, int64_t begin, int64_t end, F f) {
@@ -29,6 +34,11 @@ int64_t each(const ScatterArgs& a, int64_t begin, int64_t end, F f) {
     int64_t at, from;
     run_start(a, r, &at, &from);
     const int64_t* const index = a.index + r * n;
+    if (ds == 0 && os == 1 && a.step == 1 && in_range(index, a)) {
+      T *const row = data + at, *const line = other + from;
+      for (int64_t i = a.begin; i < a.end; ++i) f(row[index[i]], line[i]);
+      continue;
+    }
     for (int64_t i = a.begin; i < a.end; ++i) {
       const int64_t k = index[i];
       if (uint64_t(k) >= uint64_t(a.size)) return r * n + i;
@@ -40,7 +50,7 @@ int64_t each(const ScatterArgs& a, int64_t begin, int64_t end, F f) {
 
 template <class T>
 int64_t gather(const ScatterArgs& a, int64_t begin, int64_t end) {
-  return each<T>(a, begin, end, [](T& place, T& other) { other = place; });
+  return each<T>(a, begin, end, [](const T& place, T& other) { other = place; });
 }
 template <class T>
 int64_t scatter(const ScatterArgs& a, int64_t begin, int64_t end) {
@@ -84,6 +94,39 @@ void scale_row(void* y, const void* x, int64_t, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] *= s;
 }
 
+// Blocks of bytes are added up by vectors: at most 255 of them fill a byte.
+int64_t count_true(const uint8_t* p, int64_t n) {
+  int64_t count = 0;
+  for (int64_t b = 0; b < n; b += 64 * 255) {
+    const int64_t e = n - b < 64 * 255 ? n - b : 64 * 255;
+    uint8_t sums[64] = {};
+    int64_t i = 0;
+    for (; i + 64 <= e; i += 64)
+      for (int k = 0; k < 64; ++k) sums[k] += p[b + i + k] != 0;
+    for (int k = 0; k < 64; ++k) count += sums[k];
+    for (; i < e; ++i) count += p[b + i] != 0;
+  }
+  return count;
+}
+// No branch on the bytes while there is room: each position is written, then kept or overwritten.
+void list_true(const uint8_t* p, int64_t n, int64_t first, int64_t room, int64_t step,
+               int64_t* out) {
+  int64_t k = 0, i = 0;
+  for (; i + 8 <= n && k + 8 < room; i += 8) {
+    uint64_t word;
+    __builtin_memcpy(&word, p + i, 8);
+    if (word == 0) continue;
+    for (int j = 0; j < 8; ++j) {
+      out[k * step] = first + i + j;
+      k += p[i + j] != 0;
+    }
+  }
+  for (; i < n && k < room; ++i) {
+    if (p[i] == 0) continue;
+    out[k++ * step] = first + i;
+  }
+}
+
 template <class T>
 void fill_reduce(IndexKernels& k, int compute) {
   k.scatter_reduce[kScatterAdd][compute] = scatter_add<T>;
@@ -96,6 +139,8 @@ void fill_reduce(IndexKernels& k, int compute) {
 }  // namespace
 
 void fill_index(Kernels& k) {
+  k.index.count_true = count_true;
+  k.index.list_true = list_true;
   k.index.gather[0] = gather<uint8_t>;
   k.index.gather[1] = gather<uint16_t>;
   k.index.gather[2] = gather<uint32_t>;

@@ -72,12 +72,14 @@ void select_launch(Call& c) {
   const int first = a.first;
   const int64_t wrap = a.from_zero ? 0 : n.N;
   parallel_rows(n.P * M, 0.05 * double(bytes) + 2, [&](int64_t b, int64_t e) {
-    if (n.S == 1 && item == 4)
-      return select_elements(name, y.data<uint32_t>(), x.data<uint32_t>(), rows, n.N, M, b, e,
-                             first, wrap);
-    if (n.S == 1 && item == 8)
-      return select_elements(name, y.data<uint64_t>(), x.data<uint64_t>(), rows, n.N, M, b, e,
-                             first, wrap);
+    const auto elements = [&](auto t) {
+      using T = decltype(t);
+      select_elements(name, y.data<T>(), x.data<T>(), rows, n.N, M, b, e, first, wrap);
+    };
+    if (bytes == 1) return elements(uint8_t());
+    if (bytes == 2) return elements(uint16_t());
+    if (bytes == 4) return elements(uint32_t());
+    if (bytes == 8) return elements(uint64_t());
     const auto row = [&](int64_t k) {
       return xp + (k / M * n.N + wrap_row(name, rows[k % M], first, n.N, wrap)) * bytes;
     };
@@ -197,7 +199,10 @@ void put_launch(Call& c) {  // v has the strides of (P, M, S)
   const Tensor &x = c.in[0], &v = c.in[2], &y = c.out[0];
   if (y.numel() == 0) return;
   const int64_t item = item_size(y.dtype());
-  if (y.data() != x.data()) std::memcpy(y.data(), x.data(), size_t(y.numel() * item));
+  if (y.data() != x.data())
+    parallel_rows(y.numel() * item, 0.05, [&](int64_t b, int64_t e) {
+      std::memcpy(y.data<char>() + b, x.data<char>() + b, size_t(e - b));
+    });
   const Extents n = extents(y.shape(), a.first, a.count);
   const int64_t M = c.in[1].numel(), bytes = n.S * item;
   const int64_t* const rows = c.in[1].data<int64_t>();

@@ -26,6 +26,8 @@ struct Lapack {
               T* vr, int ldvr);
   int (*gelsd)(int order, int m, int n, int columns, T* a, int lda, T* b, int ldb, T* s, T rcond,
                int* rank);
+  int (*gelsy)(int order, int m, int n, int columns, T* a, int lda, T* b, int ldb, int* pivots,
+               T rcond, int* rank);
   // B <- op(A)^-1 B for a triangular A (a cblas routine: its flags are CBLAS's numbers).
   void (*trsm)(int order, int side, int uplo, int trans, int diag, int m, int n, T alpha,
                const T* a, int lda, T* b, int ldb);
@@ -51,6 +53,7 @@ const Lapack<T>& lapack(const char* who) {
     find(l.syevd, "syevd");
     find(l.geev, "geev");
     find(l.gelsd, "gelsd");
+    find(l.gelsy, "gelsy");
     find(l.trsm, "trsm", "cblas_");
     return l;
   }();

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/threads.h"
+#include "ops/half.h"
 #include "ops/norm.h"
 #include "ops/norm_args.h"
 #include "ops/ops.h"
@@ -23,8 +24,8 @@ void norm_infer(Call& c) {
   const Dims& shape = c.in[0].shape();
   const int64_t size = tail(shape, a.dims).product(), rows = size ? shape.product() / size : 0;
   c.output(shape, c.in[0].dtype());
-  c.output({a.centred ? rows : 0}, c.in[0].dtype());
-  c.output({rows}, c.in[0].dtype());
+  c.output({a.centred ? rows : 0}, kept_dtype(c.in[0].dtype()));
+  c.output({rows}, kept_dtype(c.in[0].dtype()));
 }
 LayerNormArgs kernel_args(const Tensor& x, const LayerNormOpArgs& a) {
   LayerNormArgs k{};
@@ -55,8 +56,8 @@ void grad_infer(Call& c) {
   const Tensor& x = c.in[1];
   const Dims weight = tail(x.shape(), a.dims);
   c.output(a.gx ? x.shape() : Dims{0}, x.dtype());
-  c.output(a.gweight ? weight : Dims{0}, x.dtype());
-  c.output(a.gbias ? weight : Dims{0}, x.dtype());
+  c.output(a.gweight ? weight : Dims{0}, kept_dtype(x.dtype()));
+  c.output(a.gbias ? weight : Dims{0}, kept_dtype(x.dtype()));
 }
 void grad_launch(Call& c) {
   const auto& a = c.args<LayerNormOpArgs>();
@@ -92,6 +93,7 @@ const Op kLayerNormGrad{.name = "layer_norm_grad", .infer = grad_infer, .launch 
 
 void norm_vjp(Vjp& c) {
   auto a = c.args<LayerNormOpArgs>();
+  const DType t = kept_dtype(c.dtype(0));
   const Tensor g = c.g(), x = c.in(0);
   const bool weighted = c.call().in[1].defined();
   const Tensor weight = weighted ? c.in(1) : Tensor();
@@ -111,17 +113,18 @@ void norm_vjp(Vjp& c) {
   const Dims shape = tail(x.shape(), a.dims);
   const double n = double(shape.product());
   static const int rsqrt = function_index("rsqrt");
-  const Tensor d = a.centred ? x - sum(x, last, true) / n : x;
+  const Tensor gw = to_dtype(g, t), xw = to_dtype(x, t);
+  const Tensor d = a.centred ? xw - sum(xw, last, true) / n : xw;
   const Tensor rstd = elementwise(rsqrt, {sum(d * d, last, true) / n + a.eps}), h = d * rstd;
   const auto over_rows = [&](const Tensor& t) { return rows.n ? sum(t, rows) : t; };
   if (c.needs(0)) {
-    const Tensor gw = weighted ? g * weight : g;
-    Tensor inner = gw - h * (sum(gw * h, last, true) / n);
-    if (a.centred) inner = inner - sum(gw, last, true) / n;
-    c.set(0, inner * rstd);
+    const Tensor v = weighted ? gw * weight : gw;
+    Tensor inner = v - h * (sum(v * h, last, true) / n);
+    if (a.centred) inner = inner - sum(v, last, true) / n;
+    c.set(0, to_dtype(inner * rstd, c.dtype(0)));
   }
-  if (c.needs(1)) c.set(1, over_rows(g * h));
-  if (c.needs(2)) c.set(2, over_rows(g));
+  if (c.needs(1)) c.set(1, over_rows(gw * h));
+  if (c.needs(2)) c.set(2, over_rows(gw));
 }
 constexpr Op norm_op(const char* name) {
   return Op{
@@ -135,7 +138,7 @@ Tensor normalise(const Op& op, const Tensor& x, int64_t dims, const MaybeTensor&
         "; convert with .float()");
   check(dims >= 1 && dims <= x.dim(), ErrorKind::shape, op.name,
         ": cannot normalise over the last ", dims, " dimensions of shape ", x.shape());
-  const DType t = x.dtype() == DType::float64 ? DType::float64 : DType::float32;
+  const DType t = kept_dtype(x.dtype());
   const Dims shape = tail(x.shape(), dims);
   const auto dense = [&](const char* what, const MaybeTensor& v) {
     if (!v || !v->defined()) return Tensor();
@@ -145,7 +148,7 @@ Tensor normalise(const Op& op, const Tensor& x, int64_t dims, const MaybeTensor&
   };
   Tensor w = dense("weight", weight), b = dense("bias", bias);
   if (b.defined() && !w.defined()) w = ones(shape, t);
-  const std::initializer_list<Tensor> inputs{contiguous(to_dtype(x, t)), w, b};
+  const std::initializer_list<Tensor> inputs{contiguous(to_dtype(x, computed_in(op, x))), w, b};
   const LayerNormOpArgs args{dims, eps, centred, false, false, false};
   return to_dtype(run(make_call(op, inputs, args))[0], x.dtype());
 }

@@ -38,7 +38,8 @@ const Op kCholesky{.name = "cholesky",
                    .infer = cholesky_infer,
                    .launch = cholesky_launch,
                    .vjp = cholesky_vjp,
-                   .saves = Saves{0, 1}};
+                   .saves = Saves{0, 1},
+                   .through_host = true};
 
 // ---- LU ----------------------------------------------------------------------------------------
 void lu_infer(Call& c) {
@@ -57,7 +58,7 @@ void lu_launch(Call& c) {
     info[i] = k ? lapack<T>("lu").getrf(kRowMajor, m, n, lu, n, pivots + i * k) : 0;
   });
 }
-const Op kLu{.name = "lu_factor", .infer = lu_infer, .launch = lu_launch};
+const Op kLu{.name = "lu_factor", .infer = lu_infer, .launch = lu_launch, .through_host = true};
 
 void lu_solve_infer(Call& c) { c.output(c.in[2].shape(), c.in[2].dtype()); }
 void lu_solve_launch(Call& c) {
@@ -72,7 +73,8 @@ void lu_solve_launch(Call& c) {
                  c.in[1].data<int>() + i * n, x, k);
   });
 }
-const Op kLuSolve{.name = "lu_solve", .infer = lu_solve_infer, .launch = lu_solve_launch};
+const Op kLuSolve{
+    .name = "lu_solve", .infer = lu_solve_infer, .launch = lu_solve_launch, .through_host = true};
 
 // LU of matrix i of `a` in scratch memory; returns info (> 0: singular).
 template <class T>
@@ -109,7 +111,8 @@ const Op kSolve{.name = "solve",
                 .infer = solve_infer,
                 .launch = solve_launch,
                 .vjp = solve_vjp,
-                .saves = Saves{1, 1}};
+                .saves = Saves{1, 1},
+                .through_host = true};
 
 void inv_launch(Call& c) {
   const int n = int(c.in[0].size(-1));
@@ -128,7 +131,8 @@ const Op kInv{.name = "inv",
               .infer = cholesky_infer,
               .launch = inv_launch,
               .vjp = inv_vjp,
-              .saves = Saves{0, 1}};
+              .saves = Saves{0, 1},
+              .through_host = true};
 
 // ---- determinants: the product of LU's diagonal, negated once per row exchange -----------------
 template <class T, class F>
@@ -178,13 +182,18 @@ void det_launch(Call& c) {
 void slogdet_launch(Call& c) {
   c.in[0].dtype() == DType::float64 ? slogdet_of<double>(c) : slogdet_of<float>(c);
 }
-const Op kDet{
-    .name = "det", .infer = det_infer, .launch = det_launch, .vjp = det_vjp, .saves = kSavesBoth};
+const Op kDet{.name = "det",
+              .infer = det_infer,
+              .launch = det_launch,
+              .vjp = det_vjp,
+              .saves = kSavesBoth,
+              .through_host = true};
 const Op kSlogdet{.name = "slogdet",
                   .infer = slogdet_infer,
                   .launch = slogdet_launch,
                   .vjp = slogdet_vjp,
-                  .saves = kSavesInputs};
+                  .saves = kSavesInputs,
+                  .through_host = true};
 
 // ---- triangular systems ------------------------------------------------------------------------
 void triangular_infer(Call& c) { c.output(c.in[1].shape(), c.in[1].dtype()); }
@@ -204,7 +213,8 @@ const Op kTriangular{.name = "solve_triangular",
                      .infer = triangular_infer,
                      .launch = triangular_launch,
                      .vjp = triangular_vjp,
-                     .saves = Saves{1, 1}};
+                     .saves = Saves{1, 1},
+                     .through_host = true};
 
 // ---- QR ----------------------------------------------------------------------------------------
 void qr_infer(Call& c) {
@@ -238,8 +248,12 @@ void qr_launch(Call& c) {
         q[row * columns + j] = k ? w[row * width + j] : row == j;
   });
 }
-const Op kQr{
-    .name = "qr", .infer = qr_infer, .launch = qr_launch, .vjp = qr_vjp, .saves = kSavesOutputs};
+const Op kQr{.name = "qr",
+             .infer = qr_infer,
+             .launch = qr_launch,
+             .vjp = qr_vjp,
+             .saves = kSavesOutputs,
+             .through_host = true};
 
 // ---- least squares -----------------------------------------------------------------------------
 void lstsq_infer(Call& c) {
@@ -255,17 +269,22 @@ void lstsq_launch(Call& c) {
   const int64_t least = std::min(m, n), most = std::max(m, n);
   each_matrix(c, 4.0 * m * n * least + 2000, [&](auto zero, int64_t i) {
     using T = decltype(zero);
-    Scratch scratch(size_t(int64_t(m) * n + most * k) * sizeof(T));
+    Scratch scratch(size_t(int64_t(m) * n + most * k + n) * sizeof(T));
     T *const a = scratch.as<T>(), *const b = a + int64_t(m) * n;
+    int* const pivots = reinterpret_cast<int*>(b + most * k);
     std::copy_n(c.in[0].data<T>() + i * m * n, int64_t(m) * n, a);
     std::copy_n(c.in[1].data<T>() + i * m * k, int64_t(m) * k, b);
     std::fill_n(b + int64_t(m) * k, (most - m) * k, T(0));  // for the solution, when n > m
     int rank = 0, info = 0;
     T* const x = c.out[0].data<T>() + i * n * k;
-    if (least && k)
-      info =
-          lapack<T>("lstsq").gelsd(kRowMajor, m, n, k, a, n, b, k, c.out[2].data<T>() + i * least,
-                                   T(c.args<LinalgArgs>().x), &rank);
+    const auto& args = c.args<LinalgArgs>();
+    T* const values = c.out[2].data<T>() + i * least;
+    std::fill_n(values, least, T(0));
+    std::fill_n(pivots, n, 0);  // every column may be exchanged
+    if (least && k && args.flag)
+      info = lapack<T>("lstsq").gelsd(kRowMajor, m, n, k, a, n, b, k, values, T(args.x), &rank);
+    else if (least && k)
+      info = lapack<T>("lstsq").gelsy(kRowMajor, m, n, k, a, n, b, k, pivots, T(args.x), &rank);
     if (least)
       std::copy_n(b, int64_t(n) * k, x);
     else
@@ -278,7 +297,8 @@ const Op kLstsq{.name = "lstsq",
                 .infer = lstsq_infer,
                 .launch = lstsq_launch,
                 .vjp = lstsq_vjp,
-                .saves = Saves{kAll, 1}};
+                .saves = Saves{kAll, 1},
+                .through_host = true};
 
 }  // namespace
 
@@ -313,9 +333,10 @@ Tensor linalg_solve_triangular(const Tensor& a, const Tensor& b, bool upper, boo
 Outputs linalg_qr(const Tensor& a, bool complete) {
   return run(make_call(kQr, {linalg_matrix("qr", a)}, LinalgArgs{complete}));
 }
-Outputs linalg_lstsq(const Tensor& a, const Tensor& b, double rcond) {
+Outputs linalg_lstsq(const Tensor& a, const Tensor& b, double rcond, bool values) {
   const Tensor x = linalg_matrix("lstsq", a);
   LinalgArgs args;
+  args.flag = values;
   args.x = rcond;
   return run(make_call(kLstsq, {x, linalg_right("lstsq", x, b)}, args));
 }

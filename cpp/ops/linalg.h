@@ -43,8 +43,9 @@ Outputs linalg_eig(const Tensor& a);
 Outputs linalg_eigvals(const Tensor& a);
 // A (..., m, n), B (..., m, k) -> (X (..., n, k) of least norm minimising |A X - B|, rank (...)
 // int64, singular values (..., min(m, n)), info). Singular values <= rcond times the largest count
-// as 0.
-Outputs linalg_lstsq(const Tensor& a, const Tensor& b, double rcond);
+// as 0. They are found only if asked for; else the rank is that of a QR factorisation with columns
+// exchanged, which costs a fraction.
+Outputs linalg_lstsq(const Tensor& a, const Tensor& b, double rcond, bool values);
 // (..., m, n) -> (pseudo-inverse (..., n, m), info): singular values <= max(atol, rtol s_max) count
 // as 0.
 Outputs linalg_pinv(const Tensor& a, double atol, double rtol);

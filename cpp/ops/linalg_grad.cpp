@@ -12,6 +12,7 @@
 #include "ops/linalg.h"
 #include "ops/linalg_batch.h"
 #include "ops/scan.h"
+#include "ops/transfer.h"
 
 namespace lamina {
 namespace {
@@ -26,7 +27,7 @@ Tensor scalars(const Tensor& x) { return column(column(x)); }  // one number per
 Tensor identity(int64_t n, DType dtype) { return as_diag(ones({n}, dtype)); }
 bool any_zero(const Tensor& x) {
   const GradMode off(false);
-  const Tensor smallest = amin(reshape(mul(x, x), {-1}));
+  const Tensor smallest = to_host(amin(reshape(mul(x, x), {-1})));
   return x.dtype() == DType::float64 ? *smallest.data<double>() == 0 : *smallest.data<float>() == 0;
 }
 // Lower triangle with the diagonal halved.

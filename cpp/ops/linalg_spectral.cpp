@@ -50,8 +50,12 @@ void svd_launch(Call& c) {
                    s.data<T>() + i * s.size(-1), v.data<T>() + i * v.size(-1) * v.size(-2));
   });
 }
-const Op kSvd{
-    .name = "svd", .infer = svd_infer, .launch = svd_launch, .vjp = svd_vjp, .saves = Saves{0, 7}};
+const Op kSvd{.name = "svd",
+              .infer = svd_infer,
+              .launch = svd_launch,
+              .vjp = svd_vjp,
+              .saves = Saves{0, 7},
+              .through_host = true};
 
 void svdvals_infer(Call& c) {
   const Tensor& a = c.in[0];
@@ -67,7 +71,8 @@ void svdvals_launch(Call& c) {
         svd_one<T>("svdvals", c.in[0], i, 'N', &none, s.data<T>() + i * s.size(-1), &none);
   });
 }
-const Op kSvdvals{.name = "svdvals", .infer = svdvals_infer, .launch = svdvals_launch};
+const Op kSvdvals{
+    .name = "svdvals", .infer = svdvals_infer, .launch = svdvals_launch, .through_host = true};
 
 void pinv_infer(Call& c) {
   const Tensor& a = c.in[0];
@@ -96,7 +101,8 @@ const Op kPinv{.name = "pinv",
                .infer = pinv_infer,
                .launch = pinv_launch,
                .vjp = pinv_vjp,
-               .saves = Saves{1, 1}};
+               .saves = Saves{1, 1},
+               .through_host = true};
 
 // ---- eigenvalues of symmetric matrices ---------------------------------------------------------
 void eigvals_infer(Call& c) {
@@ -135,8 +141,10 @@ const Op kEigh{.name = "eigh",
                .infer = eigh_infer,
                .launch = eigh_launch,
                .vjp = eigh_vjp,
-               .saves = Saves{0, 3}};
-const Op kEigvalsh{.name = "eigvalsh", .infer = eigvals_infer, .launch = eigvalsh_launch};
+               .saves = Saves{0, 3},
+               .through_host = true};
+const Op kEigvalsh{
+    .name = "eigvalsh", .infer = eigvals_infer, .launch = eigvalsh_launch, .through_host = true};
 
 // ---- eigenvalues of general matrices -----------------------------------------------------------
 // LAPACK gives a conjugate pair of vectors as two columns: the real part, then the imaginary one of
@@ -181,9 +189,14 @@ void eig_launch(Call& c) {
         eig_one(vectors ? "eig" : "eigvals", c.in[0], i, c.out[0].data<T>() + i * 2 * n, v);
   });
 }
-const Op kEig{
-    .name = "eig", .infer = eig_infer, .launch = eig_launch, .vjp = eig_vjp, .saves = Saves{0, 3}};
-const Op kEigvals{.name = "eigvals", .infer = eig_infer, .launch = eig_launch};
+const Op kEig{.name = "eig",
+              .infer = eig_infer,
+              .launch = eig_launch,
+              .vjp = eig_vjp,
+              .saves = Saves{0, 3},
+              .through_host = true};
+const Op kEigvals{
+    .name = "eigvals", .infer = eig_infer, .launch = eig_launch, .through_host = true};
 
 }  // namespace
 

@@ -42,10 +42,11 @@ bool expands(const Dims& from, const Dims& to) {
   return true;
 }
 
-// The type whose kernel makes a product of `t`: only the CPU has one for bfloat16.
+// The type whose kernel makes a product of `t`: the CPU has none for float16.
 DType computed_in(const Tensor& t) {
   const DType d = t.dtype();
-  if (d == DType::float64 || (d == DType::bfloat16 && t.device().type == DeviceType::cpu)) return d;
+  const bool half = d == DType::bfloat16 || t.device().type != DeviceType::cpu;
+  if (d == DType::float64 || (is_floating(d) && half)) return d;
   return is_floating(d) ? DType::float32 : DType::int64;
 }
 // What gemm_batched calls it.
@@ -343,7 +344,7 @@ Tensor dot(const Tensor& a, const Tensor& b) {
   check(a.dim() == 1 && b.dim() == 1 && a.size(0) == b.size(0), ErrorKind::shape,
         "dot: expected two 1-D tensors of one length, got shapes ", a.shape(), " and ", b.shape());
   check_dtypes("dot", a, b);
-  if (a.dtype() == DType::bfloat16)  // products unrounded
+  if (a.dtype() == DType::bfloat16 || a.dtype() == DType::float16)  // products unrounded
     return to_dtype(dot(to_dtype(a, DType::float32), to_dtype(b, DType::float32)), a.dtype());
   return in_compute_type(a, b,
                          [](const Tensor& x, const Tensor& y) { return sum(x * y, {}, false); });

@@ -377,17 +377,24 @@ static void gemm(const GemmArgs& given) {
   }
 }
 
-// Integers: plain loops over rows of B, modulo 2^64.
+// Integers: plain loops over four rows of B at a time, modulo 2^64.
 static void gemm_i64(const GemmArgs& g) {
   const uint64_t *a = static_cast<const uint64_t*>(g.a), *b = static_cast<const uint64_t*>(g.b);
-  for (int64_t i = 0; i < g.M; ++i) {
-    uint64_t* c = static_cast<uint64_t*>(g.c) + i * g.c_row;
+  const int64_t N = g.N;
+  for (int64_t i = 0; i < g.M; ++i, a += g.a_row) {
+    uint64_t* const c = static_cast<uint64_t*>(g.c) + i * g.c_row;
     if (!g.accumulate)
-      for (int64_t j = 0; j < g.N; ++j) c[j] = 0;
-    for (int64_t k = 0; k < g.K; ++k) {
-      const uint64_t x = a[i * g.a_row + k * g.a_k];
-      const uint64_t* row = b + k * g.b_k;
-      for (int64_t j = 0; j < g.N; ++j) c[j] += x * row[j * g.b_col];
+      for (int64_t j = 0; j < N; ++j) c[j] = 0;
+    for (int64_t k = 0; k < g.K; k += g.b_col == 1 && k + 4 <= g.K ? 4 : 1) {
+      const uint64_t *x = a + k * g.a_k, *row = b + k * g.b_k;
+      if (g.b_col == 1 && k + 4 <= g.K) {
+        const uint64_t x0 = x[0], x1 = x[g.a_k], x2 = x[2 * g.a_k], x3 = x[3 * g.a_k];
+        const uint64_t *r1 = row + g.b_k, *r2 = r1 + g.b_k, *r3 = r2 + g.b_k;
+#pragma GCC ivdep
+        for (int64_t j = 0; j < N; ++j) c[j] += x0 * row[j] + x1 * r1[j] + x2 * r2[j] + x3 * r3[j];
+      } else {
+        for (int64_t j = 0; j < N; ++j) c[j] += *x * row[j * g.b_col];
+      }
     }
   }
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/threads.h"
+#include "ops/half.h"
 #include "ops/norm_args.h"
 #include "ops/ops.h"
 
@@ -47,8 +48,8 @@ const void* optional_input(const Call& c, int i) {
 // ---- forward: x, weight, bias, running_mean, running_var -> y, mean, rstd ----------------------
 void batch_norm_infer(Call& c) {
   c.output(c.in[0].shape(), c.in[0].dtype());
-  c.output({c.in[0].size(1)}, c.in[0].dtype());
-  c.output({c.in[0].size(1)}, c.in[0].dtype());
+  c.output({c.in[0].size(1)}, kept_dtype(c.in[0].dtype()));
+  c.output({c.in[0].size(1)}, kept_dtype(c.in[0].dtype()));
 }
 void batch_norm_launch(Call& c) {
   const auto& a = c.args<BatchNormOpArgs>();
@@ -72,8 +73,8 @@ void grad_infer(Call& c) {
   const auto& a = c.args<BatchNormOpArgs>();
   const Tensor& x = c.in[1];
   c.output(a.gx ? x.shape() : Dims{0}, x.dtype());
-  c.output({a.gweight ? x.size(1) : 0}, x.dtype());
-  c.output({a.gbias ? x.size(1) : 0}, x.dtype());
+  c.output({a.gweight ? x.size(1) : 0}, kept_dtype(x.dtype()));
+  c.output({a.gbias ? x.size(1) : 0}, kept_dtype(x.dtype()));
 }
 void grad_launch(Call& c) {
   const auto& a = c.args<BatchNormOpArgs>();
@@ -111,7 +112,8 @@ Tensor per_channel(const Tensor& v, int dims) {
 
 // The gradient in differentiable ops. mean and rstd undefined: those of x.
 void recorded_vjp(Vjp& c, const BatchNormOpArgs& a, Tensor mean, Tensor rstd) {
-  const Tensor g = c.g(), x = c.in(0);
+  const DType t = kept_dtype(c.dtype(0));
+  const Tensor g = to_dtype(c.g(), t), x = to_dtype(c.in(0), t);
   const Dims channels{x.size(1)};
   Dims others{0};
   for (int d = 2; d < x.dim(); ++d) others.push(d);
@@ -126,7 +128,7 @@ void recorded_vjp(Vjp& c, const BatchNormOpArgs& a, Tensor mean, Tensor rstd) {
     const Tensor inner = a.training ? g - gb / n - h * gw / n : g;
     const Tensor scale =
         c.shape(1).n && c.call().in[1].defined() ? rstd * per_channel(c.in(1), x.dim()) : rstd;
-    c.set(0, inner * scale);
+    c.set(0, to_dtype(inner * scale, c.dtype(0)));
   }
   if (c.needs(1)) c.set(1, reshape(gw, channels));
   if (c.needs(2)) c.set(2, reshape(gb, channels));
@@ -230,8 +232,9 @@ Tensor batch_norm(const Tensor& x, const MaybeTensor& weight, const MaybeTensor&
         x.shape());
   check(is_floating(x.dtype()), ErrorKind::dtype, "batch_norm: expected a floating input, got ", x,
         "; convert with .float()");
-  const DType t = x.dtype() == DType::float64 ? DType::float64 : DType::float32;
-  const Tensor in = contiguous(to_dtype(x, t));
+  const DType t = kept_dtype(x.dtype());
+  const Op& op = training ? kBatchNorm : kBatchNormEval;
+  const Tensor in = contiguous(to_dtype(x, computed_in(op, x)));
   const Tensor w = channel_input("weight", weight, x, t), b = channel_input("bias", bias, x, t);
   const Tensor rm = channel_input("running_mean", running_mean, x, t);
   const Tensor rv = channel_input("running_var", running_var, x, t);
@@ -241,7 +244,7 @@ Tensor batch_norm(const Tensor& x, const MaybeTensor& weight, const MaybeTensor&
         "batch_norm: running_mean and running_var must both be given, or neither");
   const BatchNormOpArgs args{eps, momentum, training, false, false, false, {}};
   const std::initializer_list<Tensor> inputs{in, w, b, rm, rv};
-  const Tensor y = run(make_call(training ? kBatchNorm : kBatchNormEval, inputs, args))[0];
+  const Tensor y = run(make_call(op, inputs, args))[0];
   if (training && rm.defined()) {  // statistics that had to be converted go back
     GradMode off(false);
     if (!rm.same(*running_mean)) copy_(*running_mean, rm);

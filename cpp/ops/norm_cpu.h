@@ -9,7 +9,8 @@
 // In plans the pass that writes y also adds a summand and takes relu, and backward takes g through
 // relu's derivative as it reads it (BatchNormArgs): each element meets the same operations as
 // alone. Cost: forward reads x twice and writes y; backward reads x and g twice and writes gx. The
-// second reading comes from the cache while a channel (or a block of columns) fits.
+// second reading comes from the cache while a channel (or a block of columns) fits; short runs are
+// brought together there.
 #pragma once
 #include "kernels/vec_moments.h"
 
@@ -44,21 +45,22 @@ void keep_moments(const BatchNormArgs& a, int64_t c, Moments m) {
 // ---- S > 1 -------------------------------------------------------------------------------------
 // kPlain: y alone; kRelu: and relu; kAdd: and a summand, then relu where asked.
 enum Last { kPlain, kRelu, kAdd };
-template <class V, Last last>
-void channel(const BatchNormArgs& a, int64_t c) {
-  using T = Scalar<V>;
-  const int64_t step = a.C * a.S;
-  const T* const x = in_<T>(a.x) + c * a.S;
-  T* const y = out_<T>(a.y) + c * a.S;
-  if (a.training) keep_moments<T>(a, c, moments<V>(x, a.N, a.S, step));
-  const double rstd = double(in_<T>(a.rstd)[c]);
-  const V mean = set1<V>(in_<T>(a.mean)[c]);
-  const V scale = set1<V>(T(rstd * or_<T>(a.weight, c, 1))),
-          bias = set1<V>(T(or_<T>(a.bias, c, 0)));
-  for (int64_t k = 0; k < a.N; ++k) {
-    const T* const p = x + k * step;
-    T* const q = y + k * step;
-    const T* const r = last == kAdd ? in_<T>(a.summand) + c * a.S + k * step : nullptr;
+// y of channel c's run of `S` elements at `at`, of the run p of x.
+template <class V>
+struct Normalized {
+  V mean, scale, bias;
+  Normalized() = default;
+  Normalized(const BatchNormArgs& a, int64_t c) {
+    using T = Scalar<V>;
+    mean = set1<V>(in_<T>(a.mean)[c]);
+    scale = set1<V>(T(double(in_<T>(a.rstd)[c]) * or_<T>(a.weight, c, 1)));
+    bias = set1<V>(T(or_<T>(a.bias, c, 0)));
+  }
+  template <Last last>
+  void run(const BatchNormArgs& a, int64_t at, const Scalar<V>* p) const {
+    using T = Scalar<V>;
+    T* const q = out_<T>(a.y) + at;
+    const T* const r = last == kAdd ? in_<T>(a.summand) + at : nullptr;
     each_vector<V>(a.S, [&](int64_t i, int n) {
       V v = fma(load_some<V>(p + i, n) - mean, scale, bias);
       if (last == kAdd) {
@@ -69,63 +71,164 @@ void channel(const BatchNormArgs& a, int64_t c) {
       store_some<V>(q + i, v, n);
     });
   }
+};
+template <class V, Last last>
+void channel(const BatchNormArgs& a, int64_t c) {
+  using T = Scalar<V>;
+  const int64_t step = a.C * a.S;
+  const T* const x = in_<T>(a.x);
+  if (a.training) keep_moments<T>(a, c, moments<V>(x + c * a.S, a.N, a.S, step));
+  const Normalized<V> f(a, c);
+  for (int64_t at = c * a.S; at < a.N * step; at += step) f.template run<last>(a, at, x + at);
 }
 
-// kPlain: g as it is; kRelu: through relu's derivative, kept in gx between the passes; kAdd: summed
-// first, and left in g_sum.
+// Incoming gradients. kPlain: g as it is; kRelu: through relu's derivative; kAdd: summed first, and
+// left in g_sum.
+template <class V, Last last>
+V incoming(const BatchNormArgs& a, int64_t at, int n) {
+  using T = Scalar<V>;
+  V d = load_some<V>(in_<T>(a.g) + at, n);
+  if (last == kPlain) return d;
+  if (last == kAdd && a.summand) {
+    const V s = load_some<V>(in_<T>(a.summand) + at, n);
+    d = a.summand_first ? s + d : d + s;
+  }
+  return select(load_some<V>(in_<T>(a.result) + at, n) > V{}, d, V{});
+}
+// gx of a channel from the sums of its d and d (x - mean).
+template <class V>
+struct Spread {
+  V mean, scale, slope, shift;
+  Spread() = default;
+  Spread(const BatchNormArgs& a, int64_t c, double first, double second) {
+    using T = Scalar<V>;
+    const double rstd = double(in_<T>(a.rstd)[c]), w = or_<T>(a.weight, c, 1);
+    const double n = double(a.N * a.S);
+    if (a.gbias) out_<T>(a.gbias)[c] = T(first);
+    if (a.gweight) out_<T>(a.gweight)[c] = T(second * rstd);
+    mean = set1<V>(in_<T>(a.mean)[c]);
+    scale = set1<V>(T(w * rstd));
+    slope = set1<V>(T(a.training ? -w * rstd * rstd * rstd * second / n : 0));
+    shift = set1<V>(T(a.training ? -w * rstd * first / n : 0));
+  }
+  void run(const BatchNormArgs& a, int64_t at, const Scalar<V>* x, const Scalar<V>* d) const {
+    Scalar<V>* const to = out_<Scalar<V>>(a.gx) + at;
+    if (a.training)
+      each_vector<V>(a.S, [&](int64_t i, int n) {
+        const V e = load_some<V>(x + i, n) - mean;
+        store_some<V>(to + i, fma(e, slope, fma(load_some<V>(d + i, n), scale, shift)), n);
+      });
+    else
+      each_vector<V>(
+          a.S, [&](int64_t i, int n) { store_some<V>(to + i, load_some<V>(d + i, n) * scale, n); });
+  }
+};
+// Between the passes what `incoming` gave lies in gx, or in g_sum.
 template <class V, Last last>
 void channel_grad(const BatchNormArgs& a, int64_t c) {
   using T = Scalar<V>;
   const int64_t step = a.C * a.S;
-  const T *const x = in_<T>(a.x) + c * a.S, *const g = in_<T>(a.g) + c * a.S;
-  const double rstd = double(in_<T>(a.rstd)[c]), w = or_<T>(a.weight, c, 1);
   const T centre = in_<T>(a.mean)[c];
   const V mean = set1<V>(centre);
-  const T* const y = last != kPlain ? in_<T>(a.result) + c * a.S : nullptr;
-  const T* const more = last == kAdd && a.summand ? in_<T>(a.summand) + c * a.S : nullptr;
-  T* const kept = last == kPlain ? nullptr : out_<T>(last == kAdd ? a.g_sum : a.gx) + c * a.S;
-  auto gradient = [&](int64_t at, int n) {
-    V d = load_some<V>(g + at, n);
-    if (last == kPlain) return d;
-    if (last == kAdd && more) {
-      const V s = load_some<V>(more + at, n);
-      d = a.summand_first ? s + d : d + s;
-    }
-    return select(load_some<V>(y + at, n) > V{}, d, V{});
-  };
+  T* const kept = last == kPlain ? nullptr : out_<T>(last == kAdd ? a.g_sum : a.gx);
   TwoSums<V> sums;
   if (a.training || a.gweight || a.gbias) {
-    for (int64_t k = 0; k < a.N; ++k) {
-      const T* const p = x + k * step;
+    for (int64_t at = c * a.S; at < a.N * step; at += step)
       sums.run(a.S, [&](int64_t i, int n, V* s, V* t) {
-        const V d = gradient(k * step + i, n);
-        if (last != kPlain) store_some<V>(kept + k * step + i, d, n);
+        const V d = incoming<V, last>(a, at + i, n);
+        if (last != kPlain) store_some<V>(kept + at + i, d, n);
         *s = d;
-        *t = d * (load_some<V>(p + i, n, centre) - mean);
+        *t = d * (load_some<V>(in_<T>(a.x) + at + i, n, centre) - mean);
       });
-    }
     sums.flush();
   }
-  if (a.gbias) out_<T>(a.gbias)[c] = T(sums.first);
-  if (a.gweight) out_<T>(a.gweight)[c] = T(sums.second * rstd);
+  const Spread<V> f(a, c, sums.first, sums.second);
   if (!a.gx) return;
-  const double n = double(a.N * a.S);
-  const V scale = set1<V>(T(w * rstd));
-  const V slope = set1<V>(T(a.training ? -w * rstd * rstd * rstd * sums.second / n : 0));
-  const V shift = set1<V>(T(a.training ? -w * rstd * sums.first / n : 0));
-  for (int64_t k = 0; k < a.N; ++k) {
-    const T *const p = x + k * step, *const q = g + k * step;
-    T* const to = out_<T>(a.gx) + c * a.S + k * step;
-    if (a.training)
-      each_vector<V>(a.S, [&](int64_t i, int m) {
-        const V d = load_some<V>(p + i, m) - mean;
-        const V e = load_some<V>((last == kPlain ? q : kept + k * step) + i, m);
-        store_some<V>(to + i, fma(d, slope, fma(e, scale, shift)), m);
-      });
-    else
-      each_vector<V>(
-          a.S, [&](int64_t i, int m) { store_some<V>(to + i, load_some<V>(q + i, m) * scale, m); });
+  for (int64_t at = c * a.S; at < a.N * step; at += step)
+    f.run(a, at, in_<T>(a.x) + at, last == kPlain ? in_<T>(a.g) + at : kept + at);
+}
+
+// Short runs: several channels' are brought together, image by image, so that each channel is one
+// run, and its results go back the same way. Worth it where runs are one or two vectors, or lie a
+// power of two apart: then they share a few sets of the caches, are gone when the second pass wants
+// them, and each is too short to be fetched ahead.
+constexpr int64_t kRoom = 32 * 1024, kShortRun = 512;        // bytes: of these channels, of a run
+constexpr int64_t kCache = 1024 * 1024, kWay = kCache / 16;  // the second-level cache, about
+// How many channels at a time; 0: they are taken one by one. By the sizes only.
+template <class V, bool grad>
+int64_t together(const BatchNormArgs& a) {
+  const int64_t run = a.S * int64_t(sizeof(Scalar<V>)), step = a.C * run, apart = step & -step;
+  if (run > kShortRun || !a.training || (grad && !a.gx)) return 0;
+  if (a.S > 2 * kLanes<V> && a.N * (apart < kWay ? apart : kWay) <= kCache) return 0;
+  const int64_t most = kRoom / (a.N * run * (grad ? 2 : 1));
+  return most < 2 ? 0 : most < 8 ? most : 8;
+}
+template <class V, Last last>
+void short_runs(const BatchNormArgs& a, int64_t c, int64_t m) {
+  using T = Scalar<V>;
+  T room[kRoom / sizeof(T)];  // (m, N, S)
+  Normalized<V> f[8];
+  const int64_t S = a.S, all = a.N * S, from = c * S, step = a.C * S;
+  for (int64_t k = 0; k < a.N; ++k)
+    for (int64_t j = 0; j < m; ++j) {
+      const T* const x = in_<T>(a.x) + from + k * step + j * S;
+      T* const to = room + j * all + k * S;
+      each_vector<V>(S,
+                     [&](int64_t i, int n) { store_some<V>(to + i, load_some<V>(x + i, n), n); });
+    }
+  for (int64_t j = 0; j < m; ++j) {
+    keep_moments<T>(a, c + j, moments<V>(room + j * all, 1, all, 0));
+    f[j] = Normalized<V>(a, c + j);
   }
+  for (int64_t k = 0; k < a.N; ++k)
+    for (int64_t j = 0; j < m; ++j)
+      f[j].template run<last>(a, from + k * step + j * S, room + j * all + k * S);
+}
+template <class V, Last last>
+void short_runs_grad(const BatchNormArgs& a, int64_t c, int64_t m) {
+  using T = Scalar<V>;
+  T room[kRoom / sizeof(T)];  // x and d: (m, N, S) each
+  Spread<V> f[8];
+  const int64_t S = a.S, all = a.N * S, from = c * S, step = a.C * S;
+  T* const ds = room + m * all;
+  for (int64_t k = 0; k < a.N; ++k)
+    for (int64_t j = 0; j < m; ++j) {
+      const int64_t at = from + k * step + j * S, to = j * all + k * S;
+      each_vector<V>(S, [&](int64_t i, int n) {
+        const V d = incoming<V, last>(a, at + i, n);
+        store_some<V>(room + to + i, load_some<V>(in_<T>(a.x) + at + i, n), n);
+        store_some<V>(ds + to + i, d, n);
+        if (last == kAdd) store_some<V>(out_<T>(a.g_sum) + at + i, d, n);
+      });
+    }
+  for (int64_t j = 0; j < m; ++j) {
+    const T centre = in_<T>(a.mean)[c + j];
+    const V mean = set1<V>(centre);
+    TwoSums<V> sums;
+    sums.run(all, [&](int64_t i, int n, V* s, V* t) {
+      const V d = load_some<V>(ds + j * all + i, n);
+      *s = d;
+      *t = d * (load_some<V>(room + j * all + i, n, centre) - mean);
+    });
+    sums.flush();
+    f[j] = Spread<V>(a, c + j, sums.first, sums.second);
+  }
+  for (int64_t k = 0; k < a.N; ++k)
+    for (int64_t j = 0; j < m; ++j) {
+      const int64_t at = j * all + k * S;
+      f[j].run(a, from + k * step + j * S, room + at, ds + at);
+    }
+}
+
+template <class V, bool grad, Last last>
+void planes(const BatchNormArgs& a, int64_t begin, int64_t end) {
+  const int64_t some = together<V, grad>(a);
+  for (int64_t c = begin; some && c < end; c += some) {
+    const int64_t m = end - c < some ? end - c : some;
+    grad ? short_runs_grad<V, last>(a, c, m) : short_runs<V, last>(a, c, m);
+  }
+  for (int64_t c = begin; !some && c < end; ++c)
+    grad ? channel_grad<V, last>(a, c) : channel<V, last>(a, c);
 }
 
 // ---- S = 1: columns [c, c + m) of (N, C), m up to four vectors ---------------------------------
@@ -241,13 +344,10 @@ void columns_grad(const BatchNormArgs& a, int64_t c, int64_t m) {
 template <class V, bool grad>
 void batch_norm(const BatchNormArgs& a, int64_t begin, int64_t end) {
   if (a.S > 1) {
-    auto run = grad ? channel_grad<V, kPlain> : channel<V, kPlain>;
-    if (grad ? a.g_sum : a.summand)
-      run = grad ? channel_grad<V, kAdd> : channel<V, kAdd>;
-    else if (a.relu)
-      run = grad ? channel_grad<V, kRelu> : channel<V, kRelu>;
-    for (int64_t c = begin; c < end; ++c) run(a, c);
-    return;
+    const bool add = grad ? a.g_sum != nullptr : a.summand != nullptr;
+    return (add      ? planes<V, grad, kAdd>
+            : a.relu ? planes<V, grad, kRelu>
+                     : planes<V, grad, kPlain>)(a, begin, end);
   }
   for (int64_t c = begin; c < end; c += 4 * kLanes<V>) {
     const int64_t m = end - c < 4 * kLanes<V> ? end - c : 4 * kLanes<V>;

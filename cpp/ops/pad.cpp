@@ -1,6 +1,8 @@
 // pad: x inside a larger (or cropped) tensor. Every element of y is one element of x or a constant.
 //   constant                      gx = pad(g, -pads): the part of g that x went to
 //   reflect, replicate, circular  gx[source of i] += g[i]
+#include <algorithm>
+
 #include "core/threads.h"
 #include "ops/complex.h"
 #include "ops/join.h"
@@ -48,9 +50,21 @@ int64_t source_row(int64_t r, const Dims& xs, const Dims& ys, const PadArgs& a) 
   return row;
 }
 
+// A row of y: x itself in [begin, end), and what the mode says on both sides.
+struct Inside {
+  int64_t begin, end;
+  Inside(int64_t before, int64_t n, int64_t W)
+      : begin(std::min(W, std::max<int64_t>(0, before))),
+        end(std::max(begin, std::min(W, before + n))) {}
+};
 template <class T>
 void pad_row(T* y, const T* x, int64_t n, int64_t W, const PadArgs& a) {
-  for (int64_t i = 0; i < W; ++i) y[i] = x[source(i, a.before[0], n, a.mode)];
+  const int64_t before = a.before[0];
+  const Inside in(before, n, W);
+  for (int64_t i = 0; i < in.begin; ++i) y[i] = x[source(i, before, n, a.mode)];
+  if (in.end > in.begin)
+    std::memcpy(y + in.begin, x + in.begin - before, size_t(in.end - in.begin) * sizeof(T));
+  for (int64_t i = in.end; i < W; ++i) y[i] = x[source(i, before, n, a.mode)];
 }
 
 void pad_launch(Call& c) {
@@ -75,7 +89,7 @@ void pad_launch(Call& c) {
     return;
   }
   const int64_t n = x.size(-1), W = y.size(-1);
-  parallel_rows(y.numel() / W, double(W) + 10, [&](int64_t b, int64_t e) {
+  parallel_rows(y.numel() / W, 0.1 * double(W) + 20, [&](int64_t b, int64_t e) {
     for (int64_t r = b; r < e; ++r) {
       const int64_t row = source_row(r, x.shape(), y.shape(), a);
       if (item == 4)

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "core/threads.h"
+#include "ops/half.h"
 #include "ops/ops.h"
 #include "ops/pool_args.h"
 
@@ -28,7 +29,8 @@ Dims index_shape(const Dims& shape, const PoolCall& a) {
 
 // Runs a kernel over the planes of the tensors; `wide` has planes (H, W), the other (OH, OW).
 void launch_pool(const PoolCall& a, PoolFn kernel, const Tensor& x, const Tensor& y,
-                 const Tensor* index, const Tensor& wide, double ns_per_element) {
+                 const Tensor* index, const Tensor& wide, double ns_per_element,
+                 const Tensor* maxima = nullptr) {
   const int64_t plane = a.in[0] * a.in[1], planes = plane ? wide.numel() / plane : 0;
   if (planes == 0) return;
   Scratch spans(size_t(a.out[0] + a.out[1]) * sizeof(PoolSpan));
@@ -40,6 +42,7 @@ void launch_pool(const PoolCall& a, PoolFn kernel, const Tensor& x, const Tensor
   args.x = x.data();
   args.y = y.data();
   args.index = index ? index->data() : nullptr;
+  args.maxima = maxima ? maxima->data() : nullptr;
   args.index_type = index ? a.index : kPoolNoIndex;
   args.H = a.in[0], args.W = a.in[1], args.OH = a.out[0], args.OW = a.out[1];
   args.rows = rows, args.columns = columns;
@@ -98,7 +101,7 @@ void scatter_launch(Call& c) {
   const auto& a = c.args<PoolCall>();
   const Compute t = compute_type(c.in[0].dtype());
   launch_pool(a, a.quad ? kernels().max_quad_scatter[t] : kernels().max_scatter[t], c.in[0],
-              c.out[0], &c.in[1], c.out[0], 0.2);
+              c.out[0], &c.in[1], c.out[0], 0.2, a.relu ? &c.in[2] : nullptr);
 }
 void scatter_vjp(Vjp& c) {
   if (c.needs(0)) c.set(0, max_gather(c.g(), c.in(1), c.args<PoolCall>()));
@@ -134,6 +137,22 @@ Tensor max_scatter(const Tensor& g, const Tensor& index, const PoolCall& a) {
 Tensor max_gather(const Tensor& x, const Tensor& index, const PoolCall& a) {
   return apply(kMaxGather, {contiguous(x), index}, a);
 }
+
+}  // namespace
+
+const PoolCall* max_pool_use(const Op& op, const void* args) {
+  return &op == &kMaxPool ? static_cast<const PoolCall*>(args) : nullptr;
+}
+bool extend_max_pool_grad(const Op& op, void* args) {
+  PoolCall& a = *static_cast<PoolCall*>(args);
+  if (&op != &kMaxScatter || a.relu) return false;
+  // A window that sees padding alone has no place.
+  for (int d = 0; d < 2; ++d)
+    if (a.pad[d] && a.dilation[d] > 1) return false;
+  return a.relu = true;
+}
+
+namespace {
 
 // ---- means -------------------------------------------------------------------------------------
 Tensor mean_pool(const Tensor& x, const PoolCall& a);
@@ -251,9 +270,7 @@ PoolCall adaptive(const PoolName& name, const Tensor& x, int64_t nd, const Dims&
   return a;
 }
 
-Tensor pooled_type(const Tensor& x) {
-  return to_dtype(x, x.dtype() == DType::float64 ? DType::float64 : DType::float32);
-}
+Tensor pooled_type(const Op& op, const Tensor& x) { return to_dtype(x, computed_in(op, x)); }
 
 std::pair<Tensor, Tensor> run_max(const Tensor& x, PoolCall a, bool indices) {
   if (indices) {
@@ -262,8 +279,8 @@ std::pair<Tensor, Tensor> run_max(const Tensor& x, PoolCall a, bool indices) {
   } else if (grad_enabled() && needs_grad(x)) {
     a.index = a.quad ? kPoolQuad : kPoolInt32;
   }
-  Outputs y =
-      run(make_call(kMaxPool, std::initializer_list<Tensor>{contiguous(pooled_type(x))}, a));
+  Outputs y = run(
+      make_call(kMaxPool, std::initializer_list<Tensor>{contiguous(pooled_type(kMaxPool, x))}, a));
   return {to_dtype(y[0], x.dtype()), indices ? y[1] : Tensor()};
 }
 
@@ -287,11 +304,11 @@ Tensor avg_pool(const Tensor& x, int64_t nd, const Dims& kernel, const Dims& str
   check(!divisor || *divisor != 0, ErrorKind::value, name, ": divisor_override must not be 0");
   a.count_include_pad = count_include_pad;
   a.divisor = divisor ? *divisor : 0;
-  return to_dtype(mean_pool(pooled_type(x), a), x.dtype());
+  return to_dtype(mean_pool(pooled_type(kMeanPool, x), a), x.dtype());
 }
 Tensor adaptive_avg_pool(const Tensor& x, int64_t nd, const Dims& size) {
   const PoolCall a = adaptive({"adaptive_avg_pool", nd}, x, nd, size);
-  return to_dtype(mean_pool(pooled_type(x), a), x.dtype());
+  return to_dtype(mean_pool(pooled_type(kMeanPool, x), a), x.dtype());
 }
 
 }  // namespace lamina

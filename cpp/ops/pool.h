@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ops/apply.h"
+#include "ops/pool_args.h"
 
 namespace lamina {
 
@@ -13,6 +14,10 @@ namespace lamina {
 std::pair<Tensor, Tensor> max_pool(const Tensor& x, int64_t nd, const Dims& kernel,
                                    const Dims& stride, const Dims& padding, const Dims& dilation,
                                    bool ceil_mode, bool indices);
+// For plans: max_pool's arguments, null for another op; and makes a recorded call of its gradient
+// take relu's, of the same input, in[2] being the maxima (false: it is another op, or cannot).
+const PoolCall* max_pool_use(const Op& op, const void* args);
+bool extend_max_pool_grad(const Op& op, void* args);
 // y = sum over each window / divisor: the given one, or the number of the window's elements,
 // with those in the padding when count_include_pad.
 Tensor avg_pool(const Tensor& x, int64_t nd, const Dims& kernel, const Dims& stride,

@@ -7,6 +7,7 @@ namespace lamina {
 struct PoolCall {  // [0] rows, [1] columns; one-dimensional pooling has one row
   int32_t nd;
   bool adaptive, count_include_pad, quad;
+  bool relu;  // max_pool_grad, of plans on the CPU: of g where in[2], the maxima, is positive
   PoolIndex index;
   int64_t divisor;
   int64_t in[2], out[2], kernel[2], stride[2], pad[2], dilation[2];

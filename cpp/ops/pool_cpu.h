@@ -118,7 +118,10 @@ void max_scatter(const PoolArgs& a, int64_t begin, int64_t end) {
     const T* const g = static_cast<const T*>(a.x) + p * out;
     T* const y = static_cast<T*>(a.y) + p * in;
     __builtin_memset(y, 0, size_t(in) * sizeof(T));
-    each_place(a, p, [&](int64_t at, int64_t k) { y[at] += g[k]; });
+    const T* const maxima = a.maxima ? static_cast<const T*>(a.maxima) + p * out : nullptr;
+    each_place(a, p, [&](int64_t at, int64_t k) {
+      if (!maxima || maxima[k] > 0) y[at] += g[k];
+    });
   }
 }
 template <class T>
@@ -285,10 +288,16 @@ void max_quad_scatter(const PoolArgs& a, int64_t begin, int64_t end) {
   using V = typename VecOf<T>::V;
   const T* const g = static_cast<const T*>(a.x);
   T* const y = static_cast<T*>(a.y);
+  const T* const maxima = static_cast<const T*>(a.maxima);
   const uint8_t* const code = static_cast<const uint8_t*>(a.index);
   clear_rest<T>(a, begin, end);
   each_quad<T>(a, begin, end, [&](int64_t to, int64_t from, int64_t place, int n) {
-    const V v = n == kLanes<V> ? load<V>(g + from) : load<V>(g + from, n), zero = {};
+    const V zero = {};
+    V v = n == kLanes<V> ? load<V>(g + from) : load<V>(g + from, n);
+    if (maxima) {
+      const V m = n == kLanes<V> ? load<V>(maxima + from) : load<V>(maxima + from, n);
+      v = select(m > zero, v, zero);
+    }
     Mask<V> at;
     load_codes(code + place, &at);
     store_pairs(y + to, n, select(at == 0, v, zero), select(at == 1, v, zero));

@@ -11,9 +11,6 @@
 namespace lamina {
 namespace {
 
-enum Input { kX, kWih, kWhh, kBih, kBhh, kWhr, kH0, kC0, kSizes, kInputs };
-enum Output { kY, kHn, kCn, kActivations, kCells, kHidden, kOutputs };
-
 void* pointer(const Tensor& t) { return t.defined() ? t.data() : nullptr; }
 
 RecurrentLayer layer_of(const Tensor* in, const Tensor* out) {
@@ -49,13 +46,8 @@ void layer_launch(Call& c) {
 }
 
 // ---- backward: the forward's inputs and what it kept, then gy, ghn, gcn ------------------------
-constexpr int kKept = kInputs, kGrads = kKept + 4;  // y, activations, cells, hidden; gradients
-struct GradArgs {
-  RecurrentSizes sizes;
-  uint32_t wanted;  // bit i: of input i
-};
 void grad_infer(Call& c) {
-  const auto& a = c.args<GradArgs>();
+  const auto& a = c.args<RecurrentGradArgs>();
   const auto& s = a.sizes;
   const int64_t G = s.gates() * s.H;
   const Dims shapes[] = {{s.R, s.I}, {G, s.I},   {G, s.P},  {G}, {G},
@@ -64,15 +56,15 @@ void grad_infer(Call& c) {
     c.output(a.wanted >> i & 1 ? shapes[i] : Dims{0}, c.in[kX].dtype());
 }
 void grad_launch(Call& c) {
-  const auto& a = c.args<GradArgs>();
-  const Tensor out[kOutputs] = {c.in[kKept],    {}, {}, c.in[kKept + 1], c.in[kKept + 2],
-                                c.in[kKept + 3]};
+  const auto& a = c.args<RecurrentGradArgs>();
+  const Tensor out[kRecurrentOutputs] = {
+      c.in[kKeptY], {}, {}, c.in[kKeptActivations], c.in[kKeptCells], c.in[kKeptHidden]};
   const RecurrentLayer l = layer_of(&c.in[0], out);
   const auto wanted = [&](int i) { return a.wanted >> i & 1 ? c.out[i].data() : nullptr; };
   RecurrentLayerGrad g{};
-  g.gy = pointer(c.in[kGrads]);
-  g.ghn = pointer(c.in[kGrads + 1]);
-  g.gcn = pointer(c.in[kGrads + 2]);
+  g.gy = pointer(c.in[kGy]);
+  g.ghn = pointer(c.in[kGy + 1]);
+  g.gcn = pointer(c.in[kGy + 2]);
   g.gx = wanted(kX);
   g.gw_ih = wanted(kWih), g.gw_hh = wanted(kWhh), g.gw_hr = wanted(kWhr);
   g.gb_ih = wanted(kBih), g.gb_hh = wanted(kBhh);
@@ -80,12 +72,15 @@ void grad_launch(Call& c) {
   c.in[kX].dtype() == DType::float64 ? recurrent_backward<double>(a.sizes, l, g)
                                      : recurrent_backward<float>(a.sizes, l, g);
 }
-const Op kLayerGrad{.name = "recurrent_layer_grad", .infer = grad_infer, .launch = grad_launch};
+const Op kLayerGrad{.name = "recurrent_layer_grad",
+                    .infer = grad_infer,
+                    .launch = grad_launch,
+                    .host_inputs = 1u << kSizes};
 
 void layer_vjp(Vjp& c) {
-  GradArgs a{c.args<RecurrentSizes>(), 0};
+  RecurrentGradArgs a{c.args<RecurrentSizes>(), 0};
   SmallVec<Tensor, 3> in;
-  for (int i = 0; i < kInputs; ++i) {
+  for (int i = 0; i < kRecurrentInputs; ++i) {
     in.push_back(c.call().in[i].defined() ? c.in(i) : Tensor());
     if (i < kSizes && c.needs(i)) a.wanted |= 1u << i;
   }
@@ -108,7 +103,8 @@ const Op kLayer{.name = "recurrent_layer",
                 .infer = layer_infer,
                 .launch = layer_launch,
                 .vjp = layer_vjp,
-                .saves = {kAll, kSavedOutputs}};
+                .saves = {kAll, kSavedOutputs},
+                .host_inputs = 1u << kSizes};
 
 // ---- checks ------------------------------------------------------------------------------------
 const char* const kNames[kRecurrentCells] = {"rnn", "rnn", "lstm", "gru", "gru"};
@@ -122,6 +118,8 @@ void expect(const char* name, const char* what, const Tensor& t, const Dims& sha
 int64_t packed_rows(const char* name, const Tensor& sizes) {
   check(sizes.dtype() == DType::int64 && sizes.dim() == 1 && sizes.size(0) > 0, ErrorKind::value,
         name, ": batch_sizes must be int64 of shape (T,), got ", sizes);
+  check(sizes.device().type == DeviceType::cpu, ErrorKind::device, name,
+        ": batch_sizes must be on the CPU, got ", sizes, "; use batch_sizes.cpu()");
   const int64_t *p = sizes.data<int64_t>(), T = sizes.size(0);
   int64_t rows = 0;
   for (int64_t t = 0; t < T; ++t) {
@@ -144,8 +142,6 @@ std::tuple<Tensor, Tensor, Tensor> recurrent_layer(int64_t cell, const Tensor& x
   check(cell >= 0 && cell < kRecurrentCells, ErrorKind::value,
         "recurrent_layer: no cell has number ", cell);
   const char* const name = kNames[cell];
-  check(x.device().type == DeviceType::cpu, ErrorKind::not_implemented, name,
-        ": no CUDA kernel yet; move the tensor to the CPU with .cpu()");
   check(is_floating(x.dtype()), ErrorKind::dtype, name, ": expected a floating input, got ", x,
         "; convert with .float()");
   check(x.dim() == (batch_sizes ? 2 : 3), ErrorKind::shape, name, ": expected an input of shape ",

@@ -1,21 +1,9 @@
 // One layer of a recurrent network in one direction, over raw pointers (recurrent.cpp holds the
 // op).
 #pragma once
-#include <cstdint>
-
-#include "kernels/kernels.h"
+#include "ops/recurrent_args.h"
 
 namespace lamina {
-
-// R rows of B sequences: those of step t lie together, size(t) of them, longest sequence first.
-struct RecurrentSizes {
-  int32_t cell;  // RecurrentCell
-  bool reverse, project;
-  int64_t T, B, R;
-  int64_t I, H, P;  // widths of the input, the cell and the state (P < H when projected)
-  int64_t gates() const { return cell == kLstm ? 4 : cell >= kGru ? 3 : 1; }
-  int64_t kept() const { return cell >= kLstm ? 4 * H : 0; }  // columns of `activations`
-};
 
 // Shapes beside the names; G = gates() H. Null where absent.
 struct RecurrentLayer {

@@ -74,8 +74,10 @@ void scatter_infer(Call& c) { c.output(c.in[0].shape(), c.in[0].dtype()); }
 template <int mode>
 void scatter_launch(Call& c) {
   const Tensor &x = c.in[0], &rows = c.in[1], &s = c.in[2], &y = c.out[0];
-  if (y.numel() && y.data() != x.data())
-    std::memcpy(y.data(), x.data(), size_t(y.numel() * item_size(y.dtype())));
+  if (y.data() != x.data())
+    parallel_rows(y.numel() * item_size(y.dtype()), 0.05, [&](int64_t b, int64_t e) {
+      std::memcpy(y.data<char>() + b, x.data<char>() + b, size_t(e - b));
+    });
   if (rows.numel() == 0) return;
   const int dim = c.args<DimArgs>().dim;
   ScatterArgs a = walk(y, rows, dim);

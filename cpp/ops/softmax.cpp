@@ -5,6 +5,7 @@
 #include "ops/softmax.h"
 
 #include "core/threads.h"
+#include "ops/half.h"
 #include "ops/ops.h"
 #include "ops/softmax_args.h"
 
@@ -109,9 +110,8 @@ Tensor value(const Op& op, const Tensor& x, int64_t dim) {
         "; convert with .float() or give dtype=");
   const int d = wrap_dim(op.name, dim, x.dim());
   if (x.dim() == 0) return reshape(value(op, reshape(x, {1}), 0), {});
-  const DType dtype = x.dtype();
-  if (compute_type(dtype) == kF32 && dtype != DType::float32)
-    return to_dtype(value(op, to_dtype(x, DType::float32), d), dtype);
+  const DType dtype = x.dtype(), via = computed_in(op, x);
+  if (via != dtype) return to_dtype(value(op, to_dtype(x, via), d), dtype);
   return apply(op, {contiguous(x)}, SoftmaxOpArgs{d});
 }
 

@@ -7,6 +7,7 @@
 #include <atomic>
 
 #include "core/threads.h"
+#include "ops/half.h"
 #include "ops/index.h"
 #include "ops/ops.h"
 #include "ops/softmax.h"
@@ -48,8 +49,8 @@ CrossEntropyArgs arguments(const Tensor& x, const Tensor& target, const Tensor& 
 void infer(Call& c) {
   const Tensor& x = c.in[0];
   c.output(c.args<LossArgs>().reduction == kNone ? c.in[1].shape() : Dims{}, x.dtype());
-  c.output({2, c.in[1].numel()}, x.dtype());
-  c.output({}, x.dtype());
+  c.output({2, c.in[1].numel()}, kept_dtype(x.dtype()));
+  c.output({}, kept_dtype(x.dtype()));
 }
 
 [[noreturn]] void bad_target(const Tensor& target, int64_t row, int64_t classes, int64_t ignore) {
@@ -131,7 +132,7 @@ const Op kLossGrad{.name = "cross_entropy_grad", .infer = grad_infer, .launch = 
 Tensor grad_in_ops(const Tensor& g, const Tensor& x, const Tensor& target, const Tensor& weight,
                    const Tensor& total, const LossArgs& o) {
   static const int not_equal = function_index("ne");
-  const DType t = x.dtype();
+  const DType t = kept_dtype(x.dtype());
   const Tensor counts = elementwise(not_equal, {target, scalar_tensor(o.ignore)});
   const Tensor valid = to_dtype(counts, t), at = target * to_dtype(counts, DType::int64);
   const int64_t classes = x.size(1);
@@ -157,9 +158,11 @@ void vjp(Vjp& c) {
   const auto& o = c.args<LossArgs>();
   const Tensor x = c.in(0), target = c.in(1), weight = c.call().in[2], g = c.g();
   const Tensor total = detach(c.out(2));
-  c.set(0, grad_enabled()
-               ? grad_in_ops(g, x, target, weight, total, o)
-               : apply(kLossGrad, {contiguous(g), x, target, weight, c.out(1), total}, o));
+  c.set(0,
+        grad_enabled()
+            ? to_dtype(grad_in_ops(g, to_dtype(x, kept_dtype(x.dtype())), target, weight, total, o),
+                       x.dtype())
+            : apply(kLossGrad, {contiguous(g), x, target, weight, c.out(1), total}, o));
 }
 const Op kCrossEntropy{
     .name = "cross_entropy", .infer = infer, .launch = launch, .vjp = vjp, .saves = {7, 6}};
@@ -194,8 +197,9 @@ Tensor cross_entropy(const Tensor& x, const Tensor& target, std::optional<Tensor
   check(x.dim() > 0, ErrorKind::shape,
         "cross_entropy: input must be (N, C, ...) or (C), got a 0-dim tensor");
   const DType dtype = x.dtype();
-  if (compute_type(dtype) == kF32 && dtype != DType::float32)
-    return to_dtype(cross_entropy(to_dtype(x, DType::float32), target, class_weight, reduction,
+  if (const DType via = computed_in(kCrossEntropy, x);
+      via != dtype || (dtype != kept_dtype(dtype) && is_floating(target.dtype())))
+    return to_dtype(cross_entropy(to_dtype(x, kept_dtype(dtype)), target, class_weight, reduction,
                                   ignore_index, smoothing),
                     dtype);
   const int64_t classes = x.size(x.dim() > 1 ? 1 : 0);
@@ -204,7 +208,7 @@ Tensor cross_entropy(const Tensor& x, const Tensor& target, std::optional<Tensor
     check(class_weight->dim() == 1 && class_weight->numel() == classes, ErrorKind::shape,
           "cross_entropy: weight must have one element for each of ", classes,
           " classes, got shape ", class_weight->shape());
-    weight = contiguous(to_dtype(detach(*class_weight), dtype));
+    weight = contiguous(to_dtype(detach(*class_weight), kept_dtype(dtype)));
   }
   if (is_floating(target.dtype())) {
     check(target.shape() == x.shape(), ErrorKind::shape,

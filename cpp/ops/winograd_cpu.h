@@ -220,7 +220,7 @@ void winograd_forward(const WinogradArgs& a) {
         }
       deinterleave(Walk<const T>{pixels, a.column, a.OW, width * L},
                    static_cast<T*>(a.y) + image * a.y_image + (m * a.OH + top) * a.OW, a.OH * a.OW,
-                   n, rows * a.OW, a.bias ? static_cast<const T*>(a.bias) + m : nullptr);
+                   n, rows * a.OW, a.bias ? static_cast<const T*>(a.bias) + m : nullptr, a.relu);
     }
   }
 }

@@ -3,9 +3,11 @@
 
 #include <atomic>
 
+#include "ops/conv.h"
 #include "ops/matmul.h"
 #include "ops/norm.h"
 #include "ops/ops.h"
+#include "ops/pool.h"
 #include "plan/blocks.h"
 
 namespace lamina {
@@ -97,10 +99,11 @@ bool may_write(const RecordedCall& c, const Operand& to, bool by_element) {
   return true;
 }
 
-// linear -> relu
-bool join_linear(CallGraph& g, int i, Fused& done) {
+// linear -> relu, conv -> relu
+bool join_relu(CallGraph& g, int i, Fused& done) {
   RecordedCall c = g[i];
-  if (!extend_linear(*c.op, c.args.data())) return false;
+  if (!extend_linear(*c.op, c.args.data()) && !(g.on_cpu(i) && extend_conv(*c.op, c.args.data())))
+    return false;
   const int j = only_reader(g, i, c.out[0]);
   if (j < 0 || !is_relu(g[j]) || !alike(g[j].out[0], c.out[0])) return false;
   if (g[j].in[0].memory != c.out[0].memory || g[j].in[0].offset != c.out[0].offset) return false;
@@ -111,6 +114,35 @@ bool join_linear(CallGraph& g, int i, Fused& done) {
   const Operand to = g[j].out[0];
   c.out[0].memory = to.memory;
   c.out[0].offset = to.offset;
+  g.drop(i);
+  g.drop(j);
+  g.put(at, std::move(c));
+  return true;
+}
+
+// max_pool_grad -> relu's gradient, of relu -> max_pool: where an element was the largest of its
+// window, relu's result is that maximum, so its sign says what relu lets through.
+bool join_pool_grad(CallGraph& g, int i, Fused& done) {
+  RecordedCall c = g[i];
+  if (!extend_max_pool_grad(*c.op, c.args.data())) return false;
+  const int j = only_reader(g, i, c.out[0]);
+  if (j < 0 || !is_relu_grad(g[j]) || !same_place(g[j].in[0], c.out[0])) return false;
+  const Operand &result = g[j].in.back(), &index = c.in[1];
+  const int k = g.touching(index.memory).front();  // the pooling that chose the places
+  if (k >= i || !max_pool_use(*g[k].op, g[k].args.data()) || g[k].out.size() != 2) return false;
+  if (!same_place(g[k].in[0], result) || !same_place(g[k].out[1], index)) return false;
+  const Operand& maxima = g[k].out[0];
+  if (!g.only_writer(index.memory, k) || !g.only_writer(maxima.memory, k) ||
+      !g.only_writer(result.memory, g.touching(result.memory).front()))
+    return false;
+  if (!dense(maxima) || maxima.shape != c.in[0].shape) return false;
+  const Operand to = g[j].out[0];
+  c.in.push_back(maxima);
+  if (!may_write(c, to, false)) return false;
+  const int at = g.joint(i, j);
+  if (at < 0) return false;
+  done.saved_bytes += 3 * bytes(to) - bytes(maxima);
+  c.out[0] = to;
   g.drop(i);
   g.drop(j);
   g.put(at, std::move(c));
@@ -241,8 +273,9 @@ Fused fuse(CallGraph& g) {
   fold(g, done);
   for (int i = 0; i < g.size(); ++i)
     if (g.alive(i))
-      done.epilogues += join_linear(g, i, done) ||
-                        (g.on_cpu(i) && (join_norm(g, i, done) || join_norm_grad(g, i, done)));
+      done.epilogues += join_relu(g, i, done) ||
+                        (g.on_cpu(i) && (join_pool_grad(g, i, done) || join_norm(g, i, done) ||
+                                         join_norm_grad(g, i, done)));
   done.grouped = join_blocks(g, &done.saved_bytes);
   return done;
 }

@@ -54,6 +54,7 @@ void Plan::find_device() {
     if (!on_device(*c)) continue;
     if (device_.type == DeviceType::cpu) device_ = c->device;
     if (!(c->device == device_)) no_graph_ = "the step runs on several devices";
+    if (c->op->through_host) no_graph_ = std::string(c->name()) + " runs on the CPU";
   }
   if (device_.type == DeviceType::cpu || !no_graph_.empty()) return;
   for (const CallRef& c : calls_) {

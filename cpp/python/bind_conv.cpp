@@ -11,5 +11,9 @@ static const Methods methods{
     def<fold>("fold_patches"),
     def<float32_precision>("float32_precision"),
     def<set_float32_precision>("set_float32_precision"),
+    def<tf32_products>("tf32_products"),
+    def<set_tf32_products>("set_tf32_products"),
+    def<tf32_convolutions>("tf32_convolutions"),
+    def<set_tf32_convolutions>("set_tf32_convolutions"),
 };
 }  // namespace lamina

@@ -21,5 +21,6 @@ static const Methods methods{
     def<scatter>("scatter"),
     def<scatter_>("scatter_"),
     def<embedding>("embedding"),
+    def<embedding_bag_sum>("embedding_bag_sum"),
 };
 }  // namespace lamina

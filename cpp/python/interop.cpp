@@ -303,7 +303,22 @@ void fill_from(PyObject* o, double*& d, int64_t*& i, bool pairs) {
   if (pairs) *d++ = im;
 }
 
+// n numbers `step` apart.
+template <class T, class F>
+PyObject* list_of(const Tensor& t, int64_t offset, F number) {
+  const int64_t n = t.size(-1), step = t.stride(-1);
+  const T* const p = t.data<T>() + (offset - t->offset);
+  PyObject* list = PyList_New(n);
+  for (int64_t i = 0; list && i < n; ++i) PyList_SET_ITEM(list, i, number(p[i * step]));
+  return list;
+}
 PyObject* list_at(const Tensor& t, int dim, int64_t offset) {
+  if (dim + 1 == t.dim() && t.size(dim)) {
+    if (t.dtype() == DType::float32) return list_of<float>(t, offset, PyFloat_FromDouble);
+    if (t.dtype() == DType::float64) return list_of<double>(t, offset, PyFloat_FromDouble);
+    if (t.dtype() == DType::int64) return list_of<int64_t>(t, offset, PyLong_FromLongLong);
+    if (t.dtype() == DType::boolean) return list_of<bool>(t, offset, PyBool_FromLong);
+  }
   if (dim == t.dim()) {
     Tensor one = Tensor::view_of(t, {}, {}, offset);
     return number_to_python(one);

@@ -50,6 +50,8 @@ struct Position {
 };
 extern Position* position;  // of the running fiber; blocks' and grids' sizes are the launch's
 
+void open_memory();  // device memory can be touched until it is closed as often
+void close_memory();
 void run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body);
 void barrier();
 // All lanes of the warp give 8 bytes and see those of lane `from`; -1: the lane's own.
@@ -57,6 +59,15 @@ uint64_t exchange(unsigned mask, uint64_t value, int from);
 unsigned vote(unsigned mask, bool predicate);
 int lane();
 void* dynamic_shared();
+// All 32 lanes give up to kWords words, which each then finds under given_by(lane).
+constexpr int kWords = 4;
+void exchange_all(const uint64_t* words, int n);
+const uint64_t* given_by(int lane);
+// Copies of 16 bytes (those from `valid` on zeros) that are made when the thread waits for their
+// group, and not before: who does not wait finds what was there.
+void copy_later(void* to, const void* from, int valid);
+void copies_close();
+void copies_wait(int pending);
 
 template <class T>
 T shuffle(unsigned mask, T value, int from) {

@@ -13,8 +13,6 @@
 namespace lamina::emulate {
 
 Position* position = nullptr;
-void open_memory();  // memory.cpp
-void close_memory();
 
 namespace {
 
@@ -75,12 +73,20 @@ void change(Context& from, Context& to) { swapcontext(&from.c, &to.c); }
 
 enum State { kReady, kAtBarrier, kInWarp, kDone };
 
+struct Copy {
+  void* to;
+  const void* from;
+  int valid, group;
+};
+
 struct Fiber {
   Context context;
   Position place;
   State state = kDone;
-  unsigned mask = 0;   // of the shuffle it waits in
-  uint64_t value = 0;  // what it gives there
+  unsigned mask = 0;            // of the shuffle it waits in
+  uint64_t value[kWords] = {};  // what it gives there
+  std::vector<Copy> copies;     // that were not waited for
+  int group = 0;                // of copies made now
   std::unique_ptr<char[]> stack;
 };
 
@@ -90,7 +96,10 @@ struct Block {
   int count = 0, running = 0;
   Context main;
   const std::function<void()>* body = nullptr;
-  std::vector<uint64_t> slots;  // what threads gave to the shuffle they were in last
+  struct Words {
+    uint64_t of[kWords];
+  };
+  std::vector<Words> slots;  // what threads gave to the shuffle they were in last
   std::vector<char> shared;
 };
 Block block;
@@ -140,7 +149,7 @@ void run_warp(int warp) {
       stop("a shuffle or vote that not all lanes of its mask reach");
     for (int i = first; i < last; ++i) {
       Fiber& f = block.fibers[size_t(i)];
-      block.slots[size_t(i)] = f.value;
+      std::memcpy(block.slots[size_t(i)].of, f.value, sizeof f.value);
       if (f.state == kInWarp) f.state = kReady;
     }
   }
@@ -156,6 +165,8 @@ void run_block(const Position& place) {
         f.place = place;
         f.place.thread = {x, y, z};
         f.state = kReady;
+        f.copies.clear();
+        f.group = 0;
       }
   const int warps = (block.count + 31) / 32;
   const bool backwards = block.order[0] != 0;
@@ -187,7 +198,7 @@ void run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>&
   choose_order();
   block.count = int(size.x * size.y * size.z);
   block.body = &body;
-  block.slots.assign(size_t(block.count), 0);
+  block.slots.assign(size_t(block.count), {});
   // What a block finds in shared memory is garbage: NaN.
   block.shared.assign(shared_bytes + 64, char(0xff));
   while (int(block.fibers.size()) < block.count) {
@@ -214,11 +225,11 @@ uint64_t exchange(unsigned mask, uint64_t value, int from) {
   Fiber& f = block.fibers[size_t(block.running)];
   const int mine = block.running, first = mine - mine % 32;
   f.mask = mask;
-  f.value = value;
+  f.value[0] = value;
   f.state = kInWarp;
   yield();
   const int source = from < 0 ? mine : first + from;
-  const uint64_t got = source < block.count ? block.slots[size_t(source)] : value;
+  const uint64_t got = source < block.count ? block.slots[size_t(source)].of[0] : value;
   return got;  // slots change only when every lane of the warp has gone on and stopped again
 }
 
@@ -227,8 +238,39 @@ unsigned vote(unsigned mask, bool predicate) {
   const int first = block.running - block.running % 32;
   unsigned votes = 0;
   for (int i = 0; i < 32 && first + i < block.count; ++i)
-    if ((mask >> i & 1) && block.slots[size_t(first + i)]) votes |= 1u << i;
+    if ((mask >> i & 1) && block.slots[size_t(first + i)].of[0]) votes |= 1u << i;
   return votes;
+}
+
+void exchange_all(const uint64_t* words, int n) {
+  Fiber& f = block.fibers[size_t(block.running)];
+  std::memcpy(f.value, words, size_t(n) * 8);
+  f.mask = ~0u;
+  f.state = kInWarp;
+  yield();
+}
+const uint64_t* given_by(int lane) {
+  return block.slots[size_t(block.running - block.running % 32 + lane)].of;
+}
+
+void copy_later(void* to, const void* from, int valid) {
+  if ((reinterpret_cast<uintptr_t>(to) | (valid ? reinterpret_cast<uintptr_t>(from) : 0)) % 16)
+    stop("an asynchronous copy from or to an address that is no multiple of 16");
+  Fiber& f = block.fibers[size_t(block.running)];
+  f.copies.push_back({to, from, valid, f.group});
+}
+void copies_close() { ++block.fibers[size_t(block.running)].group; }
+void copies_wait(int pending) {
+  Fiber& f = block.fibers[size_t(block.running)];
+  size_t kept = 0;
+  for (const Copy& c : f.copies)
+    if (c.group >= f.group - pending) {
+      f.copies[kept++] = c;
+    } else {
+      std::memset(c.to, 0, 16);
+      if (c.valid) std::memcpy(c.to, c.from, size_t(c.valid));
+    }
+  f.copies.resize(kept);
 }
 
 void* dynamic_shared() {

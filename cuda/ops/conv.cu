@@ -1,12 +1,18 @@
 // Convolution and its two gradients as matrix products whose operands are read where they lie
 // (tiles.h): no patches are stored. x (N, C, H, W), w (M, C / groups, KH, KW), y (N, M, OH, OW).
-//   conv              y[m, (n, i, j)]  = sum over (c, r, s) of w[m, (c, r, s)] x[n, c, i, j at r,
-//   s] conv_input_grad   dx[c, (n, h, w)] = sum over (m, r, s) of w[m, c, r, s] dy[n, m, h, w from
-//   r, s] conv_weight_grad  dw[m, (c, r, s)] = sum over (n, i, j) of dy[n, m, i, j] x[n, c, i, j at
-//   r, s]
-// A product for each group.
+//
+//   conv              y[m, (n, i, j)]  = sum of w[m, (c, r, s)] x[n, c, i, j at r, s]
+//
+//   conv_input_grad   dx[c, (n, h, w)] = sum of w[m, c, r, s] dy[n, m, h, w from r, s]
+//
+//   conv_weight_grad  dw[m, (c, r, s)] = sum of dy[n, m, i, j] x[n, c, i, j at r, s]
+//
+// A product for each group. Groups of one input channel have kernels of their own
+// (conv_depthwise.h); half precision and TF32 go to tensor cores (conv_tensor.h).
 #include "ops/conv_launch.h"
 
+#include "conv_depthwise.h"
+#include "conv_tensor.h"
 #include "table.h"
 #include "tiles.h"
 
@@ -17,6 +23,7 @@ template <class T>
 struct ConvBase {
   using S = T;
   using Batch = int64_t;  // the group
+  static constexpr bool kGroups = false;
   ConvGeometry g;
   const T *x, *w, *bias;
   T* y;
@@ -109,17 +116,50 @@ void run_as(const DeviceCall& c) {
                  forward ? g.N * g.OH * g.OW
                  : input ? g.N * g.H * g.W
                          : inner * g.KH * g.KW,
+                 forward ? inner * g.KH * g.KW
+                 : input ? outer * g.KH * g.KW
+                         : g.N * g.OH * g.OW,
                  g.groups);
 }
+template <class T>
+void depthwise(const DeviceCall& c, ConvWay way) {
+  const auto& g = *static_cast<const ConvGeometry*>(c.args);
+  const T *const p = static_cast<const T*>(c.in[0].data), *const q =
+                                                              static_cast<const T*>(c.in[1].data);
+  T* const y = static_cast<T*>(c.out[0].data);
+  const int64_t n = c.out[0].numel();
+  if (way == kConvForward)
+    launch(c, depthwise_kernel<T>, dim3(blocks_for(n)), dim3(kBlock), 0, g, p, q,
+           c.inputs > 2 ? static_cast<const T*>(c.in[2].data) : nullptr, y);
+  else if (way == kConvInputGrad)
+    launch(c, depthwise_input_grad_kernel<T>, dim3(blocks_for(n)), dim3(kBlock), 0, g, p, q, y);
+  else
+    launch(c, depthwise_weight_grad_kernel<T>, dim3(unsigned(n < kMaxGrid ? n : kMaxGrid)),
+           dim3(kBlock), 0, g, p, q, y);
+}
+
 template <template <class> class P>
 void run(const DeviceCall& c) {
   if (c.out[0].numel() == 0) return;
-  c.in[0].dtype == DType::float64 ? run_as<P, double>(c) : run_as<P, float>(c);
+  constexpr ConvWay way = __is_same(P<float>, Forward<float>)     ? kConvForward
+                          : __is_same(P<float>, InputGrad<float>) ? kConvInputGrad
+                                                                  : kConvWeightGrad;
+  const auto& g = *static_cast<const ConvGeometry*>(c.args);
+  const DType type = c.in[0].dtype;
+  if (g.groups > 1 && g.C == g.groups) return LAMINA_BY_FLOATING(type, depthwise)(c, way);
+  if (type == DType::float64) return run_as<P, double>(c);
+  if (type == DType::float32 && !(c.tf32.convolutions && conv_fits(g))) return run_as<P, float>(c);
+  if (!conv_fits(g))
+    fail(kNotImplemented,
+         "%s: no CUDA kernel for images this large in half precision; use .float()", c.name);
+  type == DType::float16    ? conv_half(c, way)
+  : type == DType::bfloat16 ? conv_brain(c, way)
+                            : conv_tf32(c, way);
 }
 
-const Launches kLaunches{{"conv", run<Forward>},
-                         {"conv_input_grad", run<InputGrad>},
-                         {"conv_weight_grad", run<WeightGrad>}};
+const Launches kLaunches{{"conv", run<Forward>, false, true},
+                         {"conv_input_grad", run<InputGrad>, false, true},
+                         {"conv_weight_grad", run<WeightGrad>, false, true}};
 
 }  // namespace
 }  // namespace lamina::cuda

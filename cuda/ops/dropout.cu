@@ -5,8 +5,8 @@
 
 #include <cmath>
 
-#include "launch.h"
 #include "philox.h"
+#include "reduce.h"
 #include "table.h"
 
 namespace lamina::cuda {
@@ -16,7 +16,8 @@ namespace {
 template <class T>
 __global__ void dropout_kernel(const T* x, T* y, int64_t n, PhiloxKey key, uint64_t threshold,
                                double scale) {
-  constexpr int fields = int(sizeof(T)) / 2, run = 32 / fields, per_word = 8 / int(sizeof(T));
+  using S = ComputeOf<T>;  // whose size says which element takes which bits
+  constexpr int fields = int(sizeof(S)) / 2, run = 32 / fields, per_word = 8 / int(sizeof(S));
   const int high = int(threshold >> 16);
   const uint32_t low = uint32_t(threshold & 0xffff);
   LAMINA_GRID_STRIDE(t, (n + 63) / 64 * 8) {
@@ -33,7 +34,7 @@ __global__ void dropout_kernel(const T* x, T* y, int64_t n, PhiloxKey key, uint6
           bool keep = u > high;
           if (u == high)
             keep = (philox(key.seed, key.offset + uint64_t(t), 1).w[word] >> shift & 0xffff) >= low;
-          y[i] = keep ? x[i] * T(scale) : T(0);
+          y[i] = narrow<T>(keep ? widen(x[i]) * S(scale) : S(0));
         }
   }
 }
@@ -48,9 +49,9 @@ void dropout(const DeviceCall& c) {
   const auto& a = *static_cast<const DropoutOpArgs*>(c.args);
   const int64_t n = c.in[0].numel();
   if (n == 0) return;
-  c.in[0].dtype == DType::float64 ? dropout_of<double>(c, n, a) : dropout_of<float>(c, n, a);
+  LAMINA_BY_FLOATING(c.in[0].dtype, dropout_of)(c, n, a);
 }
-const Launches kLaunches{{"dropout", dropout}};
+const Launches kLaunches{{"dropout", dropout, false, true}};
 
 }  // namespace
 }  // namespace lamina::cuda

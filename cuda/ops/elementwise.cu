@@ -23,8 +23,6 @@ void run(const DeviceCall& c, ElementwiseKernel kernel, Compute via, const doubl
   k.y = y.data;
   k.ytype = y.dtype;
   k.s.add(y);
-  k.dense = y.dtype == holder[via];
-  k.aligned = reinterpret_cast<uintptr_t>(y.data) % 16 == 0;
   for (int i = 0; i < 3; ++i) k.p[i] = p[i];
   for (int i = 0; i < 5; ++i) {
     const Operand none{nullptr, nullptr, nullptr, 0, holder[via], false};
@@ -38,14 +36,16 @@ void run(const DeviceCall& c, ElementwiseKernel kernel, Compute via, const doubl
     if (x.host && x.data) {
       k.number[i] = load_as<double>(x.data, 0, x.dtype);
       k.integer[i] = load_as<Int>(x.data, 0, x.dtype).v;
-    } else if (x.data) {
-      k.dense &= x.dtype == holder[via];
-      k.aligned &= reinterpret_cast<uintptr_t>(x.data) % 16 == 0;
     }
   }
   k.s.merge();
-  for (int i = 0; i < 6; ++i) k.dense &= (i > 0 && k.is_number[i - 1]) || k.s.dense(i);
-  launch(c, kernel, blocks_for(k.dense && k.aligned ? (k.s.n + 3) / 4 : k.s.n), kBlock, 0, k);
+  const int width = via == kF32 ? kWide<float> : kWide<double>;
+  k.wide = k.s.in_groups(width, 0, y.data, item_size(y.dtype));
+  for (int i = 0; i < 5; ++i) {
+    k.spread[i] = !k.is_number[i] && k.s.nd > 0 && k.s.stride[i + 1][k.s.nd - 1] == 1;
+    k.wide &= k.is_number[i] || k.s.in_groups(width, i + 1, k.x[i], item_size(k.xtype[i]));
+  }
+  launch(c, kernel, blocks_for(k.wide ? (k.s.n + width - 1) / width : k.s.n), kBlock, 0, k);
 }
 
 // Integers have no infinity to stand for x / 0.

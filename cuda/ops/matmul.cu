@@ -1,6 +1,8 @@
-// Matrix products (loops: tiles.h) with any strides and broadcast batches.
+// Matrix products with any strides and broadcast batches: which kernel makes them, and those that
+// multiply in their own type (loops: tiles.h).
 #include "ops/matmul_args.h"
 
+#include "cublas.h"
 #include "gemm.h"
 #include "table.h"
 #include "tiles.h"
@@ -12,7 +14,23 @@ namespace {
 template <class S_>
 struct Strided {
   using S = S_;
+  static constexpr bool kGroups = !__is_same(S, Int);
   Gemm g;
+  bool a_fours = false, b_fours = false, c_fours = false;
+  explicit Strided(const Gemm& g) : g(g) {
+    const auto whole = [&](const void* p, int64_t dense, int64_t line, const int64_t* steps) {
+      bool ok = reinterpret_cast<uintptr_t>(p) % 16 == 0 && dense == 1 && line % 4 == 0;
+      for (int d = 0; d < g.batch_dims; ++d) ok &= g.batch[d] == 1 || steps[d] % 4 == 0;
+      return ok;
+    };
+    a_fours = whole(g.a, g.a_k, g.a_row, g.batch_a) || whole(g.a, g.a_row, g.a_k, g.batch_a);
+    b_fours = whole(g.b, g.b_k, g.b_col, g.batch_b) || whole(g.b, g.b_col, g.b_k, g.batch_b);
+    c_fours = reinterpret_cast<uintptr_t>(g.c) % 16 == 0 && g.c_row % 4 == 0 &&
+              (g.products == 1 || g.c_product % 4 == 0);
+  }
+  __device__ bool a_groups() const { return a_fours; }
+  __device__ bool b_groups() const { return b_fours; }
+  __device__ bool c_groups() const { return c_fours; }
   __device__ int64_t M() const { return g.M; }
   __device__ int64_t N() const { return g.N; }
   __device__ int64_t K() const { return g.K; }
@@ -23,13 +41,8 @@ struct Strided {
     S* c;
   };
   __device__ Batch batch(int64_t product) const {
-    int64_t at_a = 0, at_b = 0, rest = product;
-    for (int d = g.batch_dims - 1; d >= 0; --d) {
-      const int64_t i = rest % g.batch[d];
-      rest /= g.batch[d];
-      at_a += i * g.batch_a[d];
-      at_b += i * g.batch_b[d];
-    }
+    int64_t at_a, at_b;
+    g.offsets(product, &at_a, &at_b);
     return {static_cast<const S*>(g.a) + at_a, static_cast<const S*>(g.b) + at_b,
             static_cast<S*>(g.c) + product * g.c_product};
   }
@@ -39,10 +52,24 @@ struct Strided {
   __device__ S b(const Batch& p, int64_t k, int64_t n) const {
     return p.b[k * g.b_k + n * g.b_col];
   }
-  __device__ void put(const Batch& p, int64_t m, int64_t n, S v) const {
+  __device__ const S* at_a(const Batch& p, int64_t m, int64_t k) const {
+    return p.a + m * g.a_row + k * g.a_k;
+  }
+  __device__ const S* at_b(const Batch& p, int64_t k, int64_t n) const {
+    return p.b + k * g.b_k + n * g.b_col;
+  }
+  __device__ S finished(int64_t n, S v) const {
     if (g.column_bias) v = v + static_cast<const S*>(g.column_bias)[n];
     if (g.relu) v = v > S{0} ? v : v != v ? v : S{0};
-    p.c[m * g.c_row + n] = v;
+    return v;
+  }
+  __device__ void put(const Batch& p, int64_t m, int64_t n, S v) const {
+    p.c[m * g.c_row + n] = finished(n, v);
+  }
+  __device__ void put_four(const Batch& p, int64_t m, int64_t n, const S* v) const {
+    const S y[4] = {finished(n, v[0]), finished(n + 1, v[1]), finished(n + 2, v[2]),
+                    finished(n + 3, v[3])};
+    store_vector<S, 4>(p.c + m * g.c_row + n, y);
   }
 };
 
@@ -92,7 +119,7 @@ void matmul(const DeviceCall& c) {
       g.products *= y.shape[d];
     }
   }
-  gemm(c, compute_type(y.dtype), g);
+  gemm(c, y.dtype, g);
 }
 
 void linear(const DeviceCall& c) {
@@ -112,20 +139,24 @@ void linear(const DeviceCall& c) {
   g.c_row = g.N;
   if (c.inputs > 2) g.column_bias = c.in[2].data;
   g.relu = static_cast<const LinearArgs*>(c.args)->relu;
-  gemm(c, compute_type(y.dtype), g);
+  gemm(c, y.dtype, g);
 }
 
-const Launches kLaunches{{"matmul", matmul}, {"linear", linear}};
+const Launches kLaunches{{"matmul", matmul, false, true}, {"linear", linear, false, true}};
 
 }  // namespace
 
-void gemm(const DeviceCall& c, Compute via, const Gemm& g) {
-  if (via == kF32)
-    multiply_tiles(c, Strided<float>{g}, g.M, g.N, g.products);
-  else if (via == kF64)
-    multiply_tiles(c, Strided<double>{g}, g.M, g.N, g.products);
+void gemm(const DeviceCall& c, DType type, const Gemm& g) {
+  if (gemm_by_cublas(c, type, g)) return;
+  if (type == DType::float16) return gemm_half(c, g);
+  if (type == DType::bfloat16) return gemm_brain(c, g);
+  if (type == DType::float32 && c.tf32.products) return gemm_tf32(c, g);
+  if (type == DType::float32)
+    multiply_tiles(c, Strided<float>{g}, g.M, g.N, g.K, g.products);
+  else if (type == DType::float64)
+    multiply_tiles(c, Strided<double>{g}, g.M, g.N, g.K, g.products);
   else
-    multiply_tiles(c, Strided<Int>{g}, g.M, g.N, g.products);
+    multiply_tiles(c, Strided<Int>{g}, g.M, g.N, g.K, g.products);
 }
 
 }  // namespace lamina::cuda

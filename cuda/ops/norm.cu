@@ -1,38 +1,34 @@
-// Batch, layer, group and RMS normalisation and their gradients (formulas: cpp/ops/*norm*.cpp).
+// Layer, group and RMS normalisation and their gradients (formulas: cpp/ops/*norm*.cpp).
 //
-// What is normalised together is a row: of batch norm the N x S elements of a channel, of the
-// others a dense stretch. A block takes a row: mean and then squared deviations in double, in a
-// fixed order; the row is read again from the cache. Gradients of weights are sums along the other
-// index, with neighbouring columns on neighbouring threads where weights lie along the row.
+// What is normalised together is a row, a dense stretch. Rows of layer norm that fit stay in the
+// registers of a warp or block (norm_rows.h): one read, one write. Of others a block takes a row:
+// mean and then squared deviations in double, in a fixed order; the row is read again from the
+// cache. Gradients of weights are sums along the other index, in pieces by size, with neighbouring
+// columns on neighbouring threads where weights lie along the row. float16 and bfloat16 rows have
+// weights and statistics of float32 beside them.
 #include "ops/norm_args.h"
 
+#include "norm_rows.h"
 #include "reduce.h"
 #include "table.h"
 
 namespace lamina::cuda {
 namespace {
 
-enum Layout : int { kBatch, kLayer, kGroup };
+enum Layout : int { kLayer, kGroup };
 
 struct NormPack {
   const void *x, *weight, *bias, *g;
-  void *y, *mean, *rstd, *running_mean, *running_var;
-  const void *given_mean, *given_var;  // batch norm with given statistics
+  void *y, *mean, *rstd;
   void *gx, *gweight, *gbias;
   int64_t rows, length;  // what is normalised together
   int64_t channels, S;   // weights: how many; elements side by side with one weight
-  double eps, momentum;
-  bool centred, training;
+  double eps;
+  bool centred;
 };
 
 template <int layout>
-__device__ int64_t place(const NormPack& k, int64_t row, int64_t i) {
-  if (layout == kBatch) return (i / k.S * k.channels + row) * k.S + i % k.S;
-  return row * k.length + i;
-}
-template <int layout>
 __device__ int64_t channel(const NormPack& k, int64_t row, int64_t i) {
-  if (layout == kBatch) return row;
   if (layout == kLayer) return i;
   return row * (k.length / k.S) % k.channels + i / k.S;
 }
@@ -43,145 +39,163 @@ __device__ T at(const void* p, int64_t i, T otherwise) {
 
 template <int layout, class T>
 __global__ void norm_kernel(const NormPack k) {
+  using S = ComputeOf<T>;
   __shared__ double room[kBlock / 32];
-  const T* const x = static_cast<const T*>(k.x);
   for (int64_t row = blockIdx.x; row < k.rows; row += gridDim.x) {
+    const T* const x = static_cast<const T*>(k.x) + row * k.length;
+    T* const y = static_cast<T*>(k.y) + row * k.length;
     double mean = 0, var = 0;
     const double n = double(k.length);
-    if (k.given_mean) {
-      mean = double(static_cast<const T*>(k.given_mean)[row]);
-      var = double(static_cast<const T*>(k.given_var)[row]);
-    } else {
-      if (k.centred) {
-        for (int64_t i = threadIdx.x; i < k.length; i += kBlock)
-          mean += double(x[place<layout>(k, row, i)]);
-        mean = group_all<kBlock>(mean, Add{}, room) / n;
-      }
-      for (int64_t i = threadIdx.x; i < k.length; i += kBlock) {
-        const double d = double(x[place<layout>(k, row, i)]) - mean;
-        var += d * d;
-      }
-      var = group_all<kBlock>(var, Add{}, room) / n;
-    }
-    const double rstd = 1 / ::sqrt(var + k.eps);
-    if (threadIdx.x == 0) {
-      if (k.mean) static_cast<T*>(k.mean)[row] = T(mean);
-      if (k.rstd) static_cast<T*>(k.rstd)[row] = T(rstd);
-      if (k.running_mean) {
-        T &m = static_cast<T*>(k.running_mean)[row], &v = static_cast<T*>(k.running_var)[row];
-        m = T((1 - k.momentum) * double(m) + k.momentum * mean);
-        v = T((1 - k.momentum) * double(v) + k.momentum * (var * n / (n - 1)));
-      }
+    if (k.centred) {
+      for (int64_t i = threadIdx.x; i < k.length; i += kBlock) mean += double(widen(x[i]));
+      mean = group_all<kBlock>(mean, Add{}, room) / n;
+      __syncthreads();
     }
     for (int64_t i = threadIdx.x; i < k.length; i += kBlock) {
-      const int64_t e = place<layout>(k, row, i), c = channel<layout>(k, row, i);
-      const T h = T((double(x[e]) - mean) * rstd);
-      static_cast<T*>(k.y)[e] = h * at(k.weight, c, T(1)) + at(k.bias, c, T(0));
+      const double d = double(widen(x[i])) - mean;
+      var += d * d;
+    }
+    var = group_all<kBlock>(var, Add{}, room) / n;
+    const double rstd = 1 / ::sqrt(var + k.eps);
+    if (threadIdx.x == 0) {
+      if (k.mean) static_cast<S*>(k.mean)[row] = S(mean);
+      if (k.rstd) static_cast<S*>(k.rstd)[row] = S(rstd);
+    }
+    for (int64_t i = threadIdx.x; i < k.length; i += kBlock) {
+      const int64_t c = channel<layout>(k, row, i);
+      const S h = S((double(widen(x[i])) - mean) * rstd);
+      y[i] = narrow<T>(h * at(k.weight, c, S(1)) + at(k.bias, c, S(0)));
     }
     __syncthreads();
   }
 }
 
-// gx = rstd (w g - mean(w g) - h mean(w g h)), h = (x - mean) rstd; without the means where the
-// statistics were given. Of batch norm also the weights' gradients, whose sums these are.
+// gx = rstd (w g - mean(w g) - h mean(w g h)), h = (x - mean) rstd.
 template <int layout, class T>
 __global__ void norm_grad_kernel(const NormPack k) {
+  using S = ComputeOf<T>;
   __shared__ double room[kBlock / 32];
-  const T *const x = static_cast<const T*>(k.x), *const g = static_cast<const T*>(k.g);
   for (int64_t row = blockIdx.x; row < k.rows; row += gridDim.x) {
-    const double mean = double(at(k.mean, row, T(0)));
-    const double rstd = double(static_cast<const T*>(k.rstd)[row]), n = double(k.length);
+    const T* const x = static_cast<const T*>(k.x) + row * k.length;
+    const T* const g = static_cast<const T*>(k.g) + row * k.length;
+    const double mean = double(at(k.mean, row, S(0)));
+    const double rstd = double(static_cast<const S*>(k.rstd)[row]), n = double(k.length);
+    const auto weighted = [&](int64_t i) {
+      return double(widen(g[i])) * double(at(k.weight, channel<layout>(k, row, i), S(1)));
+    };
     double sum = 0, sum_h = 0;
     for (int64_t i = threadIdx.x; i < k.length; i += kBlock) {
-      const int64_t e = place<layout>(k, row, i), c = channel<layout>(k, row, i);
-      const double v = double(g[e]) * (layout == kBatch ? 1 : double(at(k.weight, c, T(1))));
+      const double v = weighted(i);
       sum += v;
-      sum_h += v * ((double(x[e]) - mean) * rstd);
+      sum_h += v * ((double(widen(x[i])) - mean) * rstd);
     }
     sum = group_all<kBlock>(sum, Add{}, room);
     __syncthreads();
     sum_h = group_all<kBlock>(sum_h, Add{}, room);
-    if (layout == kBatch && threadIdx.x == 0) {
-      if (k.gweight) static_cast<T*>(k.gweight)[row] = T(sum_h);
-      if (k.gbias) static_cast<T*>(k.gbias)[row] = T(sum);
-    }
-    if (k.gx) {
-      const double w = layout == kBatch ? double(at(k.weight, row, T(1))) : 1;
-      const double shift = k.training && k.centred ? sum / n : 0,
-                   slope = k.training ? sum_h / n : 0;
-      for (int64_t i = threadIdx.x; i < k.length; i += kBlock) {
-        const int64_t e = place<layout>(k, row, i), c = channel<layout>(k, row, i);
-        const double v = double(g[e]) * (layout == kBatch ? 1 : double(at(k.weight, c, T(1))));
-        const double h = (double(x[e]) - mean) * rstd;
-        static_cast<T*>(k.gx)[e] = T(rstd * w * (v - shift - h * slope));
-      }
+    const double shift = k.centred ? sum / n : 0, slope = sum_h / n;
+    for (int64_t i = threadIdx.x; i < k.length; i += kBlock) {
+      const double h = (double(widen(x[i])) - mean) * rstd;
+      static_cast<T*>(k.gx)[row * k.length + i] =
+          narrow<T>(S(rstd * (weighted(i) - shift - h * slope)));
     }
     __syncthreads();
   }
 }
 
 // gweight = sum g h, gbias = sum g over what shares a weight: 32 weights side by side, 8 threads
-// each.
+// each, a piece of `each` elements; the pieces' sums (2, pieces, channels) are joined in order.
 template <int layout, class T>
-__global__ void weight_grad_kernel(const NormPack k) {
+__global__ void weight_grad_kernel(const NormPack k, int64_t each, double* parts) {
+  using S = ComputeOf<T>;
   __shared__ double room[2][8][33];
   const T *const x = static_cast<const T*>(k.x), *const g = static_cast<const T*>(k.g);
   const int64_t per_row = layout == kLayer ? k.channels : k.length / k.S;  // weights of a row
-  const int64_t samples = layout == kLayer ? k.rows : k.rows * per_row / k.channels;
-  for (int64_t first = int64_t(blockIdx.x) * 32; first < k.channels; first += gridDim.x * 32) {
-    const int64_t c = first + threadIdx.x;
-    double sum = 0, sum_h = 0;
-    if (c < k.channels)
-      for (int64_t j = threadIdx.y; j < samples * k.S; j += 8) {
-        const int64_t n = j / k.S, s = j % k.S;
-        const int64_t e = (n * k.channels + c) * k.S + s;
-        const int64_t row = e / k.length;
-        const double mean = double(at(k.mean, row, T(0)));
-        sum += double(g[e]);
-        sum_h +=
-            double(g[e]) * ((double(x[e]) - mean) * double(static_cast<const T*>(k.rstd)[row]));
-      }
-    room[0][threadIdx.y][threadIdx.x] = sum;
-    room[1][threadIdx.y][threadIdx.x] = sum_h;
-    __syncthreads();
-    if (threadIdx.y == 0 && c < k.channels) {
-      for (int r = 1; r < 8; ++r) {
-        sum += room[0][r][threadIdx.x];
-        sum_h += room[1][r][threadIdx.x];
-      }
-      if (k.gweight) static_cast<T*>(k.gweight)[c] = T(sum_h);
-      if (k.gbias) static_cast<T*>(k.gbias)[c] = T(sum);
+  const int64_t all = (layout == kLayer ? k.rows : k.rows * per_row / k.channels) * k.S;
+  const int64_t c = int64_t(blockIdx.x) * 32 + threadIdx.x;
+  const int64_t begin = blockIdx.y * each, end = begin + each < all ? begin + each : all;
+  double sum = 0, sum_h = 0;
+  if (c < k.channels)
+    for (int64_t j = begin + threadIdx.y; j < end; j += 8) {
+      const int64_t n = j / k.S, s = j % k.S;
+      const int64_t e = (n * k.channels + c) * k.S + s;
+      const int64_t row = e / k.length;
+      const S v = widen(g[e]), d = widen(x[e]) - at(k.mean, row, S(0));
+      sum += double(v);
+      sum_h += double(v * (d * static_cast<const S*>(k.rstd)[row]));
     }
-    __syncthreads();
+  room[0][threadIdx.y][threadIdx.x] = sum;
+  room[1][threadIdx.y][threadIdx.x] = sum_h;
+  __syncthreads();
+  if (threadIdx.y != 0 || c >= k.channels) return;
+  for (int r = 1; r < 8; ++r) {
+    sum += room[0][r][threadIdx.x];
+    sum_h += room[1][r][threadIdx.x];
+  }
+  parts[blockIdx.y * k.channels + c] = sum;
+  parts[(gridDim.y + blockIdx.y) * k.channels + c] = sum_h;
+}
+template <class S>
+__global__ void join_weights_kernel(const NormPack k, const double* parts, int pieces) {
+  LAMINA_GRID_STRIDE(c, k.channels) {
+    double sum = 0, sum_h = 0;
+    for (int p = 0; p < pieces; ++p) {
+      sum += parts[p * k.channels + c];
+      sum_h += parts[(pieces + p) * k.channels + c];
+    }
+    if (k.gweight) static_cast<S*>(k.gweight)[c] = S(sum_h);
+    if (k.gbias) static_cast<S*>(k.gbias)[c] = S(sum);
   }
 }
 
-template <int layout>
-void forward(const DeviceCall& c, const NormPack& k) {
-  const dim3 grid(unsigned(k.rows < kMaxGrid ? k.rows : kMaxGrid));
-  if (c.in[0].dtype == DType::float64)
-    launch(c, norm_kernel<layout, double>, grid, dim3(kBlock), 0, k);
-  else
-    launch(c, norm_kernel<layout, float>, grid, dim3(kBlock), 0, k);
+template <int layout, class T>
+void forward_of(const DeviceCall& c, const NormPack& k) {
+  if (layout == kLayer && rows_fit<T>(k.length))
+    return norm_rows<T>(c, {k.x, k.weight, k.bias, nullptr, k.y, k.mean, k.rstd, k.rows, k.length,
+                            k.eps, k.centred});
+  launch(c, norm_kernel<layout, T>, dim3(unsigned(k.rows < kMaxGrid ? k.rows : kMaxGrid)),
+         dim3(kBlock), 0, k);
 }
 template <int layout, class T>
-void backward_of(const DeviceCall& c, NormPack& k) {
+void backward_of(const DeviceCall& c, const NormPack& k) {
   for (int i = 0; i < c.outputs; ++i)
     if (c.in[1].numel() == 0 && c.out[i].numel())
-      check(cudaMemsetAsync(c.out[i].data, 0, size_t(c.out[i].numel()) * sizeof(T),
+      check(cudaMemsetAsync(c.out[i].data, 0, size_t(c.out[i].numel()) * sizeof(ComputeOf<T>),
                             current_stream(c.device)),
             c.name);
   if (c.in[1].numel() == 0) return;
-  const dim3 grid(unsigned(k.rows < kMaxGrid ? k.rows : kMaxGrid));
-  if (k.gx || layout == kBatch) launch(c, norm_grad_kernel<layout, T>, grid, dim3(kBlock), 0, k);
-  if constexpr (layout != kBatch)
-    if (k.gweight || k.gbias)
-      launch(c, weight_grad_kernel<layout, T>, dim3(blocks_for(k.channels, 32)), dim3(32, 8), 0, k);
+  if (k.gx && layout == kLayer && grad_rows_fit<T>(k.length))
+    norm_grad_rows<T>(
+        c, {k.x, k.weight, nullptr, k.g, k.gx, k.mean, k.rstd, k.rows, k.length, k.eps, k.centred});
+  else if (k.gx)
+    launch(c, norm_grad_kernel<layout, T>, dim3(unsigned(k.rows < kMaxGrid ? k.rows : kMaxGrid)),
+           dim3(kBlock), 0, k);
+  if (!k.gweight && !k.gbias) return;
+  const int64_t all = k.rows * k.length / k.channels, columns = (k.channels + 31) / 32;
+  const int64_t wished = (1024 + columns - 1) / columns, most = (all + 63) / 64;
+  const int64_t each =
+      (all + (wished < most ? wished : most) - 1) / (wished < most ? wished : most);
+  const unsigned pieces = unsigned((all + each - 1) / each);
+  const Scratch parts(c.device, size_t(2 * pieces * k.channels) * sizeof(double));
+  launch(c, weight_grad_kernel<layout, T>, dim3(unsigned(columns), pieces), dim3(32, 8), 0, k, each,
+         parts.as<double>());
+  launch(c, join_weights_kernel<ComputeOf<T>>, dim3(blocks_for(k.channels)), dim3(kBlock), 0, k,
+         static_cast<const double*>(parts.as<double>()), int(pieces));
 }
-template <int layout>
-void backward(const DeviceCall& c, NormPack& k) {
-  c.in[1].dtype == DType::float64 ? backward_of<layout, double>(c, k)
-                                  : backward_of<layout, float>(c, k);
+template <class T>
+void layer_forward(const DeviceCall& c, const NormPack& k) {
+  forward_of<kLayer, T>(c, k);
+}
+template <class T>
+void layer_backward(const DeviceCall& c, const NormPack& k) {
+  backward_of<kLayer, T>(c, k);
+}
+template <class T>
+void group_forward(const DeviceCall& c, const NormPack& k) {
+  forward_of<kGroup, T>(c, k);
+}
+template <class T>
+void group_backward(const DeviceCall& c, const NormPack& k) {
+  backward_of<kGroup, T>(c, k);
 }
 
 int64_t product(const Operand& x, int begin, int end) {
@@ -194,7 +208,7 @@ template <class Args>
 NormPack pack(const DeviceCall& c, const Args& a, bool gradient) {
   NormPack k{};
   k.eps = a.eps;
-  k.centred = k.training = true;
+  k.centred = true;
   k.x = c.in[gradient ? 1 : 0].data;
   k.weight = c.in[gradient ? 2 : 1].data;
   if (gradient) {
@@ -213,36 +227,6 @@ NormPack pack(const DeviceCall& c, const Args& a, bool gradient) {
   return k;
 }
 
-NormPack batch_pack(const DeviceCall& c, bool gradient) {
-  const auto& a = *static_cast<const BatchNormOpArgs*>(c.args);
-  const Operand& x = c.in[gradient ? 1 : 0];
-  NormPack k = pack(c, a, gradient);
-  k.rows = k.channels = x.shape[1];
-  k.S = product(x, 2, x.nd);
-  k.length = x.shape[0] * k.S;
-  k.momentum = a.momentum;
-  k.training = a.training;
-  return k;
-}
-void batch_norm(const DeviceCall& c) {
-  if (c.in[0].numel() == 0) return;
-  NormPack k = batch_pack(c, false);
-  k.running_mean = c.in[3].data;
-  k.running_var = c.in[4].data;
-  forward<kBatch>(c, k);
-}
-void batch_norm_eval(const DeviceCall& c) {
-  if (c.in[0].numel() == 0) return;
-  NormPack k = batch_pack(c, false);
-  k.given_mean = c.in[3].data;
-  k.given_var = c.in[4].data;
-  forward<kBatch>(c, k);
-}
-void batch_norm_grad(const DeviceCall& c) {
-  NormPack k = batch_pack(c, true);
-  backward<kBatch>(c, k);
-}
-
 NormPack layer_pack(const DeviceCall& c, bool gradient) {
   const auto& a = *static_cast<const LayerNormOpArgs*>(c.args);
   const Operand& x = c.in[gradient ? 1 : 0];
@@ -255,11 +239,10 @@ NormPack layer_pack(const DeviceCall& c, bool gradient) {
   return k;
 }
 void layer_norm(const DeviceCall& c) {
-  if (c.in[0].numel()) forward<kLayer>(c, layer_pack(c, false));
+  if (c.in[0].numel()) LAMINA_BY_FLOATING(c.in[0].dtype, layer_forward)(c, layer_pack(c, false));
 }
 void layer_norm_grad(const DeviceCall& c) {
-  NormPack k = layer_pack(c, true);
-  backward<kLayer>(c, k);
+  LAMINA_BY_FLOATING(c.in[1].dtype, layer_backward)(c, layer_pack(c, true));
 }
 
 NormPack group_pack(const DeviceCall& c, bool gradient) {
@@ -273,21 +256,17 @@ NormPack group_pack(const DeviceCall& c, bool gradient) {
   return k;
 }
 void group_norm(const DeviceCall& c) {
-  if (c.in[0].numel()) forward<kGroup>(c, group_pack(c, false));
+  if (c.in[0].numel()) LAMINA_BY_FLOATING(c.in[0].dtype, group_forward)(c, group_pack(c, false));
 }
 void group_norm_grad(const DeviceCall& c) {
-  NormPack k = group_pack(c, true);
-  backward<kGroup>(c, k);
+  LAMINA_BY_FLOATING(c.in[1].dtype, group_backward)(c, group_pack(c, true));
 }
 
-const Launches kLaunches{{"batch_norm", batch_norm},
-                         {"batch_norm_eval", batch_norm_eval},
-                         {"batch_norm_grad", batch_norm_grad},
-                         {"layer_norm", layer_norm},
-                         {"rms_norm", layer_norm},
-                         {"layer_norm_grad", layer_norm_grad},
-                         {"group_norm", group_norm},
-                         {"group_norm_grad", group_norm_grad}};
+const Launches kLaunches{{"layer_norm", layer_norm, false, true},
+                         {"rms_norm", layer_norm, false, true},
+                         {"layer_norm_grad", layer_norm_grad, false, true},
+                         {"group_norm", group_norm, false, true},
+                         {"group_norm_grad", group_norm_grad, false, true}};
 
 }  // namespace
 }  // namespace lamina::cuda

@@ -5,7 +5,7 @@
 #include "ops/pool_args.h"
 
 #include "launch.h"
-#include "number.h"
+#include "reduce.h"
 #include "table.h"
 
 namespace lamina::cuda {
@@ -48,17 +48,17 @@ __global__ void max_kernel(const PoolPack k) {
     const int64_t j = e % a.out[1], i = e / a.out[1] % a.out[0], plane = e / a.out[1] / a.out[0];
     const PoolSpan rows = pool_span(a, 0, i), columns = pool_span(a, 1, j);
     const T* const x = static_cast<const T*>(k.x) + plane * a.in[0] * a.in[1];
-    T best = T(-HUGE_VAL);
+    ComputeOf<T> best = ComputeOf<T>(-HUGE_VAL);
     int64_t at = rows.begin * a.in[1] + columns.begin;
     for (int64_t h = rows.begin; h < rows.end; h += a.dilation[0])
       for (int64_t w = columns.begin; w < columns.end; w += a.dilation[1]) {
-        const T v = x[h * a.in[1] + w];
+        const auto v = widen(x[h * a.in[1] + w]);
         if (v > best || (v != v && best == best)) {
           best = v;
           at = h * a.in[1] + w;
         }
       }
-    static_cast<T*>(k.y)[e] = best;
+    static_cast<T*>(k.y)[e] = narrow<T>(best);
     keep_index(k, plane, i, j, at);
   }
 }
@@ -87,19 +87,19 @@ __global__ void grad_kernel(const PoolPack k) {  // x: gradient of the outputs
     int64_t i0, i1, j0, j1;
     covering(a, 0, h, &i0, &i1);
     covering(a, 1, w, &j0, &j1);
-    T sum = 0;
+    ComputeOf<T> sum = 0;
     for (int64_t i = i0; i <= i1; ++i)
       for (int64_t j = j0; j <= j1; ++j) {
-        const T g = static_cast<const T*>(k.x)[(plane * a.out[0] + i) * a.out[1] + j];
+        const auto g = widen(static_cast<const T*>(k.x)[(plane * a.out[0] + i) * a.out[1] + j]);
         if constexpr (mean) {
           const PoolSpan rows = pool_span(a, 0, i), columns = pool_span(a, 1, j);
           if (covers(rows, h, a.dilation[0]) && covers(columns, w, a.dilation[1]))
-            sum += g / T(a.divisor ? a.divisor : rows.count * columns.count);
+            sum += g / ComputeOf<T>(a.divisor ? a.divisor : rows.count * columns.count);
         } else if (index_at(k, plane, i, j) == h * a.in[1] + w) {
           sum += g;
         }
       }
-    static_cast<T*>(k.y)[e] = sum;
+    static_cast<T*>(k.y)[e] = narrow<T>(sum);
   }
 }
 
@@ -120,45 +120,67 @@ __global__ void mean_kernel(const PoolPack k) {
     const int64_t j = e % a.out[1], i = e / a.out[1] % a.out[0], plane = e / a.out[1] / a.out[0];
     const PoolSpan rows = pool_span(a, 0, i), columns = pool_span(a, 1, j);
     const T* const x = static_cast<const T*>(k.x) + plane * a.in[0] * a.in[1];
-    T sum = 0;
+    ComputeOf<T> sum = 0;
     for (int64_t h = rows.begin; h < rows.end; h += a.dilation[0])
       for (int64_t w = columns.begin; w < columns.end; w += a.dilation[1])
-        sum += x[h * a.in[1] + w];
-    static_cast<T*>(k.y)[e] = sum / T(a.divisor ? a.divisor : rows.count * columns.count);
+        sum += widen(x[h * a.in[1] + w]);
+    static_cast<T*>(k.y)[e] =
+        narrow<T>(sum / ComputeOf<T>(a.divisor ? a.divisor : rows.count * columns.count));
   }
 }
 
-using PoolKernel = void (*)(PoolPack);
-void run(const DeviceCall& c, PoolKernel floats, PoolKernel doubles, void* index, bool wide) {
+// Each kernel for a storage type.
+template <class T>
+void max_of(const DeviceCall& c, const PoolPack& k, int64_t n) {
+  launch(c, max_kernel<T>, dim3(blocks_for(n)), dim3(kBlock), 0, k);
+}
+template <class T>
+void max_grad_of(const DeviceCall& c, const PoolPack& k, int64_t n) {
+  launch(c, grad_kernel<T, false>, dim3(blocks_for(n)), dim3(kBlock), 0, k);
+}
+template <class T>
+void gather_of(const DeviceCall& c, const PoolPack& k, int64_t n) {
+  launch(c, gather_kernel<T>, dim3(blocks_for(n)), dim3(kBlock), 0, k);
+}
+template <class T>
+void mean_of(const DeviceCall& c, const PoolPack& k, int64_t n) {
+  launch(c, mean_kernel<T>, dim3(blocks_for(n)), dim3(kBlock), 0, k);
+}
+template <class T>
+void mean_grad_of(const DeviceCall& c, const PoolPack& k, int64_t n) {
+  launch(c, grad_kernel<T, true>, dim3(blocks_for(n)), dim3(kBlock), 0, k);
+}
+
+using PoolRun = void (*)(const DeviceCall&, const PoolPack&, int64_t);
+void run(const DeviceCall& c, PoolRun kernel, void* index, bool wide) {
   PoolPack k{*static_cast<const PoolCall*>(c.args), c.in[0].data, c.out[0].data, index, 0};
   const int64_t each = wide ? k.a.in[0] * k.a.in[1] : k.a.out[0] * k.a.out[1];
   const int64_t n = c.out[0].numel();
   if (n == 0) return;
   k.planes = n / each;
-  launch(c, c.in[0].dtype == DType::float64 ? doubles : floats, dim3(blocks_for(n)), dim3(kBlock),
-         0, k);
+  kernel(c, k, n);
 }
 void max_pool(const DeviceCall& c) {
-  run(c, max_kernel<float>, max_kernel<double>, c.outputs > 1 ? c.out[1].data : nullptr, false);
+  run(c, LAMINA_BY_FLOATING(c.in[0].dtype, max_of), c.outputs > 1 ? c.out[1].data : nullptr, false);
 }
 void max_grad(const DeviceCall& c) {
-  run(c, grad_kernel<float, false>, grad_kernel<double, false>, c.in[1].data, true);
+  run(c, LAMINA_BY_FLOATING(c.in[0].dtype, max_grad_of), c.in[1].data, true);
 }
 void max_gather(const DeviceCall& c) {
-  run(c, gather_kernel<float>, gather_kernel<double>, c.in[1].data, false);
+  run(c, LAMINA_BY_FLOATING(c.in[0].dtype, gather_of), c.in[1].data, false);
 }
 void mean_pool(const DeviceCall& c) {
-  run(c, mean_kernel<float>, mean_kernel<double>, nullptr, false);
+  run(c, LAMINA_BY_FLOATING(c.in[0].dtype, mean_of), nullptr, false);
 }
 void mean_grad(const DeviceCall& c) {
-  run(c, grad_kernel<float, true>, grad_kernel<double, true>, nullptr, true);
+  run(c, LAMINA_BY_FLOATING(c.in[0].dtype, mean_grad_of), nullptr, true);
 }
 
-const Launches kLaunches{{"max_pool", max_pool},
-                         {"max_pool_grad", max_grad},
-                         {"max_pool_gather", max_gather},
-                         {"avg_pool", mean_pool},
-                         {"avg_pool_grad", mean_grad}};
+const Launches kLaunches{{"max_pool", max_pool, false, true},
+                         {"max_pool_grad", max_grad, false, true},
+                         {"max_pool_gather", max_gather, false, true},
+                         {"avg_pool", mean_pool, false, true},
+                         {"avg_pool_grad", mean_grad, false, true}};
 
 }  // namespace
 }  // namespace lamina::cuda

@@ -142,8 +142,10 @@ void triangle(const DeviceCall& c) {
       return triangle_of<uint16_t>(c);
     case 4:
       return triangle_of<uint32_t>(c);
-    default:
+    case 8:
       return triangle_of<uint64_t>(c);
+    default:
+      return triangle_of<Bytes16>(c);
   }
 }
 void pad(const DeviceCall& c) {
@@ -161,8 +163,8 @@ void pad(const DeviceCall& c) {
 }
 
 const Launches kLaunches{
-    {"flip", flip, true}, {"roll", roll, true}, {"diag_embed", diag_embed, true},
-    {"tril", triangle},   {"triu", triangle},   {"pad", pad}};
+    {"flip", flip, true},     {"roll", roll, true},     {"diag_embed", diag_embed, true},
+    {"tril", triangle, true}, {"triu", triangle, true}, {"pad", pad}};
 
 }  // namespace
 }  // namespace lamina::cuda

@@ -1,10 +1,10 @@
 // Reductions over any dimensions: sum, mean, prod, extremes and where they are, variance, norm.
 //
 // A block is (threads along the reduced index) x (outputs), or the other way round where outputs
-// lie side by side in memory. A thread takes every R-th element in order, the threads of an output
-// are then joined in a fixed tree, so the result depends on sizes only. An output of more than
-// kPiece elements is formed in pieces, joined by a second launch. Accumulators are double (int64
-// for integers). Cost: one read.
+// lie side by side in memory. A thread takes every R-th group of elements in order (groups of 32
+// bytes where they lie side by side), the threads of an output are then joined in a fixed tree, so
+// the result depends on sizes only. Few outputs of many elements are formed in pieces, joined by a
+// second launch. Accumulators are double (int64 for integers). Cost: one read.
 #include "ops/reduce_args.h"
 
 #include "launch.h"
@@ -14,7 +14,6 @@
 namespace lamina::cuda {
 namespace {
 
-constexpr int64_t kPiece = 1 << 16;
 constexpr int kMaxDims = 12;
 
 // The value of S in its accumulator and back.
@@ -83,6 +82,22 @@ struct Kind {
       s.at = at;
     }
   }
+  // n neighbours from `at` on.
+  template <class S>
+  LAMINA_HD static void take_group(State<T>& s, const S* v, int n, int64_t at) {
+    if constexpr (kind == kReduceMoments) {  // of the group alone first: one division for all
+      State<T> g{T(n), 0, 0, 0};
+      for (int e = 0; e < n; ++e) g.b += double(accumulated(v[e]));
+      g.b /= n;
+      for (int e = 0; e < n; ++e) {
+        const double d = double(accumulated(v[e])) - g.b;
+        g.c += d * d;
+      }
+      join(s, g);
+    } else {
+      for (int e = 0; e < n; ++e) take(s, accumulated(v[e]), at + e);
+    }
+  }
   LAMINA_HD static void join(State<T>& s, const State<T>& o) {
     if constexpr (kind == kReduceSum || kind == kReduceSquare) {
       s.a = wrapping_add(s.a, o.a);
@@ -130,8 +145,9 @@ struct ReducePack {
   DType type;
   void* y;         // of the compute type, or null
   int64_t* index;  // or null
-  int64_t outputs, each, pieces;
-  bool columns;  // outputs along threadIdx.x
+  int64_t outputs, each, pieces, piece;
+  bool columns;            // outputs along threadIdx.x
+  bool adjacent, aligned;  // what is reduced lies side by side; in groups of 16 bytes
   Axes kept, gone;
   ReduceFinish finish;
 };
@@ -184,12 +200,27 @@ __global__ void reduce_kernel(const ReducePack k, State<typename Accumulator<S>:
     const int64_t o = t / k.pieces * lanes + lane, piece = t % k.pieces;
     State<T> s = Kind<kind, T>::start();
     if (o < k.outputs) {
-      const int64_t base = k.kept.offset(o), begin = piece * kPiece;
-      const int64_t end = k.pieces == 1             ? k.each
-                          : begin + kPiece < k.each ? begin + kPiece
-                                                    : k.each;
-      for (int64_t i = begin + r; i < end; i += R)
-        Kind<kind, T>::take(s, accumulated(load_as<S>(k.x, base + k.gone.offset(i), k.type)), i);
+      const int64_t base = k.kept.offset(o), begin = piece * k.piece;
+      const int64_t end = begin + k.piece < k.each ? begin + k.piece : k.each;
+      if (k.adjacent) {
+        constexpr int W = kWide<S>;
+#pragma unroll 2
+        for (int64_t i = begin + r * W; i < end; i += R * W) {
+          S v[W];
+          const int n = end - i < W ? int(end - i) : W;
+          if (k.aligned && n == W) {
+            load_wide<S>(v, k.x, base + i, k.type);
+            Kind<kind, T>::take_group(s, v, W, i);
+          } else {
+            for (int e = 0; e < n; ++e) v[e] = load_one<S>(k.x, base + i + e, k.type);
+            Kind<kind, T>::take_group(s, v, n, i);
+          }
+        }
+      } else {
+#pragma unroll 4
+        for (int64_t i = begin + r; i < end; i += R)
+          Kind<kind, T>::take(s, accumulated(load_one<S>(k.x, base + k.gone.offset(i), k.type)), i);
+      }
     }
     join_threads<kind>(s, room, lane * R + r, r, R);
     if (r == 0 && o < k.outputs) {
@@ -220,13 +251,22 @@ template <int kind, class S>
 void run(const DeviceCall& c, ReducePack& k) {
   using T = typename Accumulator<S>::T;
   dim3 block(kBlock, 1);
-  if (k.columns)
+  const int64_t groups = k.adjacent ? (k.each + kWide<S> - 1) / kWide<S> : k.each;
+  if (k.columns) {
     block = k.each >= 64 ? dim3(32, 8) : dim3(kBlock, 1);
-  else if (k.each <= 1024)
-    block = dim3(32, kBlock / 32);
+  } else if (groups <= 256) {  // as many threads as there are groups, at most a warp
+    unsigned threads = 1;
+    while (threads < 32 && threads < groups) threads *= 2;
+    block = dim3(threads, kBlock / threads);
+  }
   const int64_t lanes = k.columns ? block.x : block.y;
-  k.pieces = k.each > 2 * kPiece && k.outputs < 4096 ? (k.each + kPiece - 1) / kPiece : 1;
-  const int64_t tiles = (k.outputs + lanes - 1) / lanes * k.pieces;
+  // About a thousand blocks, if there are elements for them.
+  const int64_t across = (k.outputs + lanes - 1) / lanes, wished = (1024 + across - 1) / across;
+  const int64_t most = k.each / (k.columns ? 256 : 8192);
+  k.pieces = wished < most ? wished : most > 1 ? most : 1;
+  k.piece = k.pieces > 1 ? ((k.each + k.pieces - 1) / k.pieces + 63) / 64 * 64 : k.each;
+  k.pieces = k.each ? (k.each + k.piece - 1) / k.piece : 1;
+  const int64_t tiles = across * k.pieces;
   const dim3 grid(unsigned(tiles < kMaxGrid ? tiles : kMaxGrid));
   const Scratch scratch(c.device,
                         k.pieces > 1 ? size_t(k.outputs * k.pieces) * sizeof(State<T>) : 0);
@@ -268,6 +308,12 @@ void reduce(const DeviceCall& c, const Operand* y, const Operand* index) {
   }
   if (k.outputs == 0) return;
   k.columns = k.outputs > 1 && inner_kept == 1 && inner_gone != 1;
+  k.adjacent = k.gone.n == 1 && k.gone.step[0] == 1;
+  const int item = item_size(k.type);
+  const int bytes = (compute_type(k.type) == kF32 ? kWide<float> : kWide<double>)*item;
+  const auto whole = [&](int64_t n) { return n % (bytes < 16 ? bytes : 16) == 0; };
+  k.aligned = whole(int64_t(reinterpret_cast<uintptr_t>(k.x)));
+  for (int d = 0; d < k.kept.n; ++d) k.aligned &= whole(k.kept.step[d] * item);
   switch (a.kind) {
     case kReduceSum:
       return run_kind<kReduceSum>(c, k);

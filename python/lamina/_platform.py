@@ -118,8 +118,9 @@ def set_float32_matmul_precision(precision: str) -> None:
 
     From "high" on, 3x3 convolutions of stride 1 are computed by Winograd's F(4x4, 3x3) (Lavin and
     Gray, 2016), forward and backward: faster, with errors up to about 1.5e-5 of the largest value
-    where direct float32 has 1e-6. Matrix products are always of full precision. Raises ValueError
-    for other names.
+    where direct float32 has 1e-6. On the CPU matrix products are always of full precision; a GPU
+    then rounds their operands to TF32 (`backends.cuda.matmul.allow_tf32`). Raises ValueError for
+    other names.
     """
     if precision not in _PRECISIONS:
         raise ValueError(

@@ -1,12 +1,24 @@
-"""CUDA's switches: accepted, without effect."""
+"""CUDA's switches: `matmul.allow_tf32`; the others are accepted, without effect."""
 
 from __future__ import annotations
 
 import contextlib
 
+from .. import _core
+
 
 class _MatmulSettings:
-    allow_tf32 = False
+    @property
+    def allow_tf32(self) -> bool:
+        """Whether a GPU may round the operands of float32 matrix products to TF32 (10 bits behind
+        the point) and multiply them on tensor cores. False at the start;
+        `set_float32_matmul_precision("high")` sets it too."""
+        return _core.tf32_products()
+
+    @allow_tf32.setter
+    def allow_tf32(self, allowed: bool) -> None:
+        _core.set_tf32_products(bool(allowed))
+
     allow_fp16_reduced_precision_reduction = True
     allow_bf16_reduced_precision_reduction = True
     fp32_precision = "none"

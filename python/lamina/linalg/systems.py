@@ -103,8 +103,8 @@ def lstsq(A, B, rcond=None, *, driver=None):
     A: (..., m, n), B: (..., m, k) or (..., m). Returns (solution (..., n, k), residuals (..., k),
     rank (...), singular_values): residuals, the squared lengths of the columns of A X - B, are
     empty unless m > n and every rank is n; singular_values are empty unless `driver` is "gelsd" or
-    "gelss". Singular values <= rcond s_max count as 0, rcond = eps max(m, n) by default. Raises
-    LinAlgError for NaN.
+    "gelss". Singular values <= rcond s_max count as 0, rcond = eps max(m, n) by default; other
+    drivers estimate them by a QR factorisation with column exchanges. Raises LinAlgError for NaN.
     """
     if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
         raise RuntimeError(
@@ -117,7 +117,8 @@ def lstsq(A, B, rcond=None, *, driver=None):
     m, n = A.shape[-2:]
     if rcond is None:
         rcond = _eps(A) * max(m, n)
-    X, rank, values, info = call("linalg_lstsq", A, B, rcond)
+    wanted = driver in ("gelsd", "gelss")
+    X, rank, values, info = call("linalg_lstsq", A, B, rcond, wanted)
     check("lstsq", A, info, "the iteration did not converge ({info} values are missing)")
     empty = _core.empty((0,), A.dtype)
     residuals = empty
@@ -125,8 +126,8 @@ def lstsq(A, B, rcond=None, *, driver=None):
         residuals = (A @ X - B).square().sum(-2)
     if driver == "gels":
         rank = _core.empty((0,), _core.int64)
-    values = values if driver in ("gelsd", "gelss") else empty
-    return _Lstsq(X.squeeze(-1) if vector else X, residuals, rank, values)
+    solution = X.squeeze(-1) if vector else X
+    return _Lstsq(solution, residuals, rank, values if wanted else empty)
 
 
 def _eps(A) -> float:

@@ -248,6 +248,7 @@ def generate(model, tokens: Tensor, max_new_tokens: int, *, do_sample=False, tem
     if _takes_cache(model) if use_cache is None else use_cache:
         room = tokens.shape[1] + max_new_tokens
         decoder = _Decoder.of(model, tokens.shape[0], room, compile)
+        decoder.cache.device = tokens.device
         follow = decoder.chooser(options, generator, inputs)
     else:
         steps = _Steps(model, False, context, inputs)
@@ -300,6 +301,8 @@ def beam_search(model, tokens: Tensor, max_new_tokens: int, *, num_beams=4, leng
         k: x.repeat_interleave(K, 0) if isinstance(x, Tensor) else x for k, x in inputs.items()
     }
     step = _Steps(model, use_cache, context, inputs)
+    if step.cache is not None:
+        step.cache.device = tokens.device
     beams = tokens.repeat_interleave(K, 0)  # (N K, T)
     sums = [[0.0] + [-math.inf] * (K - 1) for _ in range(N)]  # the first beam begins alone
     done: list[list[tuple[float, list]]] = [[] for _ in range(N)]

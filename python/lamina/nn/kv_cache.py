@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
+from ..ops.creation import arange
 from . import functional as F
 
 __all__ = ["KVCache"]
@@ -28,15 +29,16 @@ class KVCache:
             last, and the number of positions is a tensor, so that `lamina.compile` replays a step
             (`generate` does so by itself). A position too many is a ValueError. None: room doubles
             when it is used up, so n steps copy O(n); steps are not replayed.
+        device: where `positions` are made before a layer has come by; None: the default device.
 
     A model that adds positions to its tokens takes them from ``cache.positions(T)``. With a
     capacity float16 and bfloat16 keys and values are kept in float32, which attention computes in.
     """
 
-    def __init__(self, capacity: int | None = None):
+    def __init__(self, capacity: int | None = None, device=None):
         if capacity is not None and (type(capacity) is not int or capacity < 1):
             raise ValueError(f"KVCache: capacity must be at least 1, and an int, got {capacity!r}")
-        self.capacity = capacity
+        self.capacity, self.device = capacity, device
         # id(layer): keys, values, positions held (a number, or with a capacity a tensor), layer
         self._layers: dict[int, list] = {}
 
@@ -54,8 +56,8 @@ class KVCache:
         `layer`, or for the first layer that came by."""
         entries = self._layers
         entry = next(iter(entries.values()), None) if layer is None else entries.get(id(layer))
-        new = _core.arange(0, length, 1, _core.int64)
-        return new if entry is None else new.to(entry[0].device) + entry[2]
+        new = arange(length, device=self.device if entry is None else entry[0].device)
+        return new if entry is None else new + entry[2]
 
     def attend(self, layer, q: Tensor, k: Tensor, v: Tensor, scale=None, dropout_p=0.0) -> Tensor:
         """Adds the new keys and values; the queries' attention to all held so far and, each, to

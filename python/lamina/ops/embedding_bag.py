@@ -9,6 +9,7 @@ __all__: list[str] = []
 __functional__ = ["embedding_bag"]
 
 _NAME = "embedding_bag"
+_SHORT = 64  # bags whose rows may be added one after the other in float32
 
 
 def _flat(input: Tensor, offsets, include_last_offset: bool) -> tuple:
@@ -81,6 +82,15 @@ def embedding_bag(
                 f"shape of input, {tuple(input.shape)}"
             )
     numbers, ends = _flat(input, offsets, include_last_offset)
+    plain = max_norm is None and padding_idx is None and per_sample_weights is None
+    if (
+        plain and mode != "max" and input.dim() == 2 and input.shape[1] <= _SHORT
+        and not (scale_grad_by_freq or sparse)
+        and weight.dim() == 2 and weight.dtype in (_core.float32, _core.float64)
+        and weight.device.type == "cpu"
+    ):  # fmt: skip
+        sums = _core.embedding_bag_sum(weight, input)
+        return sums if mode == "sum" else sums / max(input.shape[1], 1)
     rows = embedding(numbers, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     keep = None  # False where a row takes no part
     if padding_idx is not None:

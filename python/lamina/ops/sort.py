@@ -233,7 +233,8 @@ def _runs(fresh: Tensor, n: int):
 
 def _changes(rows: Tensor) -> Tensor:
     """Whether each row of (n, m) differs from the one before; the first does."""
-    differs = (rows[1:] != rows[:-1]).any(1)
+    differs = rows[1:] != rows[:-1]
+    differs = differs.reshape(-1) if rows.shape[1] == 1 else differs.any(1)
     return _core.cat([differs.new_full((1,), True), differs], 0)
 
 
@@ -270,10 +271,17 @@ def unique(input: Tensor, sorted=True, return_inverse=False, return_counts=False
     if n == 0:
         y = x.reshape(-1) if dim is None else x
         return _pack(y, none.reshape(shape), none, return_inverse, return_counts)
-    order = arange(n, device=x.device)
-    for column in range(rows.shape[1] - 1, -1, -1):  # stable: the first column decides last
-        order = order[_core.sort(rows[:, column][order], 0, False)[1]]
-    starts, counts, run = _runs(_changes(rows[order]), n)
+    if rows.shape[1] == 1:
+        in_order, order = _core.sort(rows.reshape(-1), 0, False)
+        fresh = _changes(in_order.unsqueeze(1))
+        if dim is None and not return_inverse and not return_counts:
+            return in_order[fresh]
+    else:
+        order = arange(n, device=x.device)
+        for column in range(rows.shape[1] - 1, -1, -1):  # stable: the first column decides last
+            order = order[_core.sort(rows[:, column][order], 0, False)[1]]
+        fresh = _changes(rows[order])
+    starts, counts, run = _runs(fresh, n)
     inverse = None
     if return_inverse:
         inverse = _core.scatter(order * 0, 0, order, run, "", True).reshape(shape)
@@ -358,14 +366,15 @@ def bincount(input: Tensor, weights=None, minlength=0) -> Tensor:
         )
     at, n = input.long(), minlength
     if at.numel():
-        if at.min().item() < 0:
-            raise _core.ArgumentError(f"bincount: {at.min().item()} is negative")
-        n = max(minlength, at.max().item() + 1)
+        n = max(minlength, at.max().item() + 1, 1)
     if weights is None:
-        weights = at.new_full(at.shape, 1)
+        weights = at.new_full((), 1).expand(at.shape)
     elif weights.dtype is not _core.float32:
         weights = weights.double()
-    return _core.scatter(weights.new_full((n,), 0), 0, at, weights, "sum", True)
+    try:
+        return _core.scatter(weights.new_full((n,), 0), 0, at, weights, "sum", True)
+    except _core.RangeError:
+        raise _core.ArgumentError(f"bincount: {at.min().item()} is negative") from None
 
 
 @method
@@ -381,9 +390,11 @@ def histc(input: Tensor, bins=100, min=0, max=0, *, out=None) -> Tensor:
         low, high = low - 1, high + 1
     if low > high:
         raise _core.ArgumentError(f"histc: max ({high}) must not be below min ({low})")
-    x = x[(x >= low) & (x <= high)]
-    at = ((x - low) * bins / (high - low)).floor().long().clamp(0, bins - 1)
-    none, one = input.new_full((bins,), 0), input.new_full(at.shape, 1)
+    inside = (x >= low) & (x <= high)
+    if not bool(inside.all()):
+        x = x[inside]
+    at = ((x - low) * bins / (high - low)).clamp(0, bins - 1).long()
+    none, one = input.new_full((bins,), 0), input.new_full((), 1).expand(at.shape)
     y = _core.scatter(none, 0, at, one, "sum", True)
     return write(out, y)
 
@@ -397,15 +408,17 @@ def one_hot(tensor: Tensor, num_classes=-1) -> Tensor:
         raise _core.DTypeError(f"one_hot: class numbers must be integers, got {tensor.dtype}")
     at = tensor.long()
     n = num_classes
-    if at.numel():
-        low, high = at.min().item(), at.max().item()
-        if n == -1:
-            n = high + 1
-        if low < 0 or high >= n:
-            raise _core.RangeError(
-                f"one_hot: class number {low if low < 0 else high} is out of range for {n} classes"
-            )
-    elif n <= 0:
+    if not at.numel() and n <= 0:
         raise _core.ArgumentError("one_hot: an empty tensor does not tell num_classes; give it")
-    one = at.new_full((), 1).expand((*at.shape, 1))
-    return _core.scatter(at.new_zeros((*at.shape, n)), -1, at.unsqueeze(-1), one, "", True)
+    if n == -1:
+        n = at.max().item() + 1
+    if n > 0:
+        one = at.new_full((), 1).expand((*at.shape, 1))
+        try:
+            return _core.scatter(at.new_zeros((*at.shape, n)), -1, at.unsqueeze(-1), one, "", True)
+        except _core.RangeError:
+            pass
+    low, high = at.min().item(), at.max().item()
+    raise _core.RangeError(
+        f"one_hot: class number {low if low < 0 else high} is out of range for {n} classes"
+    )

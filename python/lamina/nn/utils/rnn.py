@@ -47,7 +47,10 @@ class PackedSequence(PackedSequence_):
     def to(self, *args, **kwargs) -> PackedSequence:
         """With `data` converted as by Tensor.to; itself when that changes nothing."""
         data = self.data.to(*args, **kwargs)
-        return self if data is self.data else type(self)(data, *self[1:])
+        if data is self.data:
+            return self
+        order, back = (None if i is None else i.to(data.device) for i in self[2:])
+        return type(self)(data, self.batch_sizes, order, back)
 
     def cpu(self, *args, **kwargs) -> PackedSequence:
         """On the CPU."""
@@ -107,13 +110,13 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     """q with q[p[i]] = i for a permutation p (n,) int64; None for None."""
     if permutation is None:
         return None
-    places = arange(permutation.numel())
+    places = arange(permutation.numel(), device=permutation.device)
     return _core.index_copy(permutation, 0, permutation, places)
 
 
 def _step_rows(lengths: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """For sequences sorted by length: (step, sequence) of every packed row, int64 each."""
-    places = (arange(steps).unsqueeze(1) < lengths.unsqueeze(0)).nonzero()
+    places = (arange(steps, device="cpu").unsqueeze(1) < lengths.unsqueeze(0)).nonzero()
     return places[:, 0], places[:, 1]
 
 
@@ -127,7 +130,7 @@ def pack_padded_sequence(input: Tensor, lengths, batch_first=False, enforce_sort
     Returns a `PackedSequence`. Raises RuntimeError for lengths that are not positive, do not fit
     `input` or are not sorted.
     """
-    lengths = as_tensor(lengths, dtype=_core.int64)
+    lengths = as_tensor(lengths, dtype=_core.int64).cpu()
     batch_dim = 0 if batch_first else 1
     if input.numel() == 0:
         raise RuntimeError("Cannot pack empty tensors.")
@@ -157,11 +160,14 @@ def pack_padded_sequence(input: Tensor, lengths, batch_first=False, enforce_sort
             f"{input.shape[1 - batch_dim]} steps"
         )
     step, sequence = _step_rows(lengths, sizes[0])
-    batch_sizes = (arange(sizes[0]).unsqueeze(1) < lengths.unsqueeze(0)).sum(1)
+    counts = arange(sizes[0], device="cpu").unsqueeze(1)
+    batch_sizes = (counts < lengths.unsqueeze(0)).sum(1)
     if order is not None:
         sequence = order[sequence]
+        order = order.to(input.device)
     places = [sequence, step] if batch_first else [step, sequence]
-    return PackedSequence(input[tuple(places)], batch_sizes, order, None)
+    data = input[tuple(p.to(input.device) for p in places)]
+    return PackedSequence(data, batch_sizes, order, None)
 
 
 def pad_packed_sequence(sequence: PackedSequence, batch_first=False, padding_value=0.0,
@@ -184,15 +190,16 @@ def pad_packed_sequence(sequence: PackedSequence, batch_first=False, padding_val
             f"but got total_length={total_length} and max sequence length being {longest}"
         )
     batch = int(batch_sizes[0])
-    lengths = (arange(batch).unsqueeze(1) < batch_sizes.unsqueeze(0)).sum(1)
+    numbers = arange(batch, device="cpu")
+    lengths = (numbers.unsqueeze(1) < batch_sizes.unsqueeze(0)).sum(1)
     step, place = _step_rows(lengths, longest)
-    back = sequence.unsorted_indices
-    if back is not None:
+    if sequence.unsorted_indices is not None:
+        back = sequence.unsorted_indices.cpu()
         lengths = lengths[back]
-        place = _core.index_copy(back, 0, back, arange(batch))[place]
+        place = _core.index_copy(back, 0, back, numbers)[place]
     rest = tuple(data.shape[1:])
     size = (batch, steps, *rest) if batch_first else (steps, batch, *rest)
-    places = [place, step] if batch_first else [step, place]
+    places = [p.to(data.device) for p in ([place, step] if batch_first else [step, place])]
     padded = data.new_full(size, padding_value)
     return _core.index_put(padded, places, data, False), lengths
 

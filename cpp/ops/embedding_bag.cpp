@@ -1,0 +1,54 @@
+// Sums of rows of a table by bags of equal size, without a copy of the rows:
+//   y[b, :] = sum_l w[rows[b, l], :]        gw[rows[b, l], :] += g[b, :]
+// in the order of l. Cost: each row named is read once, each sum written once.
+#include <cstring>
+
+#include "core/threads.h"
+#include "ops/index.h"
+#include "ops/ops.h"
+
+namespace lamina {
+namespace {
+
+void infer(Call& c) { c.output({c.in[1].size(0), c.in[0].size(1)}, c.in[0].dtype()); }
+void launch(Call& c) {
+  const Tensor &w = c.in[0], &rows = c.in[1], &y = c.out[0];
+  const int64_t B = rows.size(0), L = rows.size(1), V = w.size(0), E = w.size(1);
+  const int64_t bytes = E * item_size(w.dtype());
+  const int64_t* const numbers = rows.data<int64_t>();
+  const char* const from = w.data<char>();
+  const AddRowFn add = cpu_kernels().index.add_row[compute_type(w.dtype())];
+  parallel_rows(B, double(L) * (0.05 * double(bytes) + 4) + 5, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) {
+      char* const to = y.data<char>() + b * bytes;
+      if (L == 0) std::memset(to, 0, size_t(bytes));
+      for (int64_t l = 0; l < L; ++l) {
+        const int64_t row = numbers[b * L + l];
+        if (uint64_t(row) >= uint64_t(V))
+          fail(ErrorKind::index, "embedding: index ", row,
+               " is out of bounds for dimension 0 with size ", V);
+        if (l == 0)
+          std::memcpy(to, from + row * bytes, size_t(bytes));
+        else
+          add(to, from + row * bytes, 1, E);
+      }
+    }
+  });
+}
+void vjp(Vjp& c) {
+  const Tensor rows = c.in(1);
+  Dims shape = rows.shape();
+  shape.push(c.shape(0).v[1]);
+  const Tensor g = expand(unsqueeze(c.g(), 1), shape);
+  c.set(0, put_rows("index_add", zeros(c.shape(0), c.g().dtype()), rows, 0, 1, g, true, nullptr));
+}
+const Op kBagSum{
+    .name = "embedding_bag", .infer = infer, .launch = launch, .vjp = vjp, .saves = {2, 0}};
+
+}  // namespace
+
+Tensor embedding_bag_sum(const Tensor& weight, const Tensor& rows) {
+  return apply(kBagSum, {contiguous(weight), as_rows("embedding", rows)});
+}
+
+}  // namespace lamina
