@@ -8,7 +8,7 @@ import pytest
 
 import lamina
 from compile_cases import OPTIMIZERS, REFUSED, STEPS, mlp, square, train
-from lamina import nn, optim
+from lamina import _core, nn, optim
 from lamina.vision import models
 from layer_cases import CASES, draw
 
@@ -58,7 +58,8 @@ def tensors_in(value):
 
 def bits(value):
     return [
-        (t.dtype, tuple(t.shape), t.detach().cpu().numpy().tobytes()) for t in tensors_in(value)
+        (t.dtype, tuple(t.shape), bytes(_core.bytes_of(t.detach().cpu().contiguous())))
+        for t in tensors_in(value)
     ]
 
 

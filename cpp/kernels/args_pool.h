@@ -23,7 +23,7 @@ struct PoolArgs {
   int64_t row_step, column_step;   // dilation
   // Columns of outputs whose windows no edge cuts, column_stride apart; none where it varies.
   int64_t whole_begin, whole_end, column_stride;
-  int64_t divisor;                 // of a mean; 0: rows[i].count * columns[j].count
+  int64_t divisor;  // of a mean; 0: rows[i].count * columns[j].count
 };
 // Planes [begin, end).
 using PoolFn = void (*)(const PoolArgs& a, int64_t begin, int64_t end);

@@ -813,10 +813,10 @@ using AllElementwise =
          Clamp, Hardsigmoid, Hardswish, Softsign, Tanhshrink, Softshrink, Hardshrink, Threshold,
          Floor, Ceil, Trunc, Round, Frac, IsNan, IsInf, IsFinite, IsPosInf, IsNegInf, Signbit,
          LogicalNot, BitwiseNot, NanToNum, Pow, Maximum, Minimum, Fmax, Fmin, Remainder, Fmod,
-         FloorDivide, Atan2, Hypot, Copysign, Prelu, LogAddExp, Xlogy, Eq, Ne, Lt, Le, Gt, Ge, LogicalAnd,
-         LogicalOr, LogicalXor, BitwiseAnd, BitwiseOr, BitwiseXor, LeftShift, RightShift, Mse, L1,
-         Huber, SmoothL1, Bce, BceWithLogits, KlDiv, KlDivLog, SoftMargin, PoissonNll,
-         HingeEmbedding, Lerp, Addcmul, Addcdiv>;
+         FloorDivide, Atan2, Hypot, Copysign, Prelu, LogAddExp, Xlogy, Eq, Ne, Lt, Le, Gt, Ge,
+         LogicalAnd, LogicalOr, LogicalXor, BitwiseAnd, BitwiseOr, BitwiseXor, LeftShift,
+         RightShift, Mse, L1, Huber, SmoothL1, Bce, BceWithLogits, KlDiv, KlDivLog, SoftMargin,
+         PoissonNll, HingeEmbedding, Lerp, Addcmul, Addcdiv>;
 constexpr int kAdd = 0, kSub = 1, kMul = 2, kDiv = 3, kNeg = 4, kWhere = 5;
 
 }  // namespace lamina::LAMINA_ISA

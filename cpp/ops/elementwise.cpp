@@ -414,14 +414,4 @@ int function_index(const char* name) {
   return -1;
 }
 
-Tensor add(const Tensor& a, const Tensor& b) { return elementwise(kAdd, {a, b}, 1); }
-Tensor sub(const Tensor& a, const Tensor& b) { return elementwise(kSub, {a, b}, 1); }
-Tensor mul(const Tensor& a, const Tensor& b) { return elementwise(kMul, {a, b}); }
-Tensor div(const Tensor& a, const Tensor& b) { return elementwise(kDiv, {a, b}); }
-Tensor neg(const Tensor& a) { return elementwise(kNeg, {a}); }
-Tensor add_(const Tensor& a, const Tensor& b) { return elementwise_into(kAdd, {a, b}, a, 1); }
-Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
-  return elementwise(kWhere, {condition, a, b});
-}
-
 }  // namespace lamina

@@ -83,8 +83,10 @@ void Plan::find_device() {
 bool Plan::ready_for_graph() {
   if (parts_.empty() || !no_graph_.empty() || !nanoseconds_.empty()) return false;
   if (replays_++ == 0) return false;
-  for (const auto& [storage, address] : addresses_)
-    if (graph_ && storage->data != address) drop_graph();
+  bool same =
+      tf32_.products == tf32_allowed.products && tf32_.convolutions == tf32_allowed.convolutions;
+  for (const auto& [storage, address] : addresses_) same = same && storage->data == address;
+  if (!same) drop_graph();
   if (!graph_ && captures_ == kCaptures) {
     no_graph_ = "its memory changes from replay to replay";
     return false;
@@ -126,6 +128,7 @@ void Plan::from_fixed(const Tensors& arguments, const Tensors& fresh) {
 void Plan::capture() {
   const DeviceTable& table = device_table();
   ++captures_;
+  tf32_ = tf32_allowed;
   // Where no graph can be made the step starts anew: what the host wrote is put back.
   std::vector<std::string> before;
   for (const StorageRef& s : written_)

@@ -8,6 +8,7 @@
 #pragma once
 #include <mutex>
 
+#include "core/device.h"
 #include "ops/autocast.h"
 #include "ops/conv.h"
 #include "plan/fuse.h"
@@ -121,6 +122,7 @@ class Plan {
   std::vector<Fixed> fixed_;
   std::vector<std::pair<const Storage*, void*>> addresses_;  // that the graph was captured with
   void* graph_ = nullptr;
+  Tf32Allowed tf32_;      // when it was captured
   std::string no_graph_;  // why there is none
   int64_t replays_ = 0, captures_ = 0;
   std::vector<uint64_t> draws_;  // per random call: its offset from the start of the step

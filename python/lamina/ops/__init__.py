@@ -49,7 +49,10 @@ def _renamer():
     def renamed(f):
         if type(f) is not FunctionType:
             return None
-        code = getattr(f, "__wrapped__", f).__code__
+        inner = f
+        while hasattr(inner, "__wrapped__"):
+            inner = inner.__wrapped__
+        code = inner.__code__
         own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         if "dim" not in own and sections not in own:
             return None
