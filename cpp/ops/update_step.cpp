@@ -84,7 +84,7 @@ void step_on_device(const StepParts& parts, NumbersFn fn) {
   for (int i = 0; i < 2 * parts.a.guarded; ++i)
     guard[i] = {parts.guard()[i].data(), nullptr, nullptr, 0, DType::float32, false};
   device_kernel(*c.op).launch(
-      {c.name(), &all, guard, nullptr, 2 * parts.a.guarded, 0, c.device.index});
+      {c.name(), &all, guard, nullptr, 2 * parts.a.guarded, 0, c.device.index, {}});
 }
 
 namespace {

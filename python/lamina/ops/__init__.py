@@ -5,8 +5,8 @@ import sys as _sys
 
 _STEMS = (
     "creation", "convert", "elementwise", "special", "activation", "view", "reduce", "softmax",
-    "matmul", "linalg", "join", "index", "scan", "sort", "arithmetic", "attributes", "numeric",
-    "complex",
+    "matmul", "linalg", "join", "index", "scan", "sort", "distinct", "arithmetic", "attributes",
+    "numeric", "complex",
 )  # fmt: skip
 _LATER = {  # stems without methods of Tensor: imported when one of their names is first used
     "loss": "cosine_similarity pairwise_distance",

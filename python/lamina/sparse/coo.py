@@ -135,7 +135,7 @@ class SparseTensor:
         """Sorted, with the values of equal indices added up."""
         if self._coalesced:
             return self
-        from ..ops.sort import unique
+        from ..ops.distinct import unique
 
         flat, place = unique(self._flat(), return_inverse=True)
         values = zeros((len(flat), *self._v.shape[1:]), dtype=self.dtype)
