@@ -16,8 +16,7 @@ struct ScatterPack {
 };
 __device__ inline int64_t scatter_place(const ScatterPack& k, int64_t index,
                                         const Reporter& report) {
-  const int64_t at = index < 0 ? index + k.size : index;
-  if (at >= 0 && at < k.size) return at;
+  if (index >= 0 && index < k.size) return index;
   report(index, k.size);
   return 0;
 }

@@ -181,3 +181,21 @@ def test_the_command_names_a_device_that_is_not_there(capsys):
 
     assert cli.main(["train", "--device", "cuda:77"]) == 2
     assert "cuda" in capsys.readouterr().err
+
+
+@cuda
+def test_what_lies_elsewhere_is_named():
+    model = nn.Linear(3, 1)
+    optimizer = lamina.optim.AdamW(model.parameters())
+    model(lamina.ones(2, 3)).sum().backward()
+    optimizer.step()
+    model.cuda()
+    optimizer.zero_grad()
+    model(lamina.ones(2, 3).cuda()).sum().backward()
+    with pytest.raises(lamina.DeviceError, match="the state of parameter 0 is on cpu"):
+        optimizer.step()
+    x = lamina.ones(3, device="cuda", requires_grad=True)
+    with pytest.raises(lamina.DeviceError, match="backward: the gradient is on cpu"):
+        (x * 2).backward(lamina.ones(3))
+    with pytest.raises(IndexError, match="index -1 is out of bounds"):
+        x.detach().gather(0, lamina.tensor([-1], device="cuda")).cpu()

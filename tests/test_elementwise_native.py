@@ -142,3 +142,9 @@ def test_threads(threads):
         same(lamina.from_numpy(a)[lamina.from_numpy(m)], a[m])
     finally:
         lamina.set_num_threads(before)
+
+
+@pytest.mark.parametrize("alpha", [2, 128, 255, 256, 512])
+def test_sums_of_truth_values(alpha):
+    a, b = lamina.tensor([True, False, False]), lamina.tensor([True, True, False])
+    assert lamina.add(a, b, alpha=alpha).tolist() == [True, True, False]

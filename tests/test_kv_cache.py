@@ -279,3 +279,15 @@ def test_capacities_and_lengths_that_make_no_sense():
             nn.KVCache(capacity)
     with pytest.raises(ValueError, match="must not be negative"):
         nn.KVCache(4).crop(-1)
+
+
+def test_in_a_region_of_mixed_precision():
+    layer = nn.CausalSelfAttention(8, 2).eval()
+    x = lamina.randn(1, 5, 8)
+    whole = layer(x)
+    with lamina.autocast("cpu"):
+        cache = nn.KVCache(8)
+        parts = [layer(x[:, :3], cache=cache), layer(x[:, 3:], cache=cache)]
+    y = lamina.cat(parts, 1)
+    assert y.dtype is lamina.bfloat16
+    assert (y.float() - whole).abs().max().item() < 0.03

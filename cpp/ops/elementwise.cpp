@@ -232,6 +232,7 @@ void loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor
 BlockFn native_kernel(const ElementwiseArgs& a, const Tensor& y, const Tensor* x, int n) {
   for (int i = a.function == kWhere; i < n; ++i)  // a condition is a byte, bool or uint8
     if (x[i].dtype() != a.compute) return nullptr;
+  if (a.compute == DType::boolean && a.function == kAdd && a.p[0] != 1) return nullptr;
   const bool truth = Table::info[a.function].result == Result::boolean;
   if (y.dtype() != (truth ? DType::boolean : a.compute) || !y.is_contiguous()) return nullptr;
   return cpu_kernels().elementwise_native[a.function][int(a.compute)];

@@ -36,7 +36,7 @@ void max_columns(const PoolArgs& a, const T* x, T* y, I* index, int64_t from, in
     const PoolSpan r = a.rows[i];
     for (int64_t j = from; j < to; ++j) {
       const PoolSpan c = a.columns[j];
-      int64_t at = r.begin * a.W + c.begin;
+      int64_t at = r.begin < r.end && c.begin < c.end ? r.begin * a.W + c.begin : -1;
       T best = -__builtin_inf();
       for (int64_t h = r.begin; h < r.end; h += a.row_step)
         for (int64_t w = c.begin; w < c.end; w += a.column_step) {
@@ -66,6 +66,7 @@ void max_plane(const PoolArgs& a, const T* x, T* y, I* index) {
       const PoolSpan r = a.rows[i], c = a.columns[j];
       V best = V{} - T(__builtin_inf());
       Mask<V> at = lane + Place(r.begin * a.W + c.begin);
+      if (r.begin >= r.end) at = Mask<V>{} - 1;
       for (int64_t h = r.begin; h < r.end; h += a.row_step)
         for (int64_t w = c.begin; w < c.end; w += a.column_step) {
           const V v = load_steps<V>(x + h * a.W + w, a.column_stride, n);
@@ -91,7 +92,7 @@ void max_pool(const PoolArgs& a, int64_t begin, int64_t end) {
   }
 }
 
-// f(place in the plane, output number) for every output of plane p.
+// f(place in the plane, output number) for every output of plane p; -1: its window is all padding.
 template <class F>
 void each_place(const PoolArgs& a, int64_t p, F f) {
   const int64_t out = a.OH * a.OW;
@@ -120,7 +121,7 @@ void max_scatter(const PoolArgs& a, int64_t begin, int64_t end) {
     __builtin_memset(y, 0, size_t(in) * sizeof(T));
     const T* const maxima = a.maxima ? static_cast<const T*>(a.maxima) + p * out : nullptr;
     each_place(a, p, [&](int64_t at, int64_t k) {
-      if (!maxima || maxima[k] > 0) y[at] += g[k];
+      if (at >= 0 && (!maxima || maxima[k] > 0)) y[at] += g[k];
     });
   }
 }
@@ -130,7 +131,7 @@ void max_gather(const PoolArgs& a, int64_t begin, int64_t end) {
   for (int64_t p = begin; p < end; ++p) {
     const T* const x = static_cast<const T*>(a.x) + p * in;
     T* const y = static_cast<T*>(a.y) + p * out;
-    each_place(a, p, [&](int64_t at, int64_t k) { y[k] = x[at]; });
+    each_place(a, p, [&](int64_t at, int64_t k) { y[k] = at >= 0 ? x[at] : T(0); });
   }
 }
 

@@ -60,6 +60,14 @@ void step_on_device(const StepParts& parts, NumbersFn fn) {
     check(p.device() == c.device, ErrorKind::device, c.name(), ": parameter ", i, " is on ",
           device_name(p.device()), " and another on ", device_name(c.device),
           "; move the model to one device before making the optimizer");
+    const auto beside = [&](const char* what, const Tensor& t) {
+      check(t.device() == c.device, ErrorKind::device, c.name(), ": the ", what, " of parameter ",
+            i, " is on ", device_name(t.device()), " and the parameter on ", device_name(c.device),
+            "; move the model before making the optimizer");
+    };
+    beside("gradient", parts.grad(i));
+    for (int s = 0; s < 3; ++s)
+      if (parts.a.has[s]) beside("state", parts.state_tensor(s, i));
     DeviceUpdate u{};
     u.args.p = p.data();
     u.args.g = parts.grad(i).data();

@@ -36,11 +36,13 @@ struct StepParts {
   float* counter(int which, int i) const {
     return c.in[1 + (1 + states + which) * a.n + i].data<float>();
   }
-  void* state(int which, int i) const {
-    if (!a.has[which]) return nullptr;
+  const Tensor& state_tensor(int which, int i) const {
     int before = 0;
     for (int s = 0; s < which; ++s) before += a.has[s];
-    return c.in[1 + (1 + before) * a.n + i].data();
+    return c.in[1 + (1 + before) * a.n + i];
+  }
+  void* state(int which, int i) const {
+    return a.has[which] ? state_tensor(which, i).data() : nullptr;
   }
   double* numbers() const { return c.in[0].data<double>(); }
   // k and flags of parameter i, its counters moved on by one step.

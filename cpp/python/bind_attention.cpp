@@ -6,6 +6,6 @@
 namespace lamina {
 static const Methods methods{
     def<scaled_dot_product_attention>("scaled_dot_product_attention", kLower),
-    def<attend_cached>("attend_cached", kLower),
+    def<attend_cached>("attend_cached"),
 };
 }  // namespace lamina

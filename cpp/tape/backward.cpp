@@ -78,6 +78,9 @@ class Engine {
           " but the output has shape ", root.shape());
     check(is_complex(root.dtype()) || !is_complex(g.dtype()), ErrorKind::dtype,
           "backward: a complex gradient ", g, " for a real output ", root, "; pass its .real");
+    check(g.device() == root.device(), ErrorKind::device, "backward: the gradient is on ",
+          device_name(g.device()), " but the output on ", device_name(root.device()),
+          "; move one with .to()");
     if (is_complex(root.dtype())) g = to_dtype(g, root.dtype());
     Edge edge;
     if (root->call)

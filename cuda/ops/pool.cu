@@ -49,11 +49,12 @@ __global__ void max_kernel(const PoolPack k) {
     const PoolSpan rows = pool_span(a, 0, i), columns = pool_span(a, 1, j);
     const T* const x = static_cast<const T*>(k.x) + plane * a.in[0] * a.in[1];
     ComputeOf<T> best = ComputeOf<T>(-HUGE_VAL);
-    int64_t at = rows.begin * a.in[1] + columns.begin;
+    const bool any = rows.begin < rows.end && columns.begin < columns.end;
+    int64_t at = any ? rows.begin * a.in[1] + columns.begin : -1;  // -1: all padding
     for (int64_t h = rows.begin; h < rows.end; h += a.dilation[0])
       for (int64_t w = columns.begin; w < columns.end; w += a.dilation[1]) {
         const auto v = widen(x[h * a.in[1] + w]);
-        if (v > best || (v != v && best == best)) {
+        if (v > best || v != v) {
           best = v;
           at = h * a.in[1] + w;
         }
@@ -108,8 +109,9 @@ __global__ void gather_kernel(const PoolPack k) {
   const PoolCall& a = k.a;
   LAMINA_GRID_STRIDE(e, k.planes * a.out[0] * a.out[1]) {
     const int64_t j = e % a.out[1], i = e / a.out[1] % a.out[0], plane = e / a.out[1] / a.out[0];
+    const int64_t at = index_at(k, plane, i, j);
     static_cast<T*>(k.y)[e] =
-        static_cast<const T*>(k.x)[plane * a.in[0] * a.in[1] + index_at(k, plane, i, j)];
+        at < 0 ? T{} : static_cast<const T*>(k.x)[plane * a.in[0] * a.in[1] + at];
   }
 }
 
