@@ -38,3 +38,22 @@ def test_checkpoint_recomputes_in_the_state_of_its_forward(dtype):
         z.sum().backward()
         assert lamina.is_autocast_enabled("cpu")
     assert [s[0] for s in seen] == [False, False] and z.dtype is lamina.float32
+
+
+# ---- recurrent modules ---------------------------------------------------------------------------
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_recurrent_modules_take_the_half_results_of_layers(kind, packed):
+    layer, module = nn.Linear(4, 4), getattr(nn, kind)(4, 4)
+    x = lamina.randn(3, 2, 4)
+    with lamina.autocast("cpu"):
+        h = layer(x)
+        if packed:
+            h = nn.utils.rnn.pack_padded_sequence(h, lamina.tensor([3, 2]))
+        y = module(h)[0]
+        y = y.data if packed else y
+    assert y.dtype is lamina.bfloat16
+    y.float().sum().backward()
+    assert module.weight_ih_l0.grad.dtype is layer.weight.grad.dtype is lamina.float32
+    with pytest.raises(ValueError, match="RNN input dtype"):
+        module(h)
