@@ -57,3 +57,25 @@ def test_recurrent_modules_take_the_half_results_of_layers(kind, packed):
     assert module.weight_ih_l0.grad.dtype is layer.weight.grad.dtype is lamina.float32
     with pytest.raises(ValueError, match="RNN input dtype"):
         module(h)
+
+
+# ---- spectral norms ------------------------------------------------------------------------------
+@pytest.mark.parametrize("where", [nn.utils, nn.utils.parametrizations])
+def test_spectral_norms_are_computed_in_full_precision(where):
+    """Weights and their gradients in a region are those outside it."""
+    lamina.manual_seed(0)
+    layer, x = where.spectral_norm(nn.Linear(4, 4)), lamina.ones(2, 4)
+    state = {k: v.clone() for k, v in layer.state_dict().items()}
+
+    def weight(region):
+        layer.load_state_dict(state)
+        with lamina.autocast("cpu", enabled=region):
+            y = layer.train()(x)  # moves the buffers
+        y.float().sum().backward()
+        with lamina.autocast("cpu", enabled=region):
+            layer.eval()(x)
+            return y.dtype, layer.weight.detach().clone()
+
+    dtype, inside = weight(True)
+    assert dtype is lamina.bfloat16 and lamina.equal(inside, weight(False)[1])
+    assert all(p.grad.dtype is lamina.float32 for p in layer.parameters())
