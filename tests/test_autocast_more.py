@@ -79,3 +79,34 @@ def test_spectral_norms_are_computed_in_full_precision(where):
     dtype, inside = weight(True)
     assert dtype is lamina.bfloat16 and lamina.equal(inside, weight(False)[1])
     assert all(p.grad.dtype is lamina.float32 for p in layer.parameters())
+
+
+# ---- Fourier transforms --------------------------------------------------------------------------
+TRANSFORMS = "fft ifft rfft irfft hfft ihfft fft2 ifft2 rfft2 irfft2 fftn ifftn rfftn irfftn"
+
+
+@pytest.mark.parametrize("name", TRANSFORMS.split())
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_transforms_of_halves(name, dtype):
+    """Those of the same values in float32; outside of regions an error."""
+    x = lamina.linspace(0, 1, 12).reshape(3, 4).to(getattr(lamina, dtype)).requires_grad_()
+    f = getattr(lamina.fft, name)
+    with lamina.autocast("cpu"):
+        y = f(x)
+    assert lamina.equal(y, f(x.float()))
+    y.abs().sum().backward()
+    assert x.grad.dtype is x.dtype
+    with pytest.raises(lamina.DTypeError, match="expected float32 or float64"):
+        f(x)
+
+
+def test_short_transforms_of_halves():
+    x = lamina.arange(32).bfloat16()
+    window = lamina.linspace(0.5, 1, 8).bfloat16()
+    expected = lamina.stft(x.float(), 8, window=window.float(), return_complex=True)
+    with lamina.autocast("cpu"):
+        y = lamina.stft(x, 8, window=window, return_complex=True)
+        z = lamina.istft(y, 8, window=window)
+        assert lamina.stft(x, 8, return_complex=True).dtype is lamina.complex64
+    assert lamina.equal(y, expected) and z.dtype is lamina.float32
+    assert (z - x).abs().max() < 1e-4
