@@ -110,3 +110,23 @@ def test_short_transforms_of_halves():
         assert lamina.stft(x, 8, return_complex=True).dtype is lamina.complex64
     assert lamina.equal(y, expected) and z.dtype is lamina.float32
     assert (z - x).abs().max() < 1e-4
+
+
+# ---- sparse products -----------------------------------------------------------------------------
+@pytest.mark.parametrize("right", ["float32", "bfloat16"])
+@pytest.mark.parametrize("left", ["float32", "bfloat16"])
+def test_sparse_products_are_of_the_lower_type(left, right):
+    """With one dense operand, as PyTorch's; two sparse ones are left as they are."""
+    a = lamina.eye(3).mul(2).to(getattr(lamina, left))
+    b = lamina.arange(9).reshape(3, 3).to(getattr(lamina, right)).requires_grad_()
+    mm = lamina.sparse.mm
+    with lamina.autocast("cpu"):
+        made = [mm(a.to_sparse(), b), mm(a, b.to_sparse()), a.to_sparse_csr() @ b,
+                lamina.sparse.addmm(a * 0, a.to_sparse(), b)]  # fmt: skip
+        assert mm(a.to_sparse(), b[:, 0]).dtype is lamina.bfloat16
+        if left == right:
+            assert mm(a.to_sparse(), b.to_sparse()).dtype is a.dtype
+    for y in made:
+        assert y.dtype is lamina.bfloat16 and lamina.equal(y.float(), b.float() * 2)
+    made[0].float().sum().backward()
+    assert b.grad.dtype is b.dtype and b.grad.tolist() == [[2.0] * 3] * 3
