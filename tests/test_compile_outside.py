@@ -5,6 +5,8 @@ from __future__ import annotations
 import collections
 import copy
 import random
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -295,3 +297,16 @@ def state_carried_by_assignment():
 @pytest.mark.parametrize("name", case)
 def test_results_are_those_of_the_eager_step(name):
     assert_as_eager(case[name])
+
+
+@pytest.mark.parametrize("inside", ["", "import random; ", "import numpy; numpy.random; "])
+def test_an_import_is_no_draw(inside):
+    """A step is compiled also where `random`, or NumPy, is first imported by it."""
+    first = "" if inside else "import numpy\n"
+    text = (
+        f"import sys, lamina\n{first}sys.modules.pop('random', None)\n"
+        f"def f(x):\n    {inside}return x * 2\n"
+        "f = lamina.compile(f, fullgraph=True)\n"
+        "for _ in range(3): assert f(lamina.ones(2)).tolist() == [2, 2]\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", text], check=True)

@@ -215,3 +215,15 @@ def test_steps_that_are_methods():
         want = task.model(x_of(i)).detach()
         assert lamina.equal(task.kept, want)
         assert lamina.equal(got, want.sum() * task.scale * 0.5)
+
+
+def test_a_plan_of_the_module_itself_comes_first():
+    own = lamina.nn.Sequential()
+    own.plan = lamina.nn.Linear(2, 2)
+    assert lamina.compile(own).plan is own.plan
+    layer = lamina.compile(lamina.nn.Linear(2, 2))
+    assert layer.plan is None
+    with lamina.no_grad():
+        for _ in range(4):
+            layer(lamina.ones(1, 2))
+    assert layer.plan is not None

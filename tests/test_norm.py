@@ -200,3 +200,15 @@ def test_the_gradients_of_an_empty_batch_are_zero():
     mean, var = stats(3)
     F.batch_norm(lamina.zeros(0, 3), mean, var, w, b, training=False).sum().backward()
     assert w.grad.tolist() == b.grad.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_rms_norm_without_eps_is_that_of_torch(dtype):
+    """Half types are computed in float32 with its eps; small values show it."""
+    torch = pytest.importorskip("torch")
+    x = lamina.linspace(-1e-3, 2e-3, 12).reshape(3, 4).to(getattr(lamina, dtype))
+    t = torch.tensor(x.tolist(), dtype=getattr(torch, dtype))
+    expected = torch.nn.functional.rms_norm(t, (4,)).double().numpy()
+    bound = 2 * lamina.finfo(x.dtype).eps
+    for y in (lamina.nn.functional.rms_norm(x, (4,)), lamina.nn.RMSNorm(4, dtype=x.dtype)(x)):
+        np.testing.assert_allclose(y.detach().double().numpy(), expected, rtol=bound)

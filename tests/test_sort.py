@@ -246,3 +246,31 @@ def test_bits_do_not_depend_on_threads(shape, dim):
     finally:
         lamina.set_num_threads(before)
     assert results[0] == results[1] == results[2]
+
+
+def test_ranges_of_histograms():
+    """min = max takes the range of the data, and a range must be finite, as with PyTorch."""
+    inf, nan = math.inf, math.nan
+    assert lamina.tensor([1.0, 2, 3]).histc(3, 2, 2).tolist() == [1, 1, 1]
+    assert lamina.tensor([2.0, 2]).histc(3, 5, 5).tolist() == [0, 2, 0]
+    assert lamina.tensor([1.0]).histc(3, inf, inf).tolist() == [0, 1, 0]
+    assert lamina.tensor([]).histc(3, 2, 2).tolist() == [0, 0, 0]
+    for values, low, high in (([1, inf], 0, 0), ([1, nan], 3, 3), ([1, 2], 0, inf), ([1], 0, nan)):
+        with pytest.raises(ValueError, match=r"histc: range of \[.*\] is not finite"):
+            lamina.tensor(values, dtype=lamina.float32).histc(3, low, high)
+
+
+def test_nothing_to_count():
+    none = lamina.tensor([], dtype=lamina.int64)
+    for dtype in (lamina.float32, lamina.float64, lamina.int32):
+        for n in (0, 3):
+            y = none.bincount(lamina.tensor([], dtype=dtype), n)
+            assert y.dtype is lamina.int64 and y.tolist() == [0] * n
+
+
+def test_nonzero_of_a_number():
+    for x, places in ((5.0, [0]), (0.0, [])):
+        found = lamina.tensor(x).nonzero(as_tuple=True)
+        assert [t.tolist() for t in found] == [places] and found[0].dtype is lamina.int64
+    assert lamina.tensor(5.0).nonzero().shape == (1, 0)
+    assert [t.tolist() for t in lamina.where(lamina.tensor(5.0))] == [[0]]

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import _core, compiler
 from ._core import Tensor
-from ._step_entry import Entry, draws_of_python, place_of, user_line, warn
+from ._step_entry import Entry, draws_of_python, has_drawn, place_of, user_line, warn
 from ._step_guards import SIZE, Spot, spots_of
 from ._step_parts import flatten, plain, structure
 
@@ -150,7 +150,7 @@ class CompiledFunction(_core.CompiledCall):
             build = structure(value, results, self._refuse_result)
             count = len(results)
             settled = self._changes(entry, start, results)
-            if draws_of_python() != draws:
+            if has_drawn(draws):
                 self._refuse_result("the step draws from Python's or NumPy's random numbers")
             recording = _core.stop_recording(tuple(results))
         finally:

@@ -36,10 +36,18 @@ def user_line() -> str:
 
 
 def draws_of_python() -> Any:
-    """Where the random numbers of Python and NumPy stand."""
-    random, numpy = sys.modules.get("random"), sys.modules.get("numpy")
+    """Where the random numbers of Python and NumPy stand; None for one not imported yet."""
+    numpy = sys.modules.get("numpy")
     state = None if numpy is None else numpy.random.get_state()
+    random = sys.modules.get("random")  # asked last: numpy.random imports it when it is first used
     return random and random.getstate(), state and (state[1].tobytes(), state[2])
+
+
+def has_drawn(before: Any) -> bool:
+    """Whether Python or NumPy drew since `draws_of_python` returned `before`. What was not imported
+    then starts from a seed of the system, and importing is no draw."""
+    pairs = zip(before, draws_of_python())
+    return any(old is not None and old != new for old, new in pairs)
 
 
 def place_of(function) -> str:

@@ -1,7 +1,8 @@
 """Mixed precision, with PyTorch's names: `autocast` regions and `GradScaler`.
 
-Kernels here compute in the dtype of their operands, and the CPU gains nothing from halves, so an
-autocast region changes nothing: results inside it are those of full precision.
+In a region matrix products, convolutions and the like run in half precision, and functions that
+need the range of float32 in that; which do is as in PyTorch (see `autocast`). Parameters and their
+gradients stay in float32.
 """
 
 from __future__ import annotations

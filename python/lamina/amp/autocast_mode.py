@@ -8,6 +8,7 @@ and CUDA.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import warnings
 
@@ -106,6 +107,22 @@ class autocast:
                 return function(*args, **kwargs)
 
         return wrapped
+
+
+def current() -> list:
+    """What `again` takes to run something later as it would run now."""
+    cache = _core.autocast_cache()
+    return [(kind, _core.autocast_dtype(i), _core.autocast_enabled(i), cache)
+            for i, kind in enumerate(("cpu", "cuda"))]  # fmt: skip
+
+
+@contextlib.contextmanager
+def again(state: list):
+    """A region with the dtypes and switches that `current` found."""
+    with contextlib.ExitStack() as stack:
+        for arguments in state:
+            stack.enter_context(autocast(*arguments))
+        yield
 
 
 def is_autocast_available(device_type: str) -> bool:

@@ -17,6 +17,14 @@ def scale_of(name: str, norm, n: int, inverse: bool) -> float:
     return 1 / n if inverse == (norm != "forward") else 1.0
 
 
+def full(input: Tensor) -> Tensor:
+    """Half precision on the CPU in an autocast region as float32; anything else as it is."""
+    half = input.dtype.is_floating_point and input.dtype.itemsize == 2
+    if half and _core.autocast_enabled(0) and input.device.type == "cpu":
+        return _core.to_dtype(input, _core.float32)
+    return input
+
+
 def as_complex(name: str, input: Tensor) -> Tensor:
     """`input` as complex64 or complex128."""
     if input.dtype.is_complex:
@@ -26,7 +34,9 @@ def as_complex(name: str, input: Tensor) -> Tensor:
 
 
 def as_real(name: str, input: Tensor) -> Tensor:
-    """`input` as float32 or float64. DTypeError for complex and half-precision numbers."""
+    """`input` as float32 or float64. DTypeError for complex and half-precision numbers, these in
+    autocast regions of the CPU excepted."""
+    input = full(input)
     if input.dtype.is_complex:
         raise _core.DTypeError(
             f"{name}: expected a real tensor, got {input.dtype}; use fft, or its .real"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
+from .one import full
 
 __all__ = ["stft", "istft"]
 
@@ -18,6 +19,7 @@ def _pieces(name: str, input: Tensor, n_fft: int, hop_length, win_length, window
         raise ValueError(f"{name}: hop_length must be positive, got {hop}")
     if not 0 < wide <= n_fft:
         raise ValueError(f"{name}: win_length must be in [1, n_fft = {n_fft}], got {wide}")
+    window = None if window is None else full(window)
     if window is None:
         window = _core.full((wide,), 1, input.dtype.to_real())
     if tuple(window.shape) != (wide,):
@@ -46,6 +48,7 @@ def stft(input: Tensor, n_fft, hop_length=None, win_length=None, window=None, ce
 
     Returns (B, terms, pieces). Raises ValueError or ShapeError for arguments that do not fit.
     """
+    input = full(input)
     real = not (input.dtype.is_complex or (window is not None and window.dtype.is_complex))
     if return_complex is None:
         if real:

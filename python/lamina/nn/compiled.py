@@ -34,8 +34,12 @@ class OptimizedModule(Module):
 
     @property
     def plan(self):
-        """The plan of the last replayed call (`summary`, `stats`, `profile`), or None."""
-        return self._replayed.plan
+        """The plan of the last replayed call (`summary`, `stats`, `profile`), or None; a module
+        that has a `plan` of its own shows that."""
+        try:
+            return self._orig_mod.plan
+        except AttributeError:
+            return self._replayed.plan
 
     def train(self, mode=True):
         """Sets the mode of the module too."""

@@ -250,7 +250,8 @@ class LayerNorm(Module):
 class RMSNorm(Module):
     """x / sqrt(mean(x^2) + eps) * weight over the last dimensions (Zhang and Sennrich, 2019).
 
-    eps None: the dtype's machine epsilon. Raises ShapeError as `LayerNorm`.
+    eps None: the machine epsilon of the type it is computed in, as `F.rms_norm`. Raises
+    ShapeError as `LayerNorm`.
     """
 
     def __init__(self, normalized_shape, eps=None, elementwise_affine=True, device=None,

@@ -128,7 +128,8 @@ class RNNBase(Module):
         return made
 
     def _check_input(self, input: Tensor, weight: Tensor, packed: bool) -> None:
-        if input.dtype != weight.dtype:
+        region = _core.autocast_enabled(input.device.type == "cuda")  # its rule converts
+        if input.dtype != weight.dtype and not region:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). "
                 f"Convert input: input.to({weight.dtype}), or convert model: "

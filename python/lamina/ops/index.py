@@ -97,7 +97,9 @@ def take_along_dim(input: Tensor, indices: Tensor, dim=None, *, out=None) -> Ten
 @method
 def nonzero(input: Tensor, *, as_tuple=False, out=None):
     """The indices of elements that are not 0: (count, dims) int64, or with `as_tuple` one 1-D
-    tensor per dimension."""
+    tensor per dimension (for a number, with the index 0 or without one)."""
+    if as_tuple and not input.dim():
+        input = input.reshape(1)
     places = _core.nonzero(input)
     if out is not None:
         return _core.copy_(out.resize_(places.shape), places)

@@ -272,7 +272,8 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False) -> Tenso
 @method
 def bincount(input: Tensor, weights=None, minlength=0) -> Tensor:
     """How often each of 0, 1, ... occurs in a 1-D tensor of integers (int64), or the sum of the
-    `weights` there; max(input) + 1 or `minlength` places. Raises ValueError below 0."""
+    `weights` there; max(input) + 1 or `minlength` places. An empty tensor gives
+    `minlength` zeros of int64, also with weights. Raises ValueError below 0."""
     if input.dim() != 1 or input.dtype.is_floating_point:
         raise _core.ArgumentError(
             f"bincount: expected a 1-D tensor of integers, got shape {tuple(input.shape)} "
@@ -282,9 +283,10 @@ def bincount(input: Tensor, weights=None, minlength=0) -> Tensor:
         raise _core.ShapeError(
             f"bincount: weights has shape {tuple(weights.shape)}, expected {tuple(input.shape)}"
         )
-    at, n = input.long(), minlength
-    if at.numel():
-        n = max(minlength, at.max().item() + 1, 1)
+    at = input.long()
+    if not at.numel():
+        return at.new_zeros((minlength,))
+    n = max(minlength, at.max().item() + 1, 1)
     if weights is None:
         weights = at.new_full((), 1).expand(at.shape)
     elif weights.dtype is not _core.float32:
@@ -298,12 +300,14 @@ def bincount(input: Tensor, weights=None, minlength=0) -> Tensor:
 @method
 def histc(input: Tensor, bins=100, min=0, max=0, *, out=None) -> Tensor:
     """How many elements fall into each of `bins` equal intervals of [min, max], the last closed
-    (min = max = 0: the smallest and largest element). Others and NaN are left out. The input's
-    dtype."""
+    (min = max: the smallest and largest element). Others and NaN are left out. The input's
+    dtype. Raises ValueError for an interval that is not finite, or where max is below min."""
     x = input.detach().reshape(-1)
     low, high = float(min), float(max)
-    if low == high == 0 and x.numel():
+    if low == high and x.numel():
         low, high = float(x.min()), float(x.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise _core.ArgumentError(f"histc: range of [{low:g}, {high:g}] is not finite")
     if low == high:
         low, high = low - 1, high + 1
     if low > high:

@@ -23,7 +23,8 @@ def mm(mat1, mat2):
     """The product of two matrices of which one (or both) is sparse: (M, K) and (K, N) or (K,).
 
     Sparse times sparse is sparse, anything else dense. Cost: one row of the dense operand for each
-    kept element. Raises ShapeError and DTypeError for operands that do not fit.
+    kept element. In an autocast region products with a dense operand are of the lower type. Raises
+    ShapeError and DTypeError for operands that do not fit.
     """
     if isinstance(mat1, CompressedTensor) or isinstance(mat2, CompressedTensor):
         a, b = (m.to_sparse() if isinstance(m, CompressedTensor) else m for m in (mat1, mat2))
@@ -31,11 +32,24 @@ def mm(mat1, mat2):
         return to_sparse_csr(product) if isinstance(product, SparseTensor) else product
     if not isinstance(mat1, SparseTensor):
         return mm(mat2.t(), mat1.t()).t() if mat1.dim() == 2 else mm(mat2.t(), mat1)
-    _check("sparse.mm", mat1, mat2)
     if isinstance(mat2, SparseTensor):
         from .coo import to_sparse
 
-        return to_sparse(mm(mat1, mat2.to_dense()))
+        _check("sparse.mm", mat1, mat2)
+        return to_sparse(_product(mat1, mat2.to_dense()))
+    mat1, mat2 = _lower(mat1), _lower(mat2)
+    _check("sparse.mm", mat1, mat2)
+    return _product(mat1, mat2)
+
+
+def _lower(x):
+    """x in the lower type where an autocast region for its device is active."""
+    on_cuda = x.device.type == "cuda"
+    take = x.dtype.is_floating_point and x.dtype is not _core.float64
+    return x.to(_core.autocast_dtype(on_cuda)) if take and _core.autocast_enabled(on_cuda) else x
+
+
+def _product(mat1, mat2: Tensor) -> Tensor:
     rows, columns = mat1._i
     values = mat1._v if mat2.dim() == 1 else mat1._v.unsqueeze(1)
     result = zeros((mat1.shape[0], *mat2.shape[1:]), dtype=mat2.dtype)
@@ -51,7 +65,7 @@ def spmm(input, mat2):
 
 def addmm(mat, mat1, mat2, *, beta=1.0, alpha=1.0):
     """beta mat + alpha (mat1 @ mat2), mat dense, mat1 sparse."""
-    return beta * mat + alpha * mm(mat1, mat2)
+    return beta * _lower(mat) + alpha * mm(mat1, mat2)
 
 
 def sampled_addmm(input, mat1, mat2, *, beta=1.0, alpha=1.0, out=None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .._core import Tensor
 from .._core import grad_enabled as _grad_enabled
+from ..amp.autocast_mode import again, current
 from ..autograd import Function, enable_grad
 from ..autograd import backward as _backward
 from ..random import default_generator, fork_rng
@@ -22,6 +23,7 @@ class _Checkpoint(Function):
     def forward(ctx, run, preserve, *tensors):
         ctx.run, ctx.preserve = run, preserve
         ctx.rng = default_generator._get() if preserve else None
+        ctx.autocast = current()
         ctx.save_for_backward(*tensors)
         return run(tensors)
 
@@ -32,7 +34,7 @@ class _Checkpoint(Function):
             copy = t.detach()
             copy.requires_grad = t.requires_grad
             inputs.append(copy)
-        with fork_rng(enabled=ctx.preserve), enable_grad():
+        with fork_rng(enabled=ctx.preserve), enable_grad(), again(ctx.autocast):
             if ctx.preserve:
                 default_generator._set(*ctx.rng)
             outputs = ctx.run(tuple(inputs))
@@ -55,7 +57,8 @@ def checkpoint(function, *args, use_reentrant=None, context_fn=None, preserve_rn
 
     Args:
         function: takes and returns tensors, or containers of them; called once more in backward,
-            with the random numbers it had (unless `preserve_rng_state` is False).
+            with the random numbers it had (unless `preserve_rng_state` is False) and in the
+            autocast region it had.
         use_reentrant, context_fn, determinism_check, debug, early_stop: accepted, without effect.
 
     Parameters that `function` uses get their gradients too, also when no argument requires grad;

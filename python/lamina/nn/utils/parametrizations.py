@@ -8,6 +8,7 @@ import math
 from ... import _core
 from ..._core import Tensor
 from ..._platform import finfo
+from ...amp.autocast_mode import autocast
 from ...autograd import no_grad
 from ...ops.creation import eye, zeros_like
 from ...ops.join import cat, stack
@@ -239,7 +240,12 @@ class _SpectralNorm(Module):
                 self._v.copy_(normalize(matrix.t() @ self._u, dim=0, eps=self.eps))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The weight over its largest singular value; in training u and v move first."""
+        """The weight over its largest singular value; in training u and v move first. Autocast
+        regions do not concern it."""
+        with autocast(weight.device.type, enabled=False):
+            return self._divided(weight)
+
+    def _divided(self, weight: Tensor) -> Tensor:
         if weight.dim() == 1:
             return normalize(weight, dim=0, eps=self.eps)
         matrix = self._matrix(weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..._core import Tensor
+from ...amp.autocast_mode import autocast
 from ...autograd import no_grad
 from ...ops.norm import normalize
 from ..module import Module
@@ -29,7 +30,12 @@ class SpectralNorm:
         return weight.movedim(self.dim, 0).flatten(1)
 
     def compute_weight(self, module: Module, iterate: bool) -> Tensor:
-        """w / (u^T W v), after n_power_iterations more when `iterate`."""
+        """w / (u^T W v), after n_power_iterations more when `iterate`. Autocast regions do not
+        concern it."""
+        with autocast(getattr(module, self.name + "_orig").device.type, enabled=False):
+            return self._divided(module, iterate)
+
+    def _divided(self, module: Module, iterate: bool) -> Tensor:
         weight = getattr(module, self.name + "_orig")
         u, v = getattr(module, self.name + "_u"), getattr(module, self.name + "_v")
         matrix = self.matrix(weight)
