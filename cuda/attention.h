@@ -290,4 +290,18 @@ void attention_backward_brain(const DeviceCall& c, const AttentionPack& k);
 template <class S>
 void attention_forward(const DeviceCall& c, const AttentionPack& k);
 
+// (B, H, L) sums of g y: a warp a row.
+template <class T>
+__global__ void delta_kernel(const AttentionPack k, ComputeOf<T>* delta) {
+  const int64_t rows = k.B * k.H * k.L, row = int64_t(blockIdx.x) * 8 + threadIdx.x / 32;
+  if (row >= rows) return;  // the whole warp
+  const int64_t head = row / k.L, i = row % k.L;
+  const T* const g = rows_at<const T>(k.g, head / k.H, head % k.H) + i * k.g.row;
+  const T* const y = rows_at<const T>(k.y, head / k.H, head % k.H) + i * k.y.row;
+  ComputeOf<T> sum = 0;
+  for (int64_t e = threadIdx.x % 32; e < k.E; e += 32) sum += widen(g[e]) * widen(y[e]);
+  sum = warp_all(sum, Add{});
+  if (threadIdx.x % 32 == 0) delta[row] = sum;
+}
+
 }  // namespace lamina::cuda

@@ -227,20 +227,6 @@ __global__ void __launch_bounds__(kTensorThreads) tensor_forward_kernel(const At
           l[half] == 0 ? HUGE_VALF : m[half] + log_unit(l[half]);
 }
 
-// (B, H, L) sums of g y: a warp a row.
-template <class T>
-__global__ void tensor_delta_kernel(const AttentionPack k, float* delta) {
-  const int64_t rows = k.B * k.H * k.L, row = int64_t(blockIdx.x) * 8 + threadIdx.x / 32;
-  if (row >= rows) return;  // the whole warp
-  const int64_t head = row / k.L, i = row % k.L;
-  const T* const g = rows_at<const T>(k.g, head / k.H, head % k.H) + i * k.g.row;
-  const T* const y = rows_at<const T>(k.y, head / k.H, head % k.H) + i * k.y.row;
-  float sum = 0;
-  for (int64_t e = threadIdx.x % 32; e < k.E; e += 32) sum += widen(g[e]) * widen(y[e]);
-  sum = warp_all(sum, Add{});
-  if (threadIdx.x % 32 == 0) delta[row] = sum;
-}
-
 template <class T, int W>
 __global__ void __launch_bounds__(kTensorThreads) tensor_queries_kernel(const AttentionPack k) {
   constexpr int N = kPassing<W>, kTile = N * (W / 8), kOwn = kTensorRows * (W / 8);
@@ -373,8 +359,7 @@ template <class T>
 void tensor_backward(const DeviceCall& c, AttentionPack k) {
   const int64_t rows = k.B * k.H * k.L;
   const Scratch delta(c.device, size_t(rows) * sizeof(float));
-  launch(c, tensor_delta_kernel<T>, dim3(unsigned((rows + 7) / 8)), dim3(256), 0, k,
-         delta.as<float>());
+  launch(c, delta_kernel<T>, dim3(unsigned((rows + 7) / 8)), dim3(256), 0, k, delta.as<float>());
   k.delta = delta.as<void>();
   k.D > 64 || k.E > 64 ? tensor_backward_of<T, 128>(c, k) : tensor_backward_of<T, 64>(c, k);
 }

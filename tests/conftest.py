@@ -54,16 +54,6 @@ def device():
     return row.DEVICE
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item):
-    try:
-        return (yield)
-    except NotImplementedError as error:
-        if row.DEVICE == "cpu" or "no CUDA kernel" not in str(error):
-            raise
-        pytest.skip(str(error))
-
-
 @pytest.fixture(params=[1, 2, 3])
 def threads(request):
     """A test runs with 1, 2 and 3 threads: results must not depend on it."""

@@ -10,20 +10,6 @@
 namespace lamina::cuda {
 namespace {
 
-// (B, H, L) sums of g y.
-template <class S>
-__global__ void delta_kernel(const AttentionPack k, S* delta) {
-  const int64_t rows = k.B * k.H * k.L, row = int64_t(blockIdx.x) * 8 + threadIdx.x / 32;
-  if (row >= rows) return;  // the whole warp
-  const int64_t head = row / k.L, i = row % k.L;
-  const S* const g = rows_at<const S>(k.g, head / k.H, head % k.H) + i * k.g.row;
-  const S* const y = rows_at<const S>(k.y, head / k.H, head % k.H) + i * k.y.row;
-  S sum = 0;
-  for (int64_t e = threadIdx.x % 32; e < k.E; e += 32) sum += g[e] * y[e];
-  sum = warp_all(sum, Add{});
-  if (threadIdx.x % 32 == 0) delta[row] = sum;
-}
-
 template <class S, int R, int C>
 __global__ void __launch_bounds__(256) queries_kernel(const AttentionPack k) {
   using Tile = AttentionTile<S, R>;
