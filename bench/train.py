@@ -214,7 +214,7 @@ def markdown(results) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=sorted(WORKLOADS), action="append")
+    parser.add_argument("--only", nargs="+", choices=sorted(WORKLOADS), action="extend")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--modes", choices=[*MODES, "all"], nargs="+", default=["lamina", "torch"])

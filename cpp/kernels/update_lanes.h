@@ -29,13 +29,15 @@ inline void over(int64_t i, int64_t end, Step&& step) {
 
 // Parameters were read by other threads since they were last written: their lines are asked for, to
 // be written, some iterations before (saves a quarter of an Adam step whose parameters two cores
-// read).
-constexpr int kAhead = 256;
-inline void fetch_to_write(const void* p) {
+// read). Never past `end`: what lies there is another thread's, whose lines would be taken away.
+constexpr int64_t kAhead = 256;
+template <class T>
+inline void fetch_to_write(const T* p, int64_t i, int64_t end) {
+  const T* const ahead = p + (i + kAhead < end ? i + kAhead : i);
 #if defined(__x86_64__)
-  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));  // GCC's needs -mprfchw
+  asm volatile("prefetchw %0" : : "m"(*ahead));  // GCC's needs -mprfchw
 #else
-  __builtin_prefetch(p, 1);
+  __builtin_prefetch(ahead, 1);
 #endif
 }
 

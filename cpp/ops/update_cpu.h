@@ -26,7 +26,7 @@ void sgd(const UpdateArgs& a, int64_t begin, int64_t end) {
   const V lr = set1<V>(T(a.k[0])), momentum = set1<V>(T(a.k[1])), fresh = set1<V>(T(a.k[2])),
           decay = set1<V>(T(a.k[3])), sign = set1<V>(T(a.k[4]));
   over<V>(begin, end, [&](int64_t i, auto at) {
-    fetch_to_write(p + i + kAhead);
+    fetch_to_write(p, i, end);
     const V x = at.get(p + i);
     V d = penalised < V, (F & kSgdDecay) != 0 > (at.get(g + i), x, sign, decay);
     if constexpr ((F & kSgdMomentum) != 0) {
@@ -59,7 +59,7 @@ void adam(const UpdateArgs& a, int64_t begin, int64_t end) {
           fresh = set1<V>(T(1 - a.k[3])), eps = set1<V>(T(a.k[4])), decay = set1<V>(T(a.k[5])),
           sign = set1<V>(T(a.k[6])), keep = set1<V>(T(a.k[7]));
   over<V>(begin, end, [&](int64_t i, auto at) {
-    fetch_to_write(p + i + kAhead);
+    fetch_to_write(p, i, end);
     const V x = at.get(p + i) * keep;
     const V d = penalised < V, (F & kAdamDecay) != 0 > (at.get(g + i), x, sign, decay);
     const V mean = average(at.get(m + i), d);

@@ -137,7 +137,7 @@ void take_step_by(Call& c, const UpdateFn (&table)[2][Kinds], double ns_per_elem
   for (int share = 0; share < shares; ++share)
     for (int k = 0; k < tensors; ++k) {
       const int64_t elements = whole[k].end, lines = elements / kUpdateAlign;
-      const bool large = lines >= int64_t(shares) * 16;
+      const bool large = lines >= int64_t(shares) * 64;
       if (!large && share > 0) continue;
       UpdatePiece& piece = pieces[count++];
       piece = whole[k];
