@@ -6,8 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 
-def generation(t, fill, layers, width, heads, length):
-    """(step, batches): a prompt of 4 tokens continued to `length`, greedily."""
+def gpt(t, layers, width, heads, context):
+    """A GPT of 65 tokens: scores (batch, length, 65) of tokens (batch, length), with `cache` of
+    those that follow what it holds."""
     nn, F = t.nn, t.nn.functional
 
     class Block(nn.Module):
@@ -21,22 +22,33 @@ def generation(t, fill, layers, width, heads, length):
             B, T, C = x.shape
             q, k, v = self.qkv(self.n1(x)).split(C, 2)
             q, k, v = (z.view(B, T, heads, C // heads).transpose(1, 2) for z in (q, k, v))
-            y = cache.attend(self, q, k, v)
+            if cache is None:
+                y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            else:
+                y = cache.attend(self, q, k, v)
             x = x + self.out(y.transpose(1, 2).reshape(B, T, C))
             return x + self.down(F.gelu(self.up(self.n2(x))))
 
     class GPT(nn.Module):
         def __init__(self):
             super().__init__()
-            self.token, self.place = nn.Embedding(65, width), nn.Embedding(length, width)
+            self.token, self.place = nn.Embedding(65, width), nn.Embedding(context, width)
             self.blocks = nn.ModuleList([Block() for _ in range(layers)])
             self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 65, bias=False)
 
-        def forward(self, x, cache):
-            h = self.token(x) + self.place(cache.positions(x.shape[1]))
+        def forward(self, x, cache=None):
+            T = x.shape[1]
+            h = self.token(x) + self.place(t.arange(T) if cache is None else cache.positions(T))
             for block in self.blocks:
                 h = block(h, cache)
             return self.head(self.norm(h))
+
+    return GPT()
+
+
+def generation(t, fill, layers, width, heads, length):
+    """(step, batches): a prompt of 4 tokens continued to `length`, greedily."""
+    nn, F = t.nn, t.nn.functional
 
     class Cache:
         def __init__(self, capacity):
@@ -58,7 +70,7 @@ def generation(t, fill, layers, width, heads, length):
             keys, values = keys[:, :, : self.length], values[:, :, : self.length]
             return F.scaled_dot_product_attention(q, keys, values, is_causal=q.shape[2] > 1)
 
-    model = GPT().eval()
+    model = gpt(t, layers, width, heads, length).eval()
     fill(t, model)
 
     def lamina_step(prompt, compile=True):

@@ -8,7 +8,7 @@ are set by `fill` from a seed, the same in both libraries.
 from __future__ import annotations
 
 import numpy as np
-from generation import generation
+from generation import generation, gpt
 
 BATCHES = 8
 
@@ -271,46 +271,15 @@ def rnn(t, fused=False):
     return _recurrent(t, "RNN", fused)
 
 
-def _gpt(t, layers, width, heads, context):
-    nn, F = t.nn, t.nn.functional
-
-    class Block(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.n1, self.n2 = nn.LayerNorm(width), nn.LayerNorm(width)
-            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-            self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-
-        def forward(self, x):
-            B, T, C = x.shape
-            q, k, v = self.qkv(self.n1(x)).split(C, 2)
-            q, k, v = (z.view(B, T, heads, C // heads).transpose(1, 2) for z in (q, k, v))
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-            x = x + self.out(y.transpose(1, 2).reshape(B, T, C))
-            return x + self.down(F.gelu(self.up(self.n2(x))))
-
-    class GPT(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.token, self.place = nn.Embedding(65, width), nn.Embedding(context, width)
-            self.blocks = nn.ModuleList([Block() for _ in range(layers)])
-            self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 65, bias=False)
-
-        def forward(self, x):
-            h = self.token(x) + self.place(t.arange(x.shape[1]))
-            for block in self.blocks:
-                h = block(h)
-            return self.head(self.norm(h)).flatten(0, 1)
-
-    return GPT()
-
-
 def _gpt_training(t, fused, batch, *sizes):
-    model, cross_entropy = _gpt(t, *sizes), t.nn.functional.cross_entropy
+    model, cross_entropy = gpt(t, *sizes), t.nn.functional.cross_entropy
     options = {"fused": True} if fused and t.__name__ == "torch" else {}
     optimizer = t.optim.AdamW(model.parameters(), lr=3e-4, **options)
-    step = training(t, model, optimizer, lambda o, y: cross_entropy(o, y.flatten()))
-    return step, tokens(batch, sizes[-1])
+
+    def loss(scores, y):
+        return cross_entropy(scores.flatten(0, 1), y.flatten())
+
+    return training(t, model, optimizer, loss), tokens(batch, sizes[-1])
 
 
 def gpt_small(t, fused=False):
