@@ -91,3 +91,42 @@ def test_only_what_is_asked_is_computed():
     assert w.grad is None and x.grad is None and not g.requires_grad
     y.backward()
     np.testing.assert_allclose(w.grad.numpy(), np.tile(2 * A.sum(0), (2, 1)), rtol=1e-12)
+
+
+# ---- the graph, looked at ------------------------------------------------------------------------
+def test_next_functions():
+    a, b = lamina.ones(3, requires_grad=True), lamina.ones(3)
+    y = (a * b).sum()
+    (pair,) = y.grad_fn.next_functions
+    product, index = pair
+    assert repr(product) == "<MulBackward0>" and index == 0
+    leaf, nothing = product.next_functions
+    assert nothing == (None, 0) and leaf[0].variable is a and leaf[0].next_functions == ()
+    assert repr(leaf[0]) == "<AccumulateGrad>" and leaf[0] != product
+    assert y.grad_fn == y.grad_fn and len({y.grad_fn, y.grad_fn}) == 1
+    parts = (a * 2).unbind(0)
+    (f, i), (g, j) = (parts[1] + parts[2]).grad_fn.next_functions
+    assert f == g and (i, j) == (1, 2)
+    with pytest.raises(AttributeError, match="no leaf"):
+        product.variable  # noqa: B018
+    y.backward()
+    assert y.grad_fn.next_functions == ((product, 0),)  # as in PyTorch, the graph can still be seen
+
+
+def test_all_parameters_are_found_by_walking():
+    net = lamina.nn.Sequential(
+        lamina.nn.Linear(3, 4), lamina.nn.ReLU(), lamina.nn.BatchNorm1d(4), lamina.nn.Linear(4, 1)
+    )
+    found, todo = [], [net(lamina.randn(5, 3)).sum().grad_fn]
+    while todo:
+        f = todo.pop()
+        if hasattr(f, "variable"):
+            found.append(f.variable)
+        todo += [g for g, _ in f.next_functions if g is not None]
+    assert {id(p) for p in found} == {id(p) for p in net.parameters()}
+
+
+def test_base():
+    a = lamina.ones(4, requires_grad=True)
+    assert a[1:]._base is a and a.view(2, 2)[0]._base is a and a.detach()._base is None
+    assert a._base is None and (a * 2)._base is None and a.clone()._base is None

@@ -187,7 +187,7 @@ def _grad_fn(self: Tensor):
 Tensor.grad_fn = property(_grad_fn, doc="The operation that made this tensor; None for a leaf.")
 Tensor._base = property(
     _core.base_of,
-    doc="The tensor that this one is a view of; None unless it is a view under autograd.",
+    doc="The tensor that this one is a view of; None for others, and for views made in `no_grad`.",
 )
 
 
