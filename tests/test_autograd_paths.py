@@ -117,12 +117,12 @@ def test_all_parameters_are_found_by_walking():
     net = lamina.nn.Sequential(
         lamina.nn.Linear(3, 4), lamina.nn.ReLU(), lamina.nn.BatchNorm1d(4), lamina.nn.Linear(4, 1)
     )
-    found, todo = [], [net(lamina.randn(5, 3)).sum().grad_fn]
-    while todo:
-        f = todo.pop()
+    found, ahead = [], [net(lamina.randn(5, 3)).sum().grad_fn]
+    while ahead:
+        f = ahead.pop()
         if hasattr(f, "variable"):
             found.append(f.variable)
-        todo += [g for g, _ in f.next_functions if g is not None]
+        ahead += [g for g, _ in f.next_functions if g is not None]
     assert {id(p) for p in found} == {id(p) for p in net.parameters()}
 
 
@@ -130,3 +130,48 @@ def test_base():
     a = lamina.ones(4, requires_grad=True)
     assert a[1:]._base is a and a.view(2, 2)[0]._base is a and a.detach()._base is None
     assert a._base is None and (a * 2)._base is None and a.clone()._base is None
+
+
+# ---- backward to chosen leaves, and functions of two results -------------------------------------
+def test_gradients_of_chosen_leaves_are_their_own():
+    """Each leaf has memory of its own, added to in place."""
+    x, y = lamina.ones(3, requires_grad=True), lamina.ones(3, requires_grad=True)
+    (x + y).sum().backward(inputs=[x, y])
+    held = x.grad
+    x.grad.mul_(5)
+    assert x.grad.tolist() == [5.0] * 3 and y.grad.tolist() == [1.0] * 3
+    (2 * x).sum().backward(inputs=[x])
+    assert x.grad is held and held.tolist() == [7.0] * 3
+
+
+class Twice(lamina.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2, x * 3
+
+    @staticmethod
+    def backward(ctx, g, h):
+        return g * 2 + h * 3
+
+
+def test_a_function_with_a_result_unused(device):
+    """Zeros stand for its gradient, on the result's device."""
+    x = lamina.ones(3, device=device, requires_grad=True)
+    Twice.apply(x)[0].sum().backward()
+    assert x.grad.tolist() == [2.0] * 3 and x.grad.device == x.device
+
+
+def test_a_function_with_a_complex_result():
+    class Pair(lamina.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return lamina.complex(x, 2 * x)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g.real + 2 * g.imag
+
+    x = lamina.ones(3, requires_grad=True)
+    y = Pair.apply(x)
+    y.abs().square().sum().backward()
+    assert y.requires_grad and x.grad.tolist() == [10.0] * 3  # d 5 x^2 / dx

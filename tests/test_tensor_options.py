@@ -7,6 +7,7 @@ import pytest
 
 import lamina
 from lamina import nn, optim
+from lamina.trainer import lr_range_test
 
 NAMES = ["SGD", "Adam", "AdamW", "Adagrad", "RMSprop", "Adadelta", "NAdam", "RAdam", "Adamax",
          "ASGD", "Rprop"]  # fmt: skip
@@ -92,3 +93,27 @@ def test_betas():
 
     betas = lamina.tensor(0.75), lamina.tensor(0.875)
     assert run(betas, True) == run(betas, False) == run((0.75, 0.875), False)
+
+
+def test_one_cycle_of_a_tensor_does_not_follow_it():
+    """The rates a schedule is given are copied: max_lr may be the very tensor it writes."""
+
+    def rates(lr):
+        opt = optim.SGD([nn.Parameter(lamina.ones(2))], lr=lr, momentum=0.9)
+        schedule = optim.lr_scheduler.OneCycleLR(opt, opt.param_groups[0]["lr"], total_steps=9)
+        found = []
+        for _ in range(8):
+            opt.step()
+            schedule.step()
+            found.append(float(opt.param_groups[0]["lr"]))
+        return found
+
+    np.testing.assert_allclose(rates(lamina.tensor(0.5)), rates(0.5), rtol=1e-6)
+
+
+def test_the_range_test_puts_the_tensor_back():
+    rate, net = lamina.tensor(0.5), nn.Linear(2, 1)
+    opt = optim.SGD(net.parameters(), lr=rate)
+    batches = [(lamina.ones(4, 2), lamina.ones(4, 1))]
+    lr_range_test(net, nn.functional.mse_loss, opt, batches, steps=3)
+    assert opt.param_groups[0]["lr"] is rate and rate.item() == 0.5

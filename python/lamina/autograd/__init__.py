@@ -45,9 +45,19 @@ def backward(
         return
     inputs = _list(inputs)
     results = _core.gradients(tensors, grads, inputs, retain, create_graph, True)
-    for x, g in zip(inputs, results):
-        if g is not None:
-            x.grad = g if x.grad is None else x.grad + g
+    with set_grad_enabled(create_graph):
+        for x, g in zip(inputs, results):
+            if g is not None:
+                _accumulate(x, g, create_graph)
+
+
+def _accumulate(x: Tensor, g: Tensor, recorded: bool) -> None:
+    if x.grad is None:
+        x.grad = g.clone()  # other leaves may have got the same memory
+    elif recorded:
+        x.grad = x.grad + g
+    else:
+        x.grad.add_(g)
 
 
 def grad(
