@@ -117,3 +117,13 @@ def test_the_range_test_puts_the_tensor_back():
     batches = [(lamina.ones(4, 2), lamina.ones(4, 1))]
     lr_range_test(net, nn.functional.mse_loss, opt, batches, steps=3)
     assert opt.param_groups[0]["lr"] is rate and rate.item() == 0.5
+
+
+def test_a_loaded_state_has_tensors_of_its_own():
+    def make(rate):
+        return optim.Adam([nn.Parameter(lamina.ones(2))], lr=lamina.tensor(rate))
+
+    first, second = make(0.5), make(0.25)
+    second.load_state_dict(first.state_dict())
+    first.param_groups[0]["lr"].fill_(0.125)
+    assert second.param_groups[0]["lr"].item() == 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import warnings
 from collections import OrderedDict
@@ -353,7 +354,7 @@ class Optimizer:
             )
         groups = []
         for theirs, ours in zip(saved, self.param_groups):
-            group = {k: v for k, v in theirs.items() if k != "params"}
+            group = {k: copy.deepcopy(v) for k, v in theirs.items() if k != "params"}
             group["params"] = ours["params"]
             if "param_names" in ours:
                 group["param_names"] = ours["param_names"]
