@@ -144,6 +144,16 @@ def test_gradients_of_chosen_leaves_are_their_own():
     assert x.grad is held and held.tolist() == [7.0] * 3
 
 
+def test_hooks_of_chosen_leaves():
+    x, y = lamina.ones(3, requires_grad=True), lamina.ones(3, requires_grad=True)
+    seen = []
+    x.register_post_accumulate_grad_hook(lambda t: seen.append(t.grad.tolist()))
+    y.register_post_accumulate_grad_hook(lambda t: seen.append("y"))
+    (2 * x + y).sum().backward(inputs=[x])
+    (2 * x + y).sum().backward(inputs=x)
+    assert seen == [[2.0] * 3, [4.0] * 3] and y.grad is None
+
+
 class Twice(lamina.autograd.Function):
     @staticmethod
     def forward(ctx, x):

@@ -130,6 +130,7 @@ void add_autograd(py::module_& m) {
   m.def("add_hook", [](const Tensor& t, py::function f) { return add_hook(t, hook_from(f)); });
   m.def("add_post_hook",
         [](const Tensor& t, py::function f) { return add_post_hook(t, hook_from(f)); });
+  m.def("run_post_hooks", [](const Tensor& leaf) { run_post_hooks(leaf); });
   m.def("remove_hook", &remove_hook);
   m.def("retain_grad", &retain_grad);
   m.def("record_function",

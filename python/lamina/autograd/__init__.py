@@ -58,6 +58,7 @@ def _accumulate(x: Tensor, g: Tensor, recorded: bool) -> None:
         x.grad = x.grad + g
     else:
         x.grad.add_(g)
+    _core.run_post_hooks(x)
 
 
 def grad(

@@ -56,6 +56,7 @@ class BasePruningMethod(ABC):
     """
 
     PRUNING_TYPE = "unstructured"
+    dim: int  # of a structured method
     _tensor_name: str
 
     def __call__(self, module: Module, inputs) -> None:
@@ -321,9 +322,11 @@ def global_unstructured(
     if importance_scores is not None and not isinstance(importance_scores, dict):
         raise TypeError("global_unstructured(): importance_scores must be of type dict")
     scores = importance_scores or {}
-    relevant = [scores.get(pair, getattr(*pair)).detach() for pair in pairs]
-    masks = [getattr(m, name + "_mask") if _hook(m, name) else None for m, name in pairs]
-    masks = [ones_like(s) if m is None else m.to(s.dtype) for s, m in zip(relevant, masks)]
+    relevant: list[Tensor] = [scores.get(pair, getattr(*pair)).detach() for pair in pairs]
+    masks = [
+        getattr(m, name + "_mask").to(s.dtype) if _hook(m, name) else ones_like(s)
+        for (m, name), s in zip(pairs, relevant)
+    ]
     container = PruningContainer()
     container._tensor_name = "temp"
     method = pruning_method(**kwargs)
