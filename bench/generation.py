@@ -4,39 +4,12 @@ a cache whose memory is made once and attention to its filled part. The tokens a
 from __future__ import annotations
 
 import numpy as np
+from networks import gpt
 
 
 def generation(t, fill, layers, width, heads, length):
     """(step, batches): a prompt of 4 tokens continued to `length`, greedily."""
     nn, F = t.nn, t.nn.functional
-
-    class Block(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.n1, self.n2 = nn.LayerNorm(width), nn.LayerNorm(width)
-            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-            self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-
-        def forward(self, x, cache):
-            B, T, C = x.shape
-            q, k, v = self.qkv(self.n1(x)).split(C, 2)
-            q, k, v = (z.view(B, T, heads, C // heads).transpose(1, 2) for z in (q, k, v))
-            y = cache.attend(self, q, k, v)
-            x = x + self.out(y.transpose(1, 2).reshape(B, T, C))
-            return x + self.down(F.gelu(self.up(self.n2(x))))
-
-    class GPT(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.token, self.place = nn.Embedding(65, width), nn.Embedding(length, width)
-            self.blocks = nn.ModuleList([Block() for _ in range(layers)])
-            self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 65, bias=False)
-
-        def forward(self, x, cache):
-            h = self.token(x) + self.place(cache.positions(x.shape[1]))
-            for block in self.blocks:
-                h = block(h, cache)
-            return self.head(self.norm(h))
 
     class Cache:
         def __init__(self, capacity):
@@ -58,7 +31,7 @@ def generation(t, fill, layers, width, heads, length):
             keys, values = keys[:, :, : self.length], values[:, :, : self.length]
             return F.scaled_dot_product_attention(q, keys, values, is_causal=q.shape[2] > 1)
 
-    model = GPT().eval()
+    model = gpt(t, layers, width, heads, length).eval()
     fill(t, model)
 
     def lamina_step(prompt, compile=True):

@@ -43,7 +43,8 @@ def resnet(t, widths, blocks, stem):
 
 
 def gpt(t, layers, width, heads, context):
-    """A decoder of the GPT-2 kind over 65 tokens."""
+    """A GPT of 65 tokens: scores (batch, length, 65) of tokens (batch, length), with `cache` of
+    those that follow what it holds."""
     nn, F = t.nn, t.nn.functional
 
     class Block(nn.Module):
@@ -53,11 +54,14 @@ def gpt(t, layers, width, heads, context):
             self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
             self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
-        def forward(self, x):
+        def forward(self, x, cache):
             B, T, C = x.shape
             q, k, v = self.qkv(self.n1(x)).split(C, 2)
             q, k, v = (z.view(B, T, heads, C // heads).transpose(1, 2) for z in (q, k, v))
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            if cache is None:
+                y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            else:
+                y = cache.attend(self, q, k, v)
             x = x + self.out(y.transpose(1, 2).reshape(B, T, C))
             return x + self.down(F.gelu(self.up(self.n2(x))))
 
@@ -68,10 +72,15 @@ def gpt(t, layers, width, heads, context):
             self.blocks = nn.ModuleList([Block() for _ in range(layers)])
             self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 65, bias=False)
 
-        def forward(self, x):
-            h = self.token(x) + self.place(t.arange(x.shape[1], device=x.device))
+        def forward(self, x, cache=None):
+            T = x.shape[1]
+            if cache is None:
+                positions = t.arange(T, device=x.device)
+            else:
+                positions = cache.positions(T)
+            h = self.token(x) + self.place(positions)
             for block in self.blocks:
-                h = block(h)
-            return self.head(self.norm(h)).flatten(0, 1)
+                h = block(h, cache)
+            return self.head(self.norm(h))
 
     return GPT()

@@ -269,8 +269,11 @@ def _gpt_training(t, fused, batch, *sizes):
     model, cross_entropy = gpt(t, *sizes), t.nn.functional.cross_entropy
     options = {"fused": True} if fused and t.__name__ == "torch" else {}
     optimizer = t.optim.AdamW(model.parameters(), lr=3e-4, **options)
-    step = training(t, model, optimizer, lambda o, y: cross_entropy(o, y.flatten()))
-    return step, tokens(batch, sizes[-1])
+
+    def loss(scores, y):
+        return cross_entropy(scores.flatten(0, 1), y.flatten())
+
+    return training(t, model, optimizer, loss), tokens(batch, sizes[-1])
 
 
 def gpt_small(t, fused=False):

@@ -251,8 +251,10 @@ LAMINA_CALLED S load_as(const void* p, int64_t i, DType d) {
       return N::from(int64_t(static_cast<const int16_t*>(p)[i]));
     case DType::int8:
       return N::from(int64_t(static_cast<const int8_t*>(p)[i]));
-    default:
+    case DType::uint8:
       return N::from(int64_t(static_cast<const uint8_t*>(p)[i]));
+    default:  // bool: any byte but 0 is true
+      return N::from(int64_t(static_cast<const uint8_t*>(p)[i] != 0));
   }
 }
 template <class S>

@@ -10,6 +10,19 @@ def _classes(m, x, n=4):
     return m.tensor([i % n for i in range(x.shape[0])], device=x.device)
 
 
+def _cell(name, state):
+    """A step of a float32 cell from a state of float32, of the input's type, or none."""
+
+    def call(m, f, x):
+        cell = getattr(m.nn, name)(4, 4).to(x.device)
+        h = m.zeros_like(x) if state == "like" else m.zeros(x.shape, device=x.device)
+        given = () if state == "absent" else ((h, h) if name == "LSTMCell" else h,)
+        result = cell(x, *given)
+        return m.cat(result) if isinstance(result, tuple) else result
+
+    return call
+
+
 CASES = {
     # products
     "matmul": (lambda m, f, x, y: m.matmul(x, y), (M, M)),
@@ -136,4 +149,11 @@ CASES = {
         (M, M, M, (16, 4), (16, 4)),
     ),
     "gru_cell": (lambda m, f, x, h, w, u: m.gru_cell(x, h, w, u), (M, M, (12, 4), (12, 4))),
+    "vecdot": (lambda m, f, x, y: m.linalg.vecdot(x, y), (M, M)),
+    "local_response_norm": (lambda m, f, x: f.local_response_norm(x, 3), (I,)),
+    **{
+        f"{name} state {state}": (_cell(name, state), (M,))
+        for name in ("RNNCell", "GRUCell", "LSTMCell")
+        for state in ("absent", "float32", "like")
+    },
 }

@@ -91,3 +91,97 @@ def test_only_what_is_asked_is_computed():
     assert w.grad is None and x.grad is None and not g.requires_grad
     y.backward()
     np.testing.assert_allclose(w.grad.numpy(), np.tile(2 * A.sum(0), (2, 1)), rtol=1e-12)
+
+
+# ---- the graph, looked at ------------------------------------------------------------------------
+def test_next_functions():
+    a, b = lamina.ones(3, requires_grad=True), lamina.ones(3)
+    y = (a * b).sum()
+    (pair,) = y.grad_fn.next_functions
+    product, index = pair
+    assert repr(product) == "<MulBackward0>" and index == 0
+    leaf, nothing = product.next_functions
+    assert nothing == (None, 0) and leaf[0].variable is a and leaf[0].next_functions == ()
+    assert repr(leaf[0]) == "<AccumulateGrad>" and leaf[0] != product
+    assert y.grad_fn == y.grad_fn and len({y.grad_fn, y.grad_fn}) == 1
+    parts = (a * 2).unbind(0)
+    (f, i), (g, j) = (parts[1] + parts[2]).grad_fn.next_functions
+    assert f == g and (i, j) == (1, 2)
+    with pytest.raises(AttributeError, match="no leaf"):
+        product.variable  # noqa: B018
+    y.backward()
+    assert y.grad_fn.next_functions == ((product, 0),)  # as in PyTorch, the graph can still be seen
+
+
+def test_all_parameters_are_found_by_walking():
+    net = lamina.nn.Sequential(
+        lamina.nn.Linear(3, 4), lamina.nn.ReLU(), lamina.nn.BatchNorm1d(4), lamina.nn.Linear(4, 1)
+    )
+    found, ahead = [], [net(lamina.randn(5, 3)).sum().grad_fn]
+    while ahead:
+        f = ahead.pop()
+        if hasattr(f, "variable"):
+            found.append(f.variable)
+        ahead += [g for g, _ in f.next_functions if g is not None]
+    assert {id(p) for p in found} == {id(p) for p in net.parameters()}
+
+
+def test_base():
+    a = lamina.ones(4, requires_grad=True)
+    assert a[1:]._base is a and a.view(2, 2)[0]._base is a and a.detach()._base is None
+    assert a._base is None and (a * 2)._base is None and a.clone()._base is None
+
+
+# ---- backward to chosen leaves, and functions of two results -------------------------------------
+def test_gradients_of_chosen_leaves_are_their_own():
+    """Each leaf has memory of its own, added to in place."""
+    x, y = lamina.ones(3, requires_grad=True), lamina.ones(3, requires_grad=True)
+    (x + y).sum().backward(inputs=[x, y])
+    held = x.grad
+    x.grad.mul_(5)
+    assert x.grad.tolist() == [5.0] * 3 and y.grad.tolist() == [1.0] * 3
+    (2 * x).sum().backward(inputs=[x])
+    assert x.grad is held and held.tolist() == [7.0] * 3
+
+
+def test_hooks_of_chosen_leaves():
+    x, y = lamina.ones(3, requires_grad=True), lamina.ones(3, requires_grad=True)
+    seen = []
+    x.register_post_accumulate_grad_hook(lambda t: seen.append(t.grad.tolist()))
+    y.register_post_accumulate_grad_hook(lambda t: seen.append("y"))
+    (2 * x + y).sum().backward(inputs=[x])
+    (2 * x + y).sum().backward(inputs=x)
+    assert seen == [[2.0] * 3, [4.0] * 3] and y.grad is None
+
+
+class Twice(lamina.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2, x * 3
+
+    @staticmethod
+    def backward(ctx, g, h):
+        return g * 2 + h * 3
+
+
+def test_a_function_with_a_result_unused(device):
+    """Zeros stand for its gradient, on the result's device."""
+    x = lamina.ones(3, device=device, requires_grad=True)
+    Twice.apply(x)[0].sum().backward()
+    assert x.grad.tolist() == [2.0] * 3 and x.grad.device == x.device
+
+
+def test_a_function_with_a_complex_result():
+    class Pair(lamina.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return lamina.complex(x, 2 * x)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g.real + 2 * g.imag
+
+    x = lamina.ones(3, requires_grad=True)
+    y = Pair.apply(x)
+    y.abs().square().sum().backward()
+    assert y.requires_grad and x.grad.tolist() == [10.0] * 3  # d 5 x^2 / dx

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 
 import lamina
 import lamina.nn.functional as F
 from joined import bits, replayed, trained
-from lamina import nn
+from lamina import _core, nn
 
 f32, f64 = lamina.float32, lamina.float64
 
@@ -235,6 +236,31 @@ def test_batch_norm_takes_sums_and_relu(form, plane, dtype, threads):
     if form == "sum":
         names = [line.split()[0] for line in plan.summary().splitlines()]
         assert "relu" not in names and names.count("elementwise_grad") <= 1
+
+
+@pytest.mark.skipif(
+    _core.isa() not in ("avx2", "avx512"), reason="which of two NaNs a sum keeps is the compiler's"
+)
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("dtype", [f32, f64])
+def test_batch_norm_and_a_summand_of_other_nans(dtype, swap):
+    """Signs and payloads of NaNs too are those of the eager step."""
+    rng = np.random.default_rng(0)
+    norm = nn.BatchNorm2d(4).eval().to(dtype)
+    strange = np.array([0x7FC00000, 0xFFC00000, 0x7FC12345, 0xFFC54321, 0xFF800000], np.uint32)
+
+    def some(shape=(2, 4, 7, 9)):
+        values = rng.standard_normal(shape).astype(np.float32)
+        at = rng.random(shape) < 0.5
+        values.view(np.uint32)[at] = rng.choice(strange, at.sum())
+        return lamina.from_numpy(values).to(dtype)
+
+    def step(x, y):
+        with lamina.no_grad():
+            return F.relu(y + norm(x) if swap else norm(x) + y)
+
+    plan, _ = replayed(step, some(), some())
+    assert plan.stats()["epilogues"] >= 1
 
 
 def test_batch_norm_of_planes_a_power_of_two_apart(threads):

@@ -227,3 +227,16 @@ def test_a_plan_of_the_module_itself_comes_first():
         for _ in range(4):
             layer(lamina.ones(1, 2))
     assert layer.plan is not None
+
+
+def test_zeros_of_both_signs_are_two_numbers():
+    call = lamina.compile(lambda x, s: 1 / (x * s))
+    for s in (-0.0,) * 4 + (0.0,) * 4 + (-0.0, 0.0):
+        assert call(lamina.ones(1), s).item() == float("inf" if str(s) == "0.0" else "-inf")
+
+
+def test_nan_is_one_number():
+    call = lamina.compile(lambda x, s: x * s, fullgraph=True)
+    for _ in range(30):
+        assert call(lamina.ones(1), float("nan")).isnan().all()
+    assert call.plan is not None

@@ -175,3 +175,19 @@ def test_high_precision_converges_on_real_digits():
     assert not np.array_equal(exact, fast)
     np.testing.assert_allclose(fast[:10], exact[:10], rtol=1e-2)
     assert abs(exact[-20:].mean() - fast[-20:].mean()) < 0.02 * exact[-20:].mean()
+
+
+def test_an_infinity_stays_where_it_is_read():
+    """Outputs that do not read it are as without it; the others are infinite or NaN."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((8, 32, 32, 32)).astype(np.float32)
+    w = lamina.from_numpy(rng.standard_normal((16, 32, 3, 3)).astype(np.float32))
+    plain = F.conv2d(lamina.from_numpy(x.copy()), w, padding=1).numpy()
+    for row, column in ((5, 5), (6, 9), (0, 31)):
+        held, x[0, 3, row, column] = x[0, 3, row, column], np.inf
+        y = F.conv2d(lamina.from_numpy(x.copy()), w, padding=1).numpy()
+        reads = np.zeros(y.shape, bool)
+        reads[0, :, max(row - 1, 0) : row + 2, column - 1 : column + 2] = True
+        assert not np.isfinite(y[reads]).any()
+        np.testing.assert_array_equal(y[~reads], plain[~reads])
+        x[0, 3, row, column] = held

@@ -318,3 +318,37 @@ def test_missing_library_is_explained():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": path})  # fmt: skip
     assert "inv: the package scipy-openblas32" in done.stdout and "install it" in done.stdout
+
+
+# ---- complex matrices ----------------------------------------------------------------------------
+@pytest.mark.parametrize("shape", SQUARE)
+@pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
+def test_complex_systems(shape, dtype):
+    a = (matrices(shape) + 1j * RNG.normal(size=shape)).astype(dtype)
+    b = (RNG.normal(size=(*shape[:-1], 2)) + 1j * RNG.normal(size=(*shape[:-1], 2))).astype(dtype)
+    A, B, wide = lamina.tensor(a), lamina.tensor(b), a.astype(np.complex128)
+    tol = 1e-11 if dtype == np.complex128 else 2e-4
+    sign, size = np.linalg.slogdet(wide)
+    pairs = [
+        (L.solve(A, B), np.linalg.solve(wide, b)),
+        (L.solve(A.mT, B.mT, left=False), np.linalg.solve(wide, b).swapaxes(-1, -2)),
+        (L.inv(A), np.linalg.inv(wide)),
+        (L.det(A), np.linalg.det(wide)),
+        (L.slogdet(A).sign, sign),
+        (L.slogdet(A).logabsdet, size),
+    ]
+    for got, want in pairs:
+        assert tuple(got.shape) == want.shape and got.dtype in (A.dtype, A.real.dtype)
+        bound = tol * max(1.0, np.abs(want).max(initial=0.0))
+        assert np.abs(got.numpy() - want).max(initial=0.0) <= bound
+
+
+def test_complex_systems_without_a_solution():
+    A = lamina.ones(2, 2, dtype=lamina.complex64)
+    with pytest.raises(L.LinAlgError, match="inv: .* singular: element 2"):
+        L.inv(A)
+    assert L.det(A).item() == 0 and L.slogdet(A).logabsdet.item() == -np.inf
+    with pytest.raises(lamina.ShapeError, match=r"det: expected square .* \(2, 3\)"):
+        L.det(lamina.ones(2, 3, dtype=lamina.complex64))
+    mixed = L.solve(2 * lamina.eye(2), lamina.ones(2, dtype=lamina.complex64))
+    assert mixed.tolist() == [0.5, 0.5]

@@ -142,3 +142,27 @@ def test_gradients_that_do_not_exist():
         L.qr(x, "complete").Q.sum().backward()
     L.svd(x).S.sum().backward()
     assert x.grad is not None
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda m, a, b: m.linalg.solve(a, b).abs().square().sum(),
+        lambda m, a, b: m.linalg.inv(a).imag.square().sum(),
+        lambda m, a, b: m.linalg.det(a).real.sum() + 2 * m.linalg.det(a).imag.sum(),
+        lambda m, a, b: m.linalg.slogdet(a)[1].sum(),
+        lambda m, a, b: m.logdet(a).imag.sum(),
+    ],
+    ids=["solve", "inv", "det", "slogdet", "logdet"],
+)
+def test_complex_matrices(f):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(5)
+    values = [rng.normal(size=s) + 1j * rng.normal(size=s) for s in ((2, 4, 4), (2, 4, 3))]
+    found = []
+    for m in (lamina, torch):
+        a, b = (m.tensor(v, requires_grad=True) for v in values)
+        f(m, a, b).backward()
+        found.append([x.grad.numpy() for x in (a, b) if x.grad is not None])
+    for ours, theirs in zip(*found):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10 * np.abs(theirs).max())

@@ -313,3 +313,11 @@ def test_fixed_attributes():
     with pytest.raises(ValueError, match="batch_size cannot be set after the loader was made"):
         loader.batch_size = 3
     loader.num_workers = 0
+
+
+def test_indices_of_a_subset_changed_in_place():
+    subset = Subset(TensorDataset(lamina.arange(10)), list(range(10)))
+    loader = DataLoader(subset, batch_size=5)
+    assert [b[0].tolist() for b in loader] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+    subset.indices.reverse()
+    assert [b[0].tolist() for b in loader] == [[9, 8, 7, 6, 5], [4, 3, 2, 1, 0]]

@@ -256,6 +256,17 @@ def test_pow(isa, on):
         np.testing.assert_array_equal(np.signbit(got[want == 0]), np.signbit(want[want == 0]))
 
 
+@each_isa
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_powers_of_denormals(dtype, isa, on):
+    """They count as zeros of their sign."""
+    tiny = np.finfo(dtype).tiny
+    x = np.array([tiny / 2, -tiny / 2, tiny / 1e5, np.nextafter(dtype(0), dtype(1))] * 9, dtype)
+    for b in (2.0, 3.0, 0.5, 0.1, 1 / 3, 1.5, -0.1, -1.5, -2.0, -3.0, 0.0):
+        e = np.full_like(x, b)
+        np.testing.assert_array_equal(call("pow", x, e), np.power(np.copysign(dtype(0), x), e))
+
+
 PAIRS = {"atan2": np.arctan2, "hypot": np.hypot, "fmod": np.fmod, "remainder": np.mod}
 
 

@@ -50,11 +50,15 @@ inline F64 digamma(F64 v) { return lanes(v, digamma_double); }
 #define LAMINA_LIBM(NAME)                                                          \
   inline double libm_##NAME(double a, double b) { return __builtin_##NAME(a, b); } \
   inline F64 NAME(F64 a, F64 b) { return lanes(a, b, libm_##NAME); }
-LAMINA_LIBM(pow)
 LAMINA_LIBM(atan2)
 LAMINA_LIBM(hypot)
 LAMINA_LIBM(fmod)
 #undef LAMINA_LIBM
+// A denormal base counts as 0 wherever denormals do; the library's pow reads its bits.
+inline double libm_pow(double a, double b) {
+  return __builtin_pow(a == 0 ? __builtin_copysign(0.0, a) : a, b);
+}
+inline F64 pow(F64 a, F64 b) { return lanes(a, b, libm_pow); }
 
 inline F32 copysign(F32 a, F32 s) {
   return from_bits((bits(a) & 0x7fffffff) | (bits(s) & int32_t(0x80000000)));
@@ -114,8 +118,8 @@ inline F32 pow(F32 a, F32 b) {
   const F32 y = in_double(m, b, [](F64 x, F64 y) {
     return exp_to_float(min(f64(90), max(f64(-110), y * log_of_float(x))));
   });
-  const F32 end = select(b > F32{}, m, select(m == F32{}, inf, F32{}));  // m = 0 or infinity
-  const F32 size = select((m == F32{}) | (m == inf), end, y);
+  const I32 zero = m == F32{};  // true for a denormal too, where these count as 0
+  const F32 size = select(zero | (m == inf), select((b > F32{}) ^ zero, inf, F32{}), y);
   const F32 half = b * set1<F32>(0.5f);
   const I32 whole = trunc(b) == b, odd = whole & (trunc(half) != half);
   const F32 result = from_bits(bits(size) | (bits(a) & odd & int32_t(0x80000000u)));

@@ -1,14 +1,14 @@
 // The lists of conv_strips.h.
 #include "ops/conv_strips.h"
 
+#include "core/ceil_div.h"
+
 namespace lamina {
 namespace {
 
 constexpr int64_t kBlockElements = 128 * 1024;  // of a block's inputs: half of a 1 MB L2
 constexpr int64_t kTogether = 14;               // images at most
 constexpr int64_t kSmallPlane = 400;            // outputs of a plane whose images go together
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
 

@@ -14,6 +14,9 @@ struct Half {
 struct Brain {
   uint16_t bits;
 };
+struct Truth {  // of memory from elsewhere: any byte but 0 is true
+  uint8_t byte;
+};
 
 inline float as_float(uint32_t b) { return __builtin_bit_cast(float, b); }
 inline uint32_t as_bits(float f) { return __builtin_bit_cast(uint32_t, f); }
@@ -87,6 +90,19 @@ inline int64_t from<int64_t, Brain>(Brain s) {
   return truncate(widen(s));
 }
 
+template <>
+inline float from<float, Truth>(Truth s) {
+  return s.byte != 0;
+}
+template <>
+inline double from<double, Truth>(Truth s) {
+  return s.byte != 0;
+}
+template <>
+inline int64_t from<int64_t, Truth>(Truth s) {
+  return s.byte != 0;
+}
+
 template <class S, class C>
 struct To {
   static S get(C c) {
@@ -97,8 +113,8 @@ struct To {
   }
 };
 template <class C>
-struct To<bool, C> {
-  static bool get(C c) { return c != 0; }
+struct To<Truth, C> {
+  static Truth get(C c) { return {c != 0}; }
 };
 template <class C>
 struct To<Half, C> {
@@ -155,7 +171,7 @@ void fill_convert(Kernels& k) {
   fill_storage<int16_t>(k, DType::int16);
   fill_storage<int8_t>(k, DType::int8);
   fill_storage<uint8_t>(k, DType::uint8);
-  fill_storage<bool>(k, DType::boolean);
+  fill_storage<Truth>(k, DType::boolean);
 }
 
 }  // namespace lamina::LAMINA_ISA

@@ -103,13 +103,15 @@ constexpr Native<T> bitwise_xor(Native<T> a, Native<T> b) {
 namespace lamina::LAMINA_ISA {
 namespace {
 
-// O: the result's storage type; bool is a byte of 0 or 1.
-template <class F, class T, class O, bool truth>
+// O: the result's storage type. A bool is a byte: 0 or 1 as a result (`truth`), while as an input
+// (`masks`) any but 0 is true.
+template <class F, class T, class O, bool truth, bool masks>
 void native(void* y, const void* const* x, int64_t n, const double* q) {
   const Params p{q[0], q[1], q[2]};
   O* out = static_cast<O*>(y);
   const T *a = static_cast<const T*>(x[0]), *b = static_cast<const T*>(x[1]);
   auto f = [p](T u, T v) -> O {
+    if (masks) u = u != 0, v = v != 0;
     Native<T> r;
     if constexpr (F::inputs == 1)
       r = F::template value<Native<T>>({u}, p);
@@ -158,10 +160,11 @@ template <class T>
 struct Stored<true, T> {
   using O = uint8_t;
 };
-template <class T, bool truth, class... F>
+template <class T, bool truth, bool masks = false, class... F>
 void native_fill(Kernels& k, DType d, List<F...>) {
   using O = typename Stored<truth, T>::O;
-  ((k.elementwise_native[native_position<F>(AllElementwise{})][int(d)] = native<F, T, O, truth>),
+  ((k.elementwise_native[native_position<F>(AllElementwise{})][int(d)] =
+        native<F, T, O, truth, masks>),
    ...);
 }
 using Wrapping = List<Add, Sub, Mul, Neg, Square, Maximum, Minimum, BitwiseNot, BitwiseAnd,
@@ -185,8 +188,8 @@ void fill_elementwise_native(Kernels& k) {
   native_fill<int64_t, true>(k, DType::int64, Compares{});
   native_fill<float, true>(k, DType::float32, Compares{});
   native_fill<double, true>(k, DType::float64, Compares{});
-  native_fill<uint8_t, true>(k, DType::boolean, Compares{});
-  native_fill<uint8_t, true>(k, DType::boolean, Logic{});
+  native_fill<uint8_t, true, true>(k, DType::boolean, Compares{});
+  native_fill<uint8_t, true, true>(k, DType::boolean, Logic{});
   const BlockFn where[4] = {native_where<uint8_t>, native_where<uint16_t>, native_where<uint32_t>,
                             native_where<uint64_t>};
   for (int d = 0; d <= int(DType::boolean); ++d)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/ceil_div.h"
 #include "core/storage.h"
 #include "core/threads.h"
 
@@ -17,7 +18,6 @@ constexpr int kComputeOf<double> = kF64;
 template <>
 constexpr int kComputeOf<int64_t> = kI64;
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int kElement[kProducts] = {4, 8, 8, 2};
 
 template <class T>

@@ -6,7 +6,6 @@
 // and every sum has one order.
 #include "ops/grid.h"
 
-#include <cmath>
 #include <cstring>
 
 #include "core/threads.h"
@@ -28,61 +27,6 @@ Dims sampled(const GridCall& a) {
                    : Dims{a.N, a.C, a.out[0], a.out[1], a.out[2]};
 }
 
-// One dimension of one point: up to two elements, their weights, and the weights' derivatives.
-template <class T>
-struct Taps {
-  int64_t index[2];
-  T weight[2], slope[2];
-};
-
-// The position of a coordinate in [-1, 1], brought inside unless zeros lie there; *slope is its
-// derivative, 0 where it was cut off.
-template <class T>
-T position(T u, int64_t n, const GridCall& a, T* slope) {
-  const T size = T(n);
-  *slope = a.align ? (size - 1) / 2 : size / 2;
-  T at = a.align ? (u + 1) / 2 * (size - 1) : ((u + 1) * size - 1) / 2;
-  if (a.padding == kGridReflection) {  // folded into [low, high]
-    const T low = a.align ? T(0) : T(-0.5), high = a.align ? size - 1 : size - T(0.5);
-    const T span = high - low;
-    if (span <= 0) {
-      *slope = 0;
-      at = 0;
-    } else {
-      T from = at - low;
-      if (from < 0) from = -from, *slope = -*slope;
-      const T turns = std::floor(from / span);
-      T rest = from - turns * span;
-      if (std::fmod(turns, T(2)) != 0) rest = span - rest, *slope = -*slope;
-      at = rest + low;
-    }
-  }
-  if (a.padding != kGridZeros) {
-    if (!(at > 0)) at = 0, *slope = 0;  // also NaN
-    if (at >= size - 1) at = size - 1, *slope = 0;
-  }
-  return at > T(-1e6) && at < T(1e9) ? at : T(-100);  // far away, or NaN: outside
-}
-
-template <class T>
-Taps<T> taps_of(T u, int64_t n, const GridCall& a) {
-  Taps<T> t{};
-  T slope;
-  const T at = position(u, n, a, &slope);
-  const T low = a.nearest ? std::nearbyint(at) : std::floor(at);
-  const int64_t first = int64_t(low);
-  const T part = at - low;
-  const bool here = first >= 0 && first < n, next = first + 1 >= 0 && first + 1 < n;
-  t.index[0] = here ? first : 0;
-  t.weight[0] = !here ? T(0) : a.nearest ? T(1) : 1 - part;
-  if (a.nearest) return t;
-  t.index[1] = next ? first + 1 : 0;
-  t.weight[1] = next ? part : T(0);
-  t.slope[0] = here ? -slope : T(0);
-  t.slope[1] = next ? slope : T(0);
-  return t;
-}
-
 // Corners of points [begin, begin + count): places in a plane, weights, and with `slopes` the
 // weights' derivatives by each coordinate.
 template <class T>
@@ -95,8 +39,8 @@ struct Corners {
   void find(const GridCall& a, const T* grid, int64_t points, bool slopes) {
     count = a.nearest ? 1 : 1 << a.nd;
     for (int64_t p = 0; p < points; ++p) {
-      Taps<T> t[3];
-      for (int d = 0; d < a.nd; ++d) t[d] = taps_of(grid[p * a.nd + d], a.size[d], a);
+      GridTaps<T> t[3];
+      for (int d = 0; d < a.nd; ++d) t[d] = grid_taps(grid[p * a.nd + d], a.size[d], a);
       for (int k = 0; k < count; ++k) {
         int64_t at = 0;
         T w = 1;

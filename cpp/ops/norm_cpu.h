@@ -42,6 +42,13 @@ void keep_moments(const BatchNormArgs& a, int64_t c, Moments m) {
   *rv = T(keep * double(*rv) + a.momentum * (m.variance * (n / (n - 1))));
 }
 
+// a + b, and of two NaNs the second's sign, as elementwise addition has it: the compiler may
+// exchange the operands of a sum.
+template <class V>
+V sum_of(V a, V b) {
+  return select(b != b, b + b, a + b);
+}
+
 // ---- S > 1 -------------------------------------------------------------------------------------
 // kPlain: y alone; kRelu: and relu; kAdd: and a summand, then relu where asked.
 enum Last { kPlain, kRelu, kAdd };
@@ -65,7 +72,7 @@ struct Normalized {
       V v = fma(load_some<V>(p + i, n) - mean, scale, bias);
       if (last == kAdd) {
         const V s = load_some<V>(r + i, n);
-        v = a.summand_first ? s + v : v + s;
+        v = a.summand_first ? sum_of(s, v) : sum_of(v, s);
       }
       if (last == kRelu || (last == kAdd && a.relu)) v = max(V{}, v);
       store_some<V>(q + i, v, n);
@@ -91,7 +98,7 @@ V incoming(const BatchNormArgs& a, int64_t at, int n) {
   if (last == kPlain) return d;
   if (last == kAdd && a.summand) {
     const V s = load_some<V>(in_<T>(a.summand) + at, n);
-    d = a.summand_first ? s + d : d + s;
+    d = a.summand_first ? sum_of(s, d) : sum_of(d, s);
   }
   return select(load_some<V>(in_<T>(a.result) + at, n) > V{}, d, V{});
 }

@@ -210,7 +210,7 @@ Tensor pad(const Tensor& x, const Dims& pads, int64_t mode, double value) {
     a.after[i] = after;
     check(n + before + after >= 0, ErrorKind::shape, "pad: padding (", before, ", ", after,
           ") of dimension ", d, " with size ", n, " gives a negative size");
-    if (mode == kConstant) continue;
+    if (mode == kConstant || (before == 0 && after == 0)) continue;
     const int64_t most = mode == kReflect ? n - 1 : mode == kCircular ? n : INT64_MAX;
     check(n > 0 && before <= most && after <= most, ErrorKind::shape,
           mode == kReflect ? "pad: reflect padding (" : "pad: padding (", before, ", ", after,

@@ -71,7 +71,44 @@ TensorHook hook_from(py::function f) {
   return PythonHook{std::make_shared<PyFunctionRef>(f.release().ptr())};
 }
 
+// What `grad_fn` shows: a recorded call, or the leaf where a gradient ends.
+struct Node {
+  CallRef call;
+  Tensor leaf;
+  bool operator==(const Node& o) const { return id() == o.id(); }
+  const void* id() const {
+    return call ? static_cast<const void*>(call.get()) : static_cast<const void*>(leaf.get());
+  }
+};
+
+void add_nodes(py::module_& m) {
+  py::class_<Node>(m, "Node")
+      .def_property_readonly(
+          "call_name", [](const Node& n) { return std::string(n.call ? n.call->name() : ""); })
+      .def_property_readonly("leaf", [](const Node& n) { return n.leaf; })
+      .def_property_readonly(
+          "sources",  // per input (Node or None, which of its outputs)
+          [](const Node& n) {
+            std::vector<std::pair<std::optional<Node>, uint32_t>> list;
+            if (n.call)
+              for (const Source& s : n.call->source)
+                list.emplace_back(
+                    s.edge.needed() ? std::optional(Node{s.edge.call, s.edge.leaf}) : std::nullopt,
+                    s.edge.index);
+            return list;
+          })
+      .def("__eq__", [](const Node& a, const Node& b) { return a == b; })
+      .def("__hash__", [](const Node& n) { return size_t(n.id()); });
+  m.def("node_of", [](const Tensor& t) -> std::optional<Node> {
+    call_name(t);  // brings a view's history up to date
+    if (!t->call) return std::nullopt;
+    return Node{t->call, {}};
+  });
+  m.def("base_of", [](const Tensor& t) { return t->view ? t->view->base : Tensor(); });
+}
+
 void add_autograd(py::module_& m) {
+  add_nodes(m);
   m.def("backward", [](const Tensors& roots, const Tensors& gs, bool retain, bool create) {
     backward(roots, gs, {retain, create, true});
   });
@@ -93,6 +130,7 @@ void add_autograd(py::module_& m) {
   m.def("add_hook", [](const Tensor& t, py::function f) { return add_hook(t, hook_from(f)); });
   m.def("add_post_hook",
         [](const Tensor& t, py::function f) { return add_post_hook(t, hook_from(f)); });
+  m.def("run_post_hooks", [](const Tensor& leaf) { run_post_hooks(leaf); });
   m.def("remove_hook", &remove_hook);
   m.def("retain_grad", &retain_grad);
   m.def("record_function",

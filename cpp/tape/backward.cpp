@@ -349,6 +349,10 @@ int64_t add_post_hook(const Tensor& t, TensorHook hook) {
   return id;
 }
 
+void run_post_hooks(const Tensor& leaf) {
+  if (leaf->hooks) run_post_hooks(*leaf->hooks, leaf);
+}
+
 void remove_hook(const Tensor& t, int64_t id) {
   auto drop = [&](auto& list) {
     for (size_t i = 0; i < list.size(); ++i)

@@ -23,6 +23,8 @@ Tensors gradients(const Tensors& roots, const Tensors& gradients, const Tensors&
 int64_t add_hook(const Tensor& t, TensorHook hook);
 // On a leaf: called with the leaf itself after a backward has added to its .grad.
 int64_t add_post_hook(const Tensor& t, TensorHook hook);
+// Calls those of a leaf whose .grad was added to by other means than backward().
+void run_post_hooks(const Tensor& leaf);
 void remove_hook(const Tensor& t, int64_t id);
 // Keep .grad of a tensor that is not a leaf.
 void retain_grad(const Tensor& t);

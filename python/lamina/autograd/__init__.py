@@ -45,9 +45,20 @@ def backward(
         return
     inputs = _list(inputs)
     results = _core.gradients(tensors, grads, inputs, retain, create_graph, True)
-    for x, g in zip(inputs, results):
-        if g is not None:
-            x.grad = g if x.grad is None else x.grad + g
+    with set_grad_enabled(create_graph):
+        for x, g in zip(inputs, results):
+            if g is not None:
+                _accumulate(x, g, create_graph)
+
+
+def _accumulate(x: Tensor, g: Tensor, recorded: bool) -> None:
+    if x.grad is None:
+        x.grad = g.clone()  # other leaves may have got the same memory
+    elif recorded:
+        x.grad = x.grad + g
+    else:
+        x.grad.add_(g)
+    _core.run_post_hooks(x)
 
 
 def grad(
@@ -142,25 +153,53 @@ def register_post_accumulate_grad_hook(self: Tensor, hook) -> RemovableHandle:
 
 
 class GradFn:
-    """The operation that made a tensor, as ``tensor.grad_fn`` shows it."""
+    """A step of the graph backward goes through, as ``tensor.grad_fn`` shows it: the operation that
+    made a tensor, or (``AccumulateGrad``) a leaf where a gradient ends."""
 
-    def __init__(self, name: str):
-        self._name = name
+    def __init__(self, node):
+        self._node = node
 
     def name(self) -> str:
         """PyTorch's style of name, such as AddBackward0."""
-        return "".join(p[:1].upper() + p[1:] for p in self._name.split("_") if p) + "Backward0"
+        call = self._node.call_name
+        if not call:
+            return "torch::autograd::AccumulateGrad"
+        return "".join(p[:1].upper() + p[1:] for p in call.split("_") if p) + "Backward0"
+
+    @property
+    def next_functions(self) -> tuple:
+        """For every tensor the operation read, a pair: what made it (None: it needs no gradient),
+        and which of its results that was."""
+        return tuple((n and GradFn(n), index) for n, index in self._node.sources)
+
+    @property
+    def variable(self) -> Tensor:
+        """The leaf, of an ``AccumulateGrad``; AttributeError else."""
+        leaf = self._node.leaf
+        if leaf is None:
+            raise AttributeError(f"{self.name()} has no variable: it is no leaf's")
+        return leaf
+
+    def __eq__(self, other) -> bool:
+        return isinstance(other, GradFn) and self._node == other._node
+
+    def __hash__(self) -> int:
+        return hash(self._node)
 
     def __repr__(self) -> str:
-        return f"<{self.name()}>"
+        return f"<{self.name().rpartition(':')[2]}>"
 
 
 def _grad_fn(self: Tensor):
-    name = self._call_name
-    return GradFn(name) if name else None
+    node = _core.node_of(self)
+    return node and GradFn(node)
 
 
 Tensor.grad_fn = property(_grad_fn, doc="The operation that made this tensor; None for a leaf.")
+Tensor._base = property(
+    _core.base_of,
+    doc="The tensor that this one is a view of; None for others, and for views made in `no_grad`.",
+)
 
 
 class _VariableType(type):

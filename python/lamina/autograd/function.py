@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
+from ..ops.creation import zeros
 
 
 class FunctionCtx:
@@ -118,12 +119,12 @@ class Function:
                     outputs[i] = o.detach()
         differentiable = [
             o for o in outputs
-            if isinstance(o, Tensor) and o.dtype.is_floating_point
+            if isinstance(o, Tensor) and (o.dtype.is_floating_point or o.dtype.is_complex)
             and not any(o is n for n in ctx._not_differentiable)
         ]  # fmt: skip
         positions = [i for i, o in enumerate(outputs) if any(o is d for d in differentiable)]
 
-        blank = [(o.shape, o.dtype) if isinstance(o, Tensor) else None for o in outputs]
+        blank = [(o.shape, o.dtype, o.device) if isinstance(o, Tensor) else None for o in outputs]
         given = [isinstance(a, Tensor) for a in args]
 
         def run_backward(saved, grads):  # holds no output: they hold it
@@ -133,7 +134,7 @@ class Function:
             if ctx._materialize:
                 for i, like in enumerate(blank):
                     if full[i] is None and like is not None:
-                        full[i] = _core.full(like[0], 0, like[1])
+                        full[i] = zeros(like[0], dtype=like[1], device=like[2])
             ctx._outputs = saved
             try:
                 got = cls.backward(ctx, *full)

@@ -1,4 +1,5 @@
-"""Linear algebra with ``torch.linalg``'s names, on float32 and float64 matrices, in batches.
+"""Linear algebra with ``torch.linalg``'s names, on float32 and float64 matrices, in batches;
+solve, inv, det and slogdet on complex ones too.
 
 Factorisations run in LAPACK, through the OpenBLAS library of the package scipy-openblas32; calling
 one where it is not installed is a RuntimeError that says so. Failures (a singular matrix, one that

@@ -6,6 +6,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
+from ..ops._method import under_autocast
 from ..ops.creation import eye
 from .errors import write
 from .systems import inv, solve
@@ -21,6 +22,7 @@ def matmul(input, other, *, out=None) -> Tensor:
     return write(out, value)
 
 
+@under_autocast("lower", "lower")
 def vecdot(x, y, *, dim=-1, out=None) -> Tensor:
     """sum conj(x) y over one dimension; the others broadcast."""
     value = (_core.conj(x) * y).sum(dim)

@@ -1,7 +1,8 @@
 """Systems of equations: solve, inverse, determinant, triangular solve, least squares.
 
 "..." are batch dimensions, which broadcast. Matrices are float32 or float64 (DTypeError otherwise),
-with gradients. Source: Golub and Van Loan, Matrix Computations, 4th ed., 2013.
+for solve, inv, det and slogdet also complex64 or complex128; with gradients. Source: Golub and Van
+Loan, Matrix Computations, 4th ed., 2013.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from .. import _core
 from .._core import Tensor
 from ..ops._method import results
+from . import _complex
 from .errors import broadcast_batches, call, check, write
 
 __all__ = [
@@ -47,7 +49,8 @@ def solve_ex(A, B, *, left=True, check_errors=False, out=None):
     if not left:
         A, B = A.mT, B.mT
     A, B = broadcast_batches(A, B)
-    X, info = call("linalg_solve", A, B)
+    complex = A.dtype.is_complex or B.dtype.is_complex
+    X, info = _complex.solve(A, B) if complex else call("linalg_solve", A, B)
     if check_errors:
         check("solve_ex", A, info, _SINGULAR)
     X = X.squeeze(-1) if vector else X if left else X.mT
@@ -56,15 +59,19 @@ def solve_ex(A, B, *, left=True, check_errors=False, out=None):
 
 def inv(A, *, out=None) -> Tensor:
     """A^-1 of A (..., n, n). Raises LinAlgError for a singular matrix."""
-    inverse, info = call("linalg_inv", A)
+    inverse, info = _inv(A)
     check("inv", A, info, _SINGULAR)
     return write(out, inverse)
+
+
+def _inv(A):
+    return _complex.inv(A) if A.dtype.is_complex else call("linalg_inv", A)
 
 
 def inv_ex(A, *, check_errors=False, out=None):
     """`inv` as (inverse, info), NaN where info (...) is not 0; an error only with
     `check_errors`."""
-    inverse, info = call("linalg_inv", A)
+    inverse, info = _inv(A)
     if check_errors:
         check("inv_ex", A, info, _SINGULAR)
     return write(out, _InvEx(inverse, info))
@@ -72,14 +79,21 @@ def inv_ex(A, *, check_errors=False, out=None):
 
 def det(A, *, out=None) -> Tensor:
     """The determinants (...) of A (..., n, n), from its LU factorisation. The gradient of a
-    singular matrix is that of its cofactors."""
+    singular real matrix is that of its cofactors."""
+    if A.dtype.is_complex:
+        pivots, sign = _complex.pivots("det", A)
+        return write(out, pivots.prod(-1) * sign)
     value = call("linalg_det", A)
     return write(out, value)
 
 
 def slogdet(A, *, out=None):
     """(sign, logabsdet), both (...), of the determinants of A (..., n, n); (0, -inf) for a singular
-    matrix."""
+    matrix. A complex sign has magnitude 1."""
+    if A.dtype.is_complex:
+        pivots, sign = _complex.pivots("slogdet", A)
+        value = _Slogdet(pivots.sgn().prod(-1) * sign, pivots.abs().log().sum(-1))
+        return write(out, value)
     return write(out, _Slogdet(*call("linalg_slogdet", A)))
 
 

@@ -59,8 +59,9 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
             f"prelu: weight has {weight.numel()} elements; expected 1 or the input's {channels} "
             f"channels (input {tuple(input.shape)})"
         )
-    if weight.numel() > 1:
-        weight = weight.reshape(channels, *[1] * (input.dim() - 2))
+    size = (channels, *[1] * (input.dim() - 2)) if weight.numel() != 1 else ()
+    if weight.shape != size:
+        weight = weight.reshape(size)
     return _core.prelu(input, weight)
 
 

@@ -49,6 +49,12 @@ def conv2d(
 
     input (N, C, H, W) or (C, H, W), weight (O, C / groups, KH, KW), bias (O) -> (N, O, H', W') or
     (O, H', W').
+
+    On the CPU, kernels of 3 x 3 and stride 1 from 16 channels on are done in tiles of 2 x 2 outputs
+    (Winograd), from sums of inputs: an output that reads an infinity may be NaN instead of infinite
+    (others are as without it), and inputs beyond 8e37 overflow. At `set_float32_matmul_precision`
+    "high" tiles are 4 x 4, and all outputs of a tile whose 6 x 6 inputs hold an infinity may be
+    NaN. The environment's ``LAMINA_CONV=lanes`` forces the products themselves.
     """
     return _conv("conv2d", input, weight, bias, 2, stride, padding, dilation, groups)
 

@@ -50,6 +50,8 @@ def det(input: Tensor) -> Tensor:
 def logdet(input: Tensor) -> Tensor:
     """log det (...) of (..., n, n): NaN where the determinant is negative, -inf where it is 0."""
     sign, value = _linalg().slogdet(input)
+    if input.dtype.is_complex:
+        return sign.log() + value
     return _core.where(sign < 0, float("nan"), value)
 
 

@@ -6,7 +6,7 @@ import math
 
 from .. import _core
 from .._core import Tensor
-from ._method import write
+from ._method import under_autocast, write
 
 __all__ = ["layer_norm", "rms_norm", "group_norm"]
 __functional__ = ["batch_norm", "instance_norm", "layer_norm", "rms_norm", "group_norm",
@@ -113,6 +113,7 @@ def group_norm(input: Tensor, num_groups, weight=None, bias=None, eps=1e-5) -> T
     return _core.group_norm(input, num_groups, weight, bias, eps)
 
 
+@under_autocast("float32", "float32")
 def local_response_norm(input: Tensor, size, alpha=1e-4, beta=0.75, k=1.0) -> Tensor:
     """y_c = x_c / (k + alpha * mean over `size` channels around c of x^2)^beta, zeros beyond the
     ends (Krizhevsky et al., NeurIPS 2012). input: (N, C, ...) with at least 3 dimensions."""

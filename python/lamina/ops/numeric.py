@@ -86,7 +86,7 @@ def cdist(x1: Tensor, x2: Tensor, p=2.0, compute_mode="use_mm_for_euclid_dist_if
     if p == 2 and large and compute_mode != _CDIST_MODES[2] and not recorded:
         squares = x1.square().sum(-1, True) + x2.square().sum(-1).unsqueeze(-2)
         return (squares - 2 * (x1 @ x2.mT)).clamp_min(0).sqrt()
-    return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
+    return _norm_of_rows(x1.unsqueeze(-2) - x2.unsqueeze(-3), p)
 
 
 @under_autocast(cuda="float32")
@@ -97,7 +97,12 @@ def pdist(input: Tensor, p=2.0) -> Tensor:
     if input.dim() != 2:
         raise _core.ShapeError(f"pdist: expected (N, D), got shape {tuple(input.shape)}")
     rows, columns = triu_indices(len(input), len(input), 1, device=input.device)
-    return (input.index_select(0, rows) - input.index_select(0, columns)).norm(p, -1)
+    return _norm_of_rows(input.index_select(0, rows) - input.index_select(0, columns), p)
+
+
+def _norm_of_rows(x: Tensor, p) -> Tensor:
+    """The p-norms of rows; of rows of no elements 0, the largest number's too."""
+    return x.norm(p, -1) if x.shape[-1] else x.sum(-1)
 
 
 @method

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from .. import _core
 from .._core import Tensor
-from ._method import under_autocast
 from .dropout import dropout as _dropout
 
 __all__ = ["rnn_tanh", "rnn_relu", "lstm", "gru", "rnn_tanh_cell", "rnn_relu_cell", "lstm_cell",
@@ -139,9 +138,38 @@ def cell(kind: int, name: str, input: Tensor, hx, cx, w_ih, w_hh, b_ih, b_hh):
                 f"{name}: {label} has inconsistent hidden_size: got {state.shape[1]}, expected "
                 f"{w_hh.shape[1]}"
             )
+    if _core.autocast_anywhere() and kind >= LSTM and input.device.type == "cpu":
+        if _core.autocast_enabled(0):
+            return _mixed_cell(kind, input, hx, cx, w_ih, w_hh, b_ih, b_hh)
     _, h, c = _core.recurrent_layer(kind, input.unsqueeze(0), None, hx, cx, w_ih, w_hh, b_ih, b_hh,
                                     None, False)  # fmt: skip
     return h, c
+
+
+def _mixed_cell(kind: int, input: Tensor, hx, cx, w_ih, w_hh, b_ih, b_hh):
+    """An LSTM's or GRU's step in an autocast region of the CPU, as PyTorch's: products and gates in
+    the lower type, while states of a wider type keep it."""
+    if hx is None:
+        hx = input.new_zeros((input.shape[0], w_hh.shape[1]))
+        cx = hx if kind == LSTM else None
+    a = _core.linear(input, w_ih, b_ih)
+    if kind == LSTM:
+        i, f, g, o = (a + _core.linear(hx, w_hh, b_hh)).chunk(4, -1)
+        c = f.sigmoid() * cx + i.sigmoid() * g.tanh()
+        return o.sigmoid() * c.tanh(), c
+    a_r, a_z, a_n = a.chunk(3, -1)
+    if kind == GRU:
+        r, z, b = _core.linear(hx, w_hh, b_hh).chunk(3, -1)
+        n = (a_n + (a_r + r).sigmoid() * b).tanh()
+    else:
+        width = hx.shape[-1]
+        parts = (0, 2 * width), (2 * width, width)
+        gates, new = (
+            (w_hh.narrow(0, *p), None if b_hh is None else b_hh.narrow(0, *p)) for p in parts
+        )
+        r, z = _core.linear(hx, *gates).chunk(2, -1)
+        n = (a_n + _core.linear((a_r + r).sigmoid() * hx, *new)).tanh()
+    return (hx - n) * (a_z + z).sigmoid() + n, None
 
 
 def _one_cell(kind, name, input, hx, w_ih, w_hh, b_ih, b_hh):
@@ -162,13 +190,11 @@ def rnn_relu_cell(input: Tensor, hx: Tensor, w_ih, w_hh, b_ih=None, b_hh=None) -
     return _one_cell(RNN_RELU, "rnn_relu_cell", input, hx, w_ih, w_hh, b_ih, b_hh)
 
 
-@under_autocast("widest", "lower")
 def gru_cell(input: Tensor, hx: Tensor, w_ih, w_hh, b_ih=None, b_hh=None) -> Tensor:
     """h' of one GRU step; arguments as `rnn_tanh_cell`."""
     return _one_cell(GRU, "gru_cell", input, hx, w_ih, w_hh, b_ih, b_hh)
 
 
-@under_autocast("widest", "lower")
 def lstm_cell(input: Tensor, hx, w_ih, w_hh, b_ih=None, b_hh=None) -> tuple[Tensor, Tensor]:
     """(h', c') of one LSTM step; hx: the pair (h, c); other arguments as `rnn_tanh_cell`."""
     h, c = hx

@@ -273,28 +273,32 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False) -> Tenso
 def bincount(input: Tensor, weights=None, minlength=0) -> Tensor:
     """How often each of 0, 1, ... occurs in a 1-D tensor of integers (int64), or the sum of the
     `weights` there; max(input) + 1 or `minlength` places. An empty tensor gives
-    `minlength` zeros of int64, also with weights. Raises ValueError below 0."""
+    `minlength` zeros of int64, whatever the weights. Raises ValueError for a negative number or
+    minlength, ShapeError for weights that are not one per number."""
     if input.dim() != 1 or input.dtype.is_floating_point:
         raise _core.ArgumentError(
             f"bincount: expected a 1-D tensor of integers, got shape {tuple(input.shape)} "
             f"{input.dtype}"
         )
+    if minlength < 0:
+        raise _core.ArgumentError(f"bincount: minlength must not be negative, got {minlength}")
+    at = input.long()
+    if not at.numel():
+        return at.new_zeros((minlength,))
     if weights is not None and tuple(weights.shape) != tuple(input.shape):
         raise _core.ShapeError(
             f"bincount: weights has shape {tuple(weights.shape)}, expected {tuple(input.shape)}"
         )
-    at = input.long()
-    if not at.numel():
-        return at.new_zeros((minlength,))
-    n = max(minlength, at.max().item() + 1, 1)
+    ends = _core.amin(at, (0,), False), _core.amax(at, (0,), False)
+    low, high = _core.stack(ends, 0).tolist()
+    if low < 0:
+        raise _core.ArgumentError(f"bincount: {low} is negative")
     if weights is None:
         weights = at.new_full((), 1).expand(at.shape)
     elif weights.dtype is not _core.float32:
         weights = weights.double()
-    try:
-        return _core.scatter(weights.new_full((n,), 0), 0, at, weights, "sum", True)
-    except _core.RangeError:
-        raise _core.ArgumentError(f"bincount: {at.min().item()} is negative") from None
+    n = max(minlength, high + 1)
+    return _core.scatter(weights.new_full((n,), 0), 0, at, weights, "sum", True)
 
 
 @method
@@ -335,12 +339,16 @@ def one_hot(tensor: Tensor, num_classes=-1) -> Tensor:
     if n == -1:
         n = at.max().item() + 1
     if n > 0:
+        if at.device.type != "cpu":  # errors come when the device is next synchronised: with a name
+            _core.expect((at >= 0) & (at < n), _outside("a class number", n), "index")
         one = at.new_full((), 1).expand((*at.shape, 1))
         try:
             return _core.scatter(at.new_zeros((*at.shape, n)), -1, at.unsqueeze(-1), one, "", True)
         except _core.RangeError:
             pass
     low, high = at.min().item(), at.max().item()
-    raise _core.RangeError(
-        f"one_hot: class number {low if low < 0 else high} is out of range for {n} classes"
-    )
+    raise _core.RangeError(_outside(f"class number {low if low < 0 else high}", n))
+
+
+def _outside(what: str, classes: int) -> str:
+    return f"one_hot: {what} is out of range for {classes} classes"

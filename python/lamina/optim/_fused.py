@@ -10,9 +10,9 @@ from collections.abc import Callable
 from operator import is_
 from typing import Any
 
-from .._core import Tensor, float32, float64
+from .._core import Tensor, float32, float64, set_numbers
 from .._types import device
-from ..autograd import enable_grad
+from ..autograd import enable_grad, no_grad
 from ..ops.creation import tensor, zeros, zeros_like
 from ._state import edits
 from .optimizer import Optimizer
@@ -23,6 +23,21 @@ def place(group: dict[str, Any], param: Tensor) -> Any:
     parameters, so that the device forms what follows from them and counts by itself; else on the
     CPU."""
     return param.device if group.get("capturable") or group.get("fused") else device("cpu")
+
+
+def write_numbers(numbers: Tensor, *options: Any) -> None:
+    """Write a group's 7 numbers to where launches read them.
+
+    A tensor among them is copied by an operation, which a compiled step replays: it counts with the
+    value it has when the step comes to it.
+    """
+    if Tensor not in map(type, options):
+        return set_numbers(numbers, *options)
+    set_numbers(numbers, *(0.0 if isinstance(o, Tensor) else o for o in options))
+    with no_grad():
+        for i, option in enumerate(options):
+            if isinstance(option, Tensor):
+                numbers[i].copy_(option.reshape(()))
 
 
 class Plan:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .._core import adadelta_step, set_numbers
-from ._fused import FusedOptimizer, check_not_negative
+from .._core import adadelta_step
+from ._fused import FusedOptimizer, check_not_negative, write_numbers
 
 
 class Adadelta(FusedOptimizer):
@@ -63,7 +63,7 @@ class Adadelta(FusedOptimizer):
         return ("step", "square_avg", "acc_delta")
 
     def _write_numbers(self, group, numbers):
-        set_numbers(
+        write_numbers(
             numbers, group["lr"], group["rho"], group["eps"], group["weight_decay"],
             group["maximize"], 0.0, 0.0,
         )  # fmt: skip

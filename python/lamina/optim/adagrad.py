@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .._core import adagrad_step, set_numbers
+from .._core import adagrad_step
 from ..ops.creation import full_like
-from ._fused import FusedOptimizer, check_not_negative
+from ._fused import FusedOptimizer, check_not_negative, write_numbers
 
 
 class Adagrad(FusedOptimizer):
@@ -87,7 +87,7 @@ class Adagrad(FusedOptimizer):
 
     def _write_numbers(self, group, numbers):
         inside = group["eps"] if group.get("eps_inside_root") else 0.0
-        set_numbers(
+        write_numbers(
             numbers, group["lr"], group["lr_decay"], 0.0 if inside else group["eps"],
             group["weight_decay"], group["maximize"], inside, 0.0,
         )  # fmt: skip

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .._core import adamax_step, set_numbers
-from ._fused import FusedOptimizer, check_betas, check_not_negative
+from .._core import adamax_step
+from ._fused import FusedOptimizer, check_betas, check_not_negative, write_numbers
 
 
 class Adamax(FusedOptimizer):
@@ -63,7 +63,7 @@ class Adamax(FusedOptimizer):
 
     def _write_numbers(self, group, numbers):
         beta1, beta2 = group["betas"]
-        set_numbers(
+        write_numbers(
             numbers, group["lr"], beta1, beta2, group["eps"], group["weight_decay"],
             group["maximize"], 0.0,
         )  # fmt: skip

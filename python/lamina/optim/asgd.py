@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .._core import asgd_step, float32, set_numbers
-from ..ops.creation import ones, tensor
-from ._fused import FusedOptimizer, check_not_negative, place
+from .._core import asgd_step, float32
+from ..ops.creation import ones
+from ._fused import FusedOptimizer, check_not_negative, place, write_numbers
 
 
 class ASGD(FusedOptimizer):
@@ -67,13 +67,13 @@ class ASGD(FusedOptimizer):
 
     def _new_state(self, name, param, group):
         if name == "eta":
-            return tensor(float(group["lr"]), dtype=float32, device=place(group, param))
+            return ones((), dtype=float32, device=place(group, param)).mul_(group["lr"])
         if name == "mu":
             return ones((), dtype=float32, device=place(group, param))
         return super()._new_state(name, param, group)
 
     def _write_numbers(self, group, numbers):
-        set_numbers(
+        write_numbers(
             numbers, group["lr"], group["lambd"], group["alpha"], group["t0"],
             group["weight_decay"], group["maximize"], 0.0,
         )  # fmt: skip

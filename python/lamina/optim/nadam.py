@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .._core import float32, nadam_step, set_numbers
+from .._core import float32, nadam_step
 from ..ops.creation import ones
-from ._fused import FusedOptimizer, check_betas, check_not_negative, place
+from ._fused import FusedOptimizer, check_betas, check_not_negative, place, write_numbers
 
 
 class NAdam(FusedOptimizer):
@@ -81,7 +81,7 @@ class NAdam(FusedOptimizer):
     def _write_numbers(self, group, numbers):
         beta1, beta2 = group["betas"]
         flags = bool(group["maximize"]) + 2 * bool(group["decoupled_weight_decay"])
-        set_numbers(
+        write_numbers(
             numbers, group["lr"], beta1, beta2, group["eps"], group["weight_decay"],
             group["momentum_decay"], flags,
         )  # fmt: skip

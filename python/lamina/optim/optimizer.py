@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any
@@ -13,6 +13,7 @@ from .. import compiler
 from .._core import Tensor, clear_grads, float32
 from ..autograd import no_grad
 from ..ops.creation import tensor
+from ..utils.hooks import HookDict, RemovableHandle
 from ._state import States
 
 
@@ -26,37 +27,8 @@ class _Required:
 required = _Required()
 
 
-class RemovableHandle:
-    """What registering a hook returns; ``remove()`` takes the hook away again."""
-
-    _next_id = 0
-
-    def __init__(self, hooks: dict):
-        self._hooks = hooks
-        self.id = RemovableHandle._next_id
-        RemovableHandle._next_id += 1
-
-    def remove(self) -> None:
-        """Take the hook away; doing so twice is harmless."""
-        self._hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exc) -> None:
-        self.remove()
-
-
-def _register(hooks: OrderedDict, hook: Callable, prepend: bool = False) -> RemovableHandle:
-    handle = RemovableHandle(hooks)
-    hooks[handle.id] = hook
-    if prepend:
-        hooks.move_to_end(handle.id, last=False)
-    return handle
-
-
-_global_pre_hooks: OrderedDict[int, Callable] = OrderedDict()
-_global_post_hooks: OrderedDict[int, Callable] = OrderedDict()
+_global_pre_hooks = HookDict()
+_global_post_hooks = HookDict()
 
 
 def register_optimizer_step_pre_hook(hook: Callable) -> RemovableHandle:
@@ -64,12 +36,12 @@ def register_optimizer_step_pre_hook(hook: Callable) -> RemovableHandle:
 
     A hook may return new ``(args, kwargs)`` for the step.
     """
-    return _register(_global_pre_hooks, hook)
+    return _global_pre_hooks.add(hook)
 
 
 def register_optimizer_step_post_hook(hook: Callable) -> RemovableHandle:
     """Call ``hook(optimizer, args, kwargs)`` after every step of every optimizer."""
-    return _register(_global_post_hooks, hook)
+    return _global_post_hooks.add(hook)
 
 
 def _with_hooks(step: Callable) -> Callable:
@@ -143,16 +115,16 @@ class Optimizer:
             self.add_param_group(group)
 
     def _init_hooks(self) -> None:
-        self._optimizer_step_pre_hooks: OrderedDict[int, Callable] = OrderedDict()
-        self._optimizer_step_post_hooks: OrderedDict[int, Callable] = OrderedDict()
-        self._state_dict_pre_hooks: OrderedDict[int, Callable] = OrderedDict()
-        self._state_dict_post_hooks: OrderedDict[int, Callable] = OrderedDict()
-        self._load_pre_hooks: OrderedDict[int, Callable] = OrderedDict()
-        self._load_post_hooks: OrderedDict[int, Callable] = OrderedDict()
+        self._optimizer_step_pre_hooks = HookDict()
+        self._optimizer_step_post_hooks = HookDict()
+        self._state_dict_pre_hooks = HookDict()
+        self._state_dict_post_hooks = HookDict()
+        self._load_pre_hooks = HookDict()
+        self._load_post_hooks = HookDict()
         self._opt_called = False  # a step was taken (the schedulers warn when none was)
         self._plans: list = []  # what built-in optimizers keep between steps
 
-    def _hook_lists(self) -> tuple[OrderedDict, ...]:
+    def _hook_lists(self) -> tuple[HookDict, ...]:
         own = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks
         return (*own, _global_pre_hooks, _global_post_hooks)
 
@@ -259,29 +231,29 @@ class Optimizer:
     def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
         """Call ``hook(optimizer, args, kwargs)`` before each step; it may return new
         ``(args, kwargs)``."""
-        return _register(self._optimizer_step_pre_hooks, hook)
+        return self._optimizer_step_pre_hooks.add(hook)
 
     def register_step_post_hook(self, hook: Callable) -> RemovableHandle:
         """Call ``hook(optimizer, args, kwargs)`` after each step."""
-        return _register(self._optimizer_step_post_hooks, hook)
+        return self._optimizer_step_post_hooks.add(hook)
 
     def register_state_dict_pre_hook(self, hook: Callable, prepend: bool = False):
         """Call ``hook(optimizer)`` before `state_dict` is formed."""
-        return _register(self._state_dict_pre_hooks, hook, prepend)
+        return self._state_dict_pre_hooks.add(hook, prepend=prepend)
 
     def register_state_dict_post_hook(self, hook: Callable, prepend: bool = False):
         """Call ``hook(optimizer, state_dict)`` on what `state_dict` will return; a result other
         than None replaces it."""
-        return _register(self._state_dict_post_hooks, hook, prepend)
+        return self._state_dict_post_hooks.add(hook, prepend=prepend)
 
     def register_load_state_dict_pre_hook(self, hook: Callable, prepend: bool = False):
         """Call ``hook(optimizer, state_dict)`` on a shallow copy before it is loaded; a result
         other than None is loaded instead."""
-        return _register(self._load_pre_hooks, hook, prepend)
+        return self._load_pre_hooks.add(hook, prepend=prepend)
 
     def register_load_state_dict_post_hook(self, hook: Callable, prepend: bool = False):
         """Call ``hook(optimizer)`` after `load_state_dict`."""
-        return _register(self._load_post_hooks, hook, prepend)
+        return self._load_post_hooks.add(hook, prepend=prepend)
 
     # ---- saving and loading ----------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
@@ -353,7 +325,7 @@ class Optimizer:
             )
         groups = []
         for theirs, ours in zip(saved, self.param_groups):
-            group = {k: v for k, v in theirs.items() if k != "params"}
+            group = {k: copy.deepcopy(v) for k, v in theirs.items() if k != "params"}
             group["params"] = ours["params"]
             if "param_names" in ours:
                 group["param_names"] = ours["param_names"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .._core import radam_step, set_numbers
-from ._fused import FusedOptimizer, check_betas, check_not_negative
+from .._core import radam_step
+from ._fused import FusedOptimizer, check_betas, check_not_negative, write_numbers
 
 
 class RAdam(FusedOptimizer):
@@ -68,7 +68,7 @@ class RAdam(FusedOptimizer):
 
     def _write_numbers(self, group, numbers):
         beta1, beta2 = group["betas"]
-        set_numbers(
+        write_numbers(
             numbers, group["lr"], beta1, beta2, group["eps"], group["weight_decay"],
             group["maximize"], group["decoupled_weight_decay"],
         )  # fmt: skip

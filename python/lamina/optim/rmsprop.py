@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .._core import rmsprop_step, set_numbers
-from ._fused import FusedOptimizer, check_not_negative
+from .._core import rmsprop_step
+from ._fused import FusedOptimizer, check_not_negative, write_numbers
 
 
 class RMSprop(FusedOptimizer):
@@ -77,7 +77,7 @@ class RMSprop(FusedOptimizer):
 
     def _write_numbers(self, group, numbers):
         inside = group["eps"] if group.get("eps_inside_root") else 0.0
-        set_numbers(
+        write_numbers(
             numbers, group["lr"], group["alpha"], 0.0 if inside else group["eps"],
             group["weight_decay"], group["maximize"], group["momentum"], inside,
         )  # fmt: skip

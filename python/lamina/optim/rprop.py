@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .._core import rprop_step, set_numbers
+from .._core import rprop_step
 from ..ops.creation import full_like
-from ._fused import FusedOptimizer, check_not_negative
+from ._fused import FusedOptimizer, check_not_negative, write_numbers
 
 
 class Rprop(FusedOptimizer):
@@ -61,12 +61,12 @@ class Rprop(FusedOptimizer):
 
     def _new_state(self, name, param, group):
         if name == "step_size":
-            lr = float(group["lr"])  # of both parts of a complex number
-            return full_like(param.detach(), complex(lr, lr) if param.dtype.is_complex else lr)
+            one = 1 + 1j if param.dtype.is_complex else 1.0  # both parts of a complex number
+            return full_like(param.detach(), one).mul_(group["lr"])
         return super()._new_state(name, param, group)
 
     def _write_numbers(self, group, numbers):
-        set_numbers(numbers, *group["etas"], *group["step_sizes"], group["maximize"], 0.0, 0.0)
+        write_numbers(numbers, *group["etas"], *group["step_sizes"], group["maximize"], 0.0, 0.0)
 
     def _launch(self, group, plan):
         steps, previous, sizes = plan.states

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .._core import set_numbers, sgd_step
+from .._core import sgd_step
 from ..autograd import enable_grad, no_grad
-from ._fused import FusedOptimizer, check_not_negative
+from ._fused import FusedOptimizer, check_not_negative, write_numbers
 
 FORMS = ("torch", "lr_inside", "ema")
 
@@ -103,7 +103,7 @@ class SGD(FusedOptimizer):
             dampening = momentum
         elif form == "lr_inside" and momentum != 0:
             lr, gain = 1.0, lr
-        set_numbers(
+        write_numbers(
             numbers, lr, momentum, dampening, group["weight_decay"], group["maximize"],
             form != "torch", gain,
         )  # fmt: skip

@@ -53,6 +53,7 @@ def lr_range_test(model, loss: Callable, optimizer, batches: Iterable, low: floa
         )
     weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
     saved, training = copy.deepcopy(optimizer.state_dict()), model.training
+    given = [group["lr"] for group in optimizer.param_groups]
     found = LRRange([], [])
     mean, least = 0.0, math.inf
     model.train()
@@ -86,5 +87,7 @@ def lr_range_test(model, loss: Callable, optimizer, batches: Iterable, low: floa
         optimizer.zero_grad()
         model.load_state_dict(weights)
         optimizer.load_state_dict(saved)
+        for group, lr in zip(optimizer.param_groups, given):
+            group["lr"] = lr  # itself, where it is a tensor
         model.train(training)
     return found

@@ -1,7 +1,7 @@
-"""Helpers: clipping gradients, parameters as one vector, computed weights, sequences of different
-lengths."""
+"""Helpers: clipping gradients, parameters as one vector, computed and pruned weights, sequences of
+different lengths."""
 
-from . import parametrizations, parametrize, rnn
+from . import parametrizations, parametrize, prune, rnn
 from .clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,

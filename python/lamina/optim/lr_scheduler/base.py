@@ -13,7 +13,10 @@ from ..optimizer import Optimizer
 
 def group_values(optimizer: Optimizer, key: str) -> list[Any]:
     """group[key] of every group; tensors are copied."""
-    values = [group[key] for group in optimizer.param_groups]
+    return _copied([group[key] for group in optimizer.param_groups])
+
+
+def _copied(values: list[Any]) -> list[Any]:
     return [v.clone() if isinstance(v, Tensor) else v for v in values]
 
 
@@ -26,16 +29,16 @@ def set_group_value(group: dict[str, Any], key: str, value: Any) -> None:
 
 
 def per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
-    """One value for each group, from a number or a list of the right length (else ValueError)."""
+    """One value for each group, from a number or a list of the right length (else ValueError);
+    tensors are copied."""
     count = len(optimizer.param_groups)
-    if not isinstance(value, (list, tuple)):
-        return [value] * count
-    if len(value) != count:
+    values = list(value) if isinstance(value, (list, tuple)) else [value] * count
+    if len(values) != count:
         raise ValueError(
             f"{name} must have the same length as optimizer.param_groups. {name} has "
-            f"{len(value)} values, param_groups has {count}."
+            f"{len(values)} values, param_groups has {count}."
         )
-    return list(value)
+    return _copied(values)
 
 
 def state_of_function(function: Any) -> dict[str, Any] | None:

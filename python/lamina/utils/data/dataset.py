@@ -155,6 +155,7 @@ class Subset(Dataset[T_co]):
         return len(self.indices)
 
     def _can_batch(self) -> bool:
+        self._index = None  # a loader asks once an epoch: indices changed in place are seen then
         return batch_method(self.dataset) is not None
 
     def _batch(self, index, draws):
