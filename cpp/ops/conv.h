@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "ops/apply.h"
+#include "ops/norm_args.h"
 
 namespace lamina {
 
@@ -28,6 +29,9 @@ Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias,
             bool same);
 // For plans: makes a recorded call of `conv` take relu too; false: it is another op, or it does.
 bool extend_conv(const Op& op, void* args);
+// The same for a batch norm by given statistics, with what that does besides: its weight, bias, mean
+// and variance become inputs 3 to 6, its summand input 7 (input 2, the bias, may be undefined).
+bool extend_conv(const Op& op, void* args, double eps, BatchNormExtra more);
 // The transposed map: conv's gradient with respect to x, applied to x. w: (C, M/groups, KH, KW).
 Tensor conv_transpose(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias,
                       int64_t nd, const Dims& stride, const Dims& padding,

@@ -144,6 +144,8 @@ class Correlation {
     const ConvKernels& kernels = cpu_kernels().conv;
     const Compute t = kConvType<T>;
     if (!wide_) return kernels.correlate[t](a);
+    const ConvFinishArgs sum{a.y, a.y_m, a.y, a.y_m, a.M, a.T * a.Q, a.epilogue.rest()};
+    if (a.epilogue.summand) a.epilogue = a.epilogue.first();
     ConvWeaveArgs v{};
     v.M = a.M, v.T = a.T, v.Q = a.width, v.phases = 1, v.W = a.Q;
     v.y = a.y, v.y_m = a.y_m, v.y_t = a.Q;
@@ -151,6 +153,7 @@ class Correlation {
     a.Q = a.width, a.y = rows, a.y_m = v.from_m;
     kernels.correlate[t](a);
     kernels.weave[t](v);
+    if (sum.epilogue.summand) kernels.finish[t](sum);
   }
   int64_t wide() const { return wide_ ? blocks_.rows * args_.width : 0; }
   int64_t elements() const { return elements_; }
@@ -191,7 +194,8 @@ void pack_weights(const T* w, T* out, const Weights& a, const Taps& rows, const 
 }  // namespace
 
 template <class T>
-void DirectConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y) {
+void DirectConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const ConvEpilogue& e,
+                            T* y) {
   const Compute t = kConvType<T>;
   const int64_t C = a.C / a.groups, M = a.M / a.groups, K = C * a.KH * a.KW;
   const int64_t lanes = cpu_kernels().conv.lanes[t];
@@ -208,10 +212,10 @@ void DirectConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const
       const int64_t b = task % blocks.n, ng = task / blocks.n, g = ng % a.groups;
       ConvArgs f = p.block(b, x + ng * C * a.H * a.W, u.as<T>());
       f.w = packed.as<T>() + g * M * K;
-      f.bias = bias ? bias + g * M : nullptr;
-      f.relu = a.relu;
+      const int64_t at = ng * M * a.OH * a.OW + blocks.row(b) * a.OW + blocks.column(b);
+      f.epilogue = e.from<T>(g * M, at);
       f.M = M;
-      f.y = y + ng * M * a.OH * a.OW + blocks.row(b) * a.OW + blocks.column(b);
+      f.y = y + at;
       f.y_m = a.OH * a.OW;
       p.correlate(f, wide.as<T>());
     }

@@ -13,7 +13,7 @@ namespace {
 
 template <class T>
 void run_forward(const ConvStrips& p, int64_t groups, const T* x, const T* w, int64_t wg,
-                 int64_t wo, int64_t wc, const T* bias, bool relu, T* y) {
+                 int64_t wo, int64_t wc, const ConvEpilogue& e, T* y) {
   const Compute t = kConvType<T>;
   const ConvLanesKernels& kernels = cpu_kernels().conv_lanes;
   const int64_t blocks = p.blocks_of(p.M);
@@ -51,8 +51,8 @@ void run_forward(const ConvStrips& p, int64_t groups, const T* x, const T* w, in
                     const int64_t b = task / groups, g = task % groups;
                     ConvLanesArgs a = p.block<T>(b, g, groups, x, u.as<T>(), y, v.as<T>());
                     a.w = packed.as<T>() + g * p.weights();
-                    a.bias = bias ? bias + g * p.M : nullptr;
-                    a.v.relu = relu;
+                    a.epilogue =
+                        e.from<T>(g * p.M, static_cast<const T*>(a.v.x) - y);
                     kernels.gather[t](a.u);
                     kernels.forward[t](a);
                   }
@@ -62,12 +62,13 @@ void run_forward(const ConvStrips& p, int64_t groups, const T* x, const T* w, in
 }  // namespace
 
 template <class T>
-void LanesConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y) {
+void LanesConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const ConvEpilogue& e,
+                           T* y) {
   const int64_t C = a.C / a.groups, M = a.M / a.groups, taps = a.KH * a.KW;
   const ConvStrips p(ConvAxis::forward(a.H, a.OH, a.KH, a.sh, a.ph, a.dh),
                      ConvAxis::forward(a.W, a.OW, a.KW, a.sw, a.pw, a.dw), a.N, C, M, a.KH, a.KW,
                      cpu_kernels().conv.lanes[kConvType<T>], false, num_threads());
-  run_forward(p, a.groups, x, w, M * C * taps, C * taps, taps, bias, a.relu, y);
+  run_forward(p, a.groups, x, w, M * C * taps, C * taps, taps, e, y);
 }
 
 template <class T>
@@ -76,7 +77,7 @@ void LanesConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w, T*
   const ConvStrips p(ConvAxis::backward(a.OH, a.H, a.KH, a.sh, a.ph, a.dh),
                      ConvAxis::backward(a.OW, a.W, a.KW, a.sw, a.pw, a.dw), a.N, M, C, a.KH, a.KW,
                      cpu_kernels().conv.lanes[kConvType<T>], false, num_threads());
-  run_forward<T>(p, a.groups, dy, w, M * C * taps, taps, C * taps, nullptr, false, dx);
+  run_forward<T>(p, a.groups, dy, w, M * C * taps, taps, C * taps, {}, dx);
 }
 
 template <class T>

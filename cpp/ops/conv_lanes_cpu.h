@@ -68,7 +68,7 @@ void conv_forward_lanes(const ConvLanesArgs& a) {
       lanes_tiles<T>({u, a.u.block, a.u.C, s.taps, s.n_taps, w, out + s.c, v.block, s.c_row},
                      s.rows, N);
     }
-    scatter_pixels(v, block, block + N, static_cast<const T*>(a.bias));
+    scatter_pixels<T>(v, block, block + N, a.epilogue);
   }
 }
 

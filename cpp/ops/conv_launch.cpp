@@ -39,15 +39,15 @@ ConvPath path_of(const ConvGeometry& a, int64_t C, int64_t M, int64_t fewest) {
 }
 
 template <class T>
-void forward(const ConvGeometry& a, const void* x, const void* w, const void* bias, void* y) {
+void forward(const ConvGeometry& a, const void* x, const void* w, const ConvEpilogue& e, void* y) {
   const ConvPath path = path_of(a, a.C / a.groups, a.M / a.groups, 4);
   (path == ConvPath::patches     ? PatchConv<T>::forward
    : path == ConvPath::winograd  ? WinogradConv<T>::forward
    : path == ConvPath::depthwise ? DepthwiseConv<T>::forward
    : path == ConvPath::lanes
        ? LanesConv<T>::forward
-       : DirectConv<T>::forward)(a, static_cast<const T*>(x), static_cast<const T*>(w),
-                                 static_cast<const T*>(bias), static_cast<T*>(y));
+       : DirectConv<T>::forward)(a, static_cast<const T*>(x), static_cast<const T*>(w), e,
+                                 static_cast<T*>(y));
 }
 template <class T>
 void input_grad(const ConvGeometry& a, const void* dy, const void* w, void* dx) {
@@ -76,10 +76,10 @@ void weight_grad(const ConvGeometry& a, const void* x, const void* dy, void* dw)
 
 }  // namespace
 
-void conv_forward(const ConvGeometry& a, Compute t, const void* x, const void* w, const void* bias,
-                  void* y) {
+void conv_forward(const ConvGeometry& a, Compute t, const void* x, const void* w,
+                  const ConvEpilogue& e, void* y) {
   if (a.N * a.M * a.OH * a.OW == 0) return;
-  (t == kF64 ? forward<double> : forward<float>)(a, x, w, bias, y);
+  (t == kF64 ? forward<double> : forward<float>)(a, x, w, e, y);
 }
 void conv_input_grad(const ConvGeometry& a, Compute t, const void* dy, const void* w, void* dx) {
   if (a.N * a.C * a.H * a.W == 0) return;

@@ -64,6 +64,19 @@ struct Patches {
         std::memcpy(to + (i * a.groups * M + m) * P, scratch + m * args.stride + i * P,
                     size_t(P) * sizeof(T));
   }
+  // scatter (or y in place), with an epilogue of this block and group.
+  void finish(const T* from, int64_t block, int64_t g, T* y, const ConvEpilogue& e) const {
+    T* const to = y + (first(block) * a.groups + g) * M * P;
+    const double ns = double(count(block) * P) * 0.1 + 2;
+    parallel_rows(M, ns, [&](int64_t begin, int64_t end) {
+      for (int64_t i = 0; i < count(block); ++i) {
+        const int64_t at = i * a.groups * M * P + begin * P;
+        cpu_kernels().conv.finish[kConvType<T>]({from + begin * args.stride + i * P, args.stride,
+                                                 to + at, P, end - begin, P,
+                                                 e.from<T>(begin, at)});
+      }
+    });
+  }
   const ConvGeometry& a;
   const int64_t C, M, K, P;
   int64_t images = 1, blocks;
@@ -73,28 +86,34 @@ struct Patches {
 }  // namespace
 
 template <class T>
-void PatchConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y) {
+void PatchConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const ConvEpilogue& e,
+                           T* y) {
   if (a.whole_image()) {
     const int64_t K = a.C * a.H * a.W;
-    Epilogue epilogue;
-    epilogue.column_bias = bias;
-    epilogue.relu = a.relu;
+    Epilogue epilogue;  // all there is: planes of one element have no norm and no summand here
+    epilogue.column_bias = e.bias;
+    epilogue.relu = e.relu;
     return gemm<T>(false, true, a.N, a.M, K, x, K, w, K, y, a.M, false, &epilogue);
   }
   const Patches<T> p(a, num_threads());
   const int64_t tasks = p.blocks * a.groups;
-  parallel_rows(tasks, a.nanoseconds(kConvType<T>) / double(tasks), [&](int64_t b, int64_t e) {
+  const bool more = e.mean || e.summand;  // than a product's epilogue does
+  parallel_rows(tasks, a.nanoseconds(kConvType<T>) / double(tasks), [&](int64_t begin, int64_t end) {
     Scratch scratch(p.bytes()), result(p.y_bytes());
-    for (int64_t task = b; task < e; ++task) {
+    for (int64_t task = begin; task < end; ++task) {
       const int64_t block = task / a.groups, g = task % a.groups;
       const T* const columns = p.columns(x, block, g, scratch.as<T>());
       T* const to = p.images == 1 ? y + task * p.M * p.P : result.as<T>();
       Epilogue epilogue;
-      epilogue.row_bias = bias ? bias + g * p.M : nullptr;
-      epilogue.relu = a.relu;
+      const ConvEpilogue here = e.from<T>(g * p.M, (p.first(block) * a.groups + g) * p.M * p.P);
+      epilogue.row_bias = here.bias;
+      epilogue.relu = here.relu && !more;
       gemm<T>(false, false, p.M, p.count(block) * p.P, p.K, w + g * p.M * p.K, p.K, columns,
               p.args.stride, to, p.args.stride, false, &epilogue);
-      if (p.images > 1) p.scatter(to, block, g, y);
+      if (more)
+        p.finish(to, block, g, y, here.rest());
+      else if (p.images > 1)
+        p.scatter(to, block, g, y);
     }
   });
 }

@@ -99,8 +99,7 @@ struct ConvStrips {
            u_block,
            u_row,
            L,
-           u_column.data(),
-           false};
+           u_column.data()};
     a.v = {y + (image * of + g) * M * rows.out * columns.out,
            a.u.images,
            of * M * rows.out * columns.out,
@@ -113,8 +112,7 @@ struct ConvStrips {
            v_block,
            v_row,
            L,
-           v_column.data(),
-           false};
+           v_column.data()};
     a.u_shift = lo * u_row, a.v_shift = y0 * v_row;
     a.strips = strips.data() + first_strip[size_t(y0)];
     a.n_strips = first_strip[size_t(y0 + a.v.rows)] - first_strip[size_t(y0)];

@@ -86,7 +86,7 @@ struct Plan {
 
 template <class T>
 void run_forward(const Plan& p, int64_t groups, double ns, const T* x, const T* w, int64_t wg,
-                 int64_t wo, int64_t wc, bool flip, const T* bias, bool relu, T* y) {
+                 int64_t wo, int64_t wc, bool flip, const ConvEpilogue& e, T* y) {
   const Compute t = kConvType<T>;
   const WinogradKernels& kernels = cpu_kernels().winograd;
   const int F = p.m == 4, m_blocks = int(p.vectors(p.M));
@@ -114,8 +114,7 @@ void run_forward(const Plan& p, int64_t groups, double ns, const T* x, const T* 
       const int64_t b = task / groups, g = task % groups;
       WinogradArgs a = p.block(b, g, groups, x, scratch.as<T>());
       a.w = packed.as<T>() + g * p.weights();
-      a.bias = bias ? bias + g * p.M : nullptr;
-      a.relu = relu;
+      a.epilogue = e.from<T>(g * p.M, p.y_offset(b, g, groups));
       a.y = y + p.y_offset(b, g, groups);
       a.begin = 0, a.end = p.vectors(p.C);
       kernels.inputs[F][t](a);
@@ -127,12 +126,13 @@ void run_forward(const Plan& p, int64_t groups, double ns, const T* x, const T* 
 }  // namespace
 
 template <class T>
-void WinogradConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y) {
+void WinogradConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const ConvEpilogue& e,
+                              T* y) {
   const int64_t C = a.C / a.groups, M = a.M / a.groups;
   const Plan p(tile_of<T>(a), a.N, C, a.H, a.W, M, a.OH, a.OW, a.ph, a.pw,
                cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles);
-  run_forward(p, a.groups, a.nanoseconds(kConvType<T>) / 2, x, w, M * C * 9, C * 9, 9, false, bias,
-              a.relu, y);
+  run_forward(p, a.groups, a.nanoseconds(kConvType<T>) / 2, x, w, M * C * 9, C * 9, 9, false, e,
+              y);
 }
 
 template <class T>
@@ -140,8 +140,8 @@ void WinogradConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w,
   const int64_t C = a.C / a.groups, M = a.M / a.groups;
   const Plan p(tile_of<T>(a), a.N, M, a.OH, a.OW, C, a.H, a.W, 2 - a.ph, 2 - a.pw,
                cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles);
-  run_forward<T>(p, a.groups, a.nanoseconds(kConvType<T>) / 2, dy, w, M * C * 9, 9, C * 9, true,
-                 nullptr, false, dx);
+  run_forward<T>(p, a.groups, a.nanoseconds(kConvType<T>) / 2, dy, w, M * C * 9, 9, C * 9, true, {},
+                 dx);
 }
 
 template <class T>
