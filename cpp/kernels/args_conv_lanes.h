@@ -34,7 +34,8 @@ struct ConvLanesArgs {
 
   const ConvStrip* strips;
   int64_t n_strips;
-  const void* w;  // (panels, taps, C, lanes of the panel)
+  const void* w;             // (panels, taps, C, lanes of the panel)
+  int64_t block, block_end;  // forward: of outputs, whole panels
   ConvEpilogue epilogue;
 
   int64_t taps;          // of the kernel
@@ -86,6 +87,8 @@ struct DepthwiseKernels {                         // [kF32 or kF64]
 struct ConvLanesKernels {  // [kF32 or kF64]
   void (*pack[2])(const ConvPackArgs&) = {};
   void (*gather[2])(const ConvPixels&) = {};
+  // Blocks [first, last), whose first lies at `pixels`, back into planes.
+  void (*scatter[2])(const ConvPixels&, int64_t first, int64_t last, const ConvEpilogue&) = {};
   void (*forward[2])(const ConvLanesArgs&) = {};  // y from u and w
   void (*outer[2])(const ConvLanesArgs&) = {};    // sum from u and v
   void (*unpack[2])(const ConvUnpackArgs&) = {};

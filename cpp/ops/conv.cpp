@@ -27,8 +27,9 @@ Tensor input_grad(const Tensor& g, const Tensor& w, const ConvGeometry& a);
 Tensor weight_grad(const Tensor& x, const Tensor& g, const ConvGeometry& a);
 Tensor convolve(const Tensor& x, const Tensor& w, const ConvGeometry& a);
 
-// Inputs: x, w, bias; in plans weight, bias, mean and variance of a batch norm; a summand.
-constexpr int kBias = 2, kNorm = 3, kSummand = 7;
+// Inputs: x, w, bias; in plans weight, bias, mean and variance of a batch norm; a summand; and w
+// prepared.
+constexpr int kBias = 2, kNorm = 3, kSummand = 7, kPrepared = 8;
 
 // M scales of the norm, and 8 M bytes further zeros.
 template <class T>
@@ -62,7 +63,7 @@ void conv_launch(Call& c) {
   }
   e.summand = input(kSummand);
   e.summand_first = a.extra.summand_first, e.relu = a.extra.relu;
-  conv_forward(a, t, c.in[0].data(), c.in[1].data(), e, c.out[0].data());
+  conv_forward(a, t, c.in[0].data(), {c.in[1].data(), input(kPrepared)}, e, c.out[0].data());
 }
 Saves conv_saves(const Call& c) {
   return {(c.source[1].edge.needed() ? 1u : 0u) | (c.source[0].edge.needed() ? 2u : 0u), 0};
@@ -208,6 +209,18 @@ bool extend_conv(const Op& op, void* args, double eps, BatchNormExtra more) {
   if (&op != &kConv || extra.relu || extra.norm) return false;
   extra = {eps, true, more.relu, more.summand_first};
   return true;
+}
+
+int64_t conv_panels(const Call& c) {
+  if (c.op != &kConv || c.device.type != DeviceType::cpu || !c.in[1].is_contiguous()) return 0;
+  return conv_prepared(c.args<ConvGeometry>(), compute_type(c.in[1].dtype()));
+}
+void make_conv_panels(const Call& c, const Tensor& to) {
+  conv_prepare(c.args<ConvGeometry>(), compute_type(to.dtype()), c.in[1].data(), to.data());
+}
+void set_conv_panels(Call& c, const Tensor& panels) {
+  while (c.in.size() <= kPrepared) c.in.push_back(Tensor());
+  c.in[kPrepared] = panels;
 }
 
 Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias, int64_t nd,

@@ -194,8 +194,8 @@ void pack_weights(const T* w, T* out, const Weights& a, const Taps& rows, const 
 }  // namespace
 
 template <class T>
-void DirectConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const ConvEpilogue& e,
-                            T* y) {
+void DirectConv<T>::forward(const ConvGeometry& a, const T* x, const ConvWeights<T>& w,
+                            const ConvEpilogue& e, T* y) {
   const Compute t = kConvType<T>;
   const int64_t C = a.C / a.groups, M = a.M / a.groups, K = C * a.KH * a.KW;
   const int64_t lanes = cpu_kernels().conv.lanes[t];
@@ -204,7 +204,8 @@ void DirectConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const
                       (a.KH - 1) * a.dh / a.sh, lanes);
   const Correlation p(C, a.H, a.W, blocks, rows, columns, a.sh, a.sw, lanes);
   Scratch packed(size_t(a.M * K) * sizeof(T));
-  pack_weights(w, packed.as<T>(), {a.groups, M, C, M * K, K, a.KH * a.KW, a.KW}, rows, columns);
+  pack_weights(w.given, packed.as<T>(), {a.groups, M, C, M * K, K, a.KH * a.KW, a.KW}, rows,
+               columns);
   const int64_t tasks = a.N * a.groups * blocks.n;
   parallel_rows(tasks, a.nanoseconds(t) / double(tasks), [&](int64_t begin, int64_t end) {
     Scratch u(size_t(p.elements()) * sizeof(T)), wide(size_t(M * p.wide()) * sizeof(T));
