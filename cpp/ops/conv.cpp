@@ -199,6 +199,7 @@ void set_tf32_products(bool allowed) { tf32_allowed.products = allowed; }
 bool tf32_convolutions() { return tf32_allowed.convolutions; }
 void set_tf32_convolutions(bool allowed) { tf32_allowed.convolutions = allowed; }
 
+bool is_conv(const Op& op) { return &op == &kConv; }
 bool extend_conv(const Op& op, void* args) {
   ConvExtra& extra = static_cast<ConvGeometry*>(args)->extra;
   if (&op != &kConv || extra.relu || extra.norm) return false;

@@ -27,6 +27,7 @@ void set_tf32_convolutions(bool allowed);
 Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias, int64_t nd,
             const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups,
             bool same);
+bool is_conv(const Op& op);
 // For plans: makes a recorded call of `conv` take relu too; false: it is another op, or it does.
 bool extend_conv(const Op& op, void* args);
 // The same for a batch norm by given statistics, with what that does besides: its weight, bias,

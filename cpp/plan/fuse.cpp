@@ -123,8 +123,9 @@ bool join_relu(CallGraph& g, int i, Fused& done) {
 // conv -> batch norm by given statistics, with the sum and relu that has taken
 bool join_conv_norm(CallGraph& g, int i, Fused& done) {
   RecordedCall c = g[i];
+  if (!is_conv(*c.op) || !g.on_cpu(i)) return false;
   const int j = only_reader(g, i, c.out[0]);
-  if (j < 0 || !g.on_cpu(i) || !g.on_cpu(j)) return false;
+  if (j < 0) return false;
   const RecordedCall& norm = g[j];
   double eps;
   BatchNormExtra extra;
