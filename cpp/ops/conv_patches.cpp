@@ -15,7 +15,6 @@ namespace lamina {
 namespace {
 
 constexpr int64_t kColumns = 128;  // of a product that is worth its packing
-constexpr int64_t kFewRows = 64;   // of a product whose weights' panels are worth a copy
 
 // Sizes of one image and group: w (M, K), patches (K, P), y (M, P). A block is `images` images of
 // one group: patches (K, images P), y (M, images P). How it is cut changes no bits of y and dx.
@@ -112,10 +111,11 @@ void one_image(const ConvGeometry& a, const T* x, const T* panels, const ConvEpi
 
 template <class T>
 int64_t PatchConv<T>::prepared(const ConvGeometry& a) {
-  // More rows share one packing, and OpenBLAS has another order.
-  const bool few = a.N == 1 && a.groups == 1 && a.OH * a.OW <= kFewRows && !a.whole_image();
-  return few && conv_few_outputs(a) && blas_in_use() == std::string("own") ? a.M * a.C * a.KH * a.KW
-                                                                           : 0;
+  // OpenBLAS adds in another order.
+  const bool few = a.N == 1 && a.groups == 1 && !a.whole_image() && conv_few_outputs(a);
+  return few && gemm_panel_columns(kConvType<T>, a.OH * a.OW) && blas_in_use() == std::string("own")
+             ? a.M * a.C * a.KH * a.KW
+             : 0;
 }
 template <class T>
 void PatchConv<T>::prepare(const ConvGeometry& a, const T* w, T* to) {

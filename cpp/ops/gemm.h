@@ -34,8 +34,8 @@ void gemm_batched(int compute, const GemmArgs& args, int64_t batches, GemmOffset
 
 // The product of few rows with B in panels: columns [p W, p W + W) of B (the last ones fewer),
 // row-major, one panel behind the other from g.b on; g.b_k and g.b_col are not read. W: by the
-// rows, what their inner loop reads at a time. The same bits as from any other layout, and every
-// thread reads memory in one long run.
+// rows, what their inner loop reads at a time; 0: panels bring nothing. The same bits as from any
+// other layout, and every thread reads memory in one long run.
 int64_t gemm_panel_columns(int compute, int64_t rows);
 void gemm_panels(int compute, const GemmArgs& g);
 
