@@ -149,9 +149,9 @@ KEPT = {  # a layer and input of each way that prepares weights; channels that l
     "lanes, groups": (dict(in_channels=66, out_channels=40, groups=2, stride=2), (6, 66, 9, 17)),
     "lanes, panels": (dict(in_channels=200, out_channels=170, padding=1), (5, 200, 2, 2)),
     "lanes, two blocks": (dict(in_channels=190, out_channels=180, padding=1), (45, 190, 2, 3)),
-    "one image": (dict(in_channels=32, out_channels=70, padding=1), (1, 32, 4, 4)),
+    "one image": (dict(in_channels=32, out_channels=70, padding=1), (1, 32, 2, 3)),
     "one image, few": (dict(in_channels=33, out_channels=130, padding=1), (1, 33, 2, 2)),
-    "one image, odd": (dict(in_channels=40, out_channels=45, padding=1), (1, 40, 3, 5)),
+    "one image, a row": (dict(in_channels=40, out_channels=45, padding=1), (1, 40, 1, 3)),
     "one image, 1x1": (dict(in_channels=80, out_channels=75, kernel_size=1), (1, 80, 2, 3)),
 }
 

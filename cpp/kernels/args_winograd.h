@@ -10,8 +10,7 @@ struct WinogradArgs {
   const void* x;  // (C, H, W), zeros outside; output (0, 0) sees x from (-ph, -pw) on
   int64_t C, H, W, ph, pw;
   int64_t row, rows, across;
-  // What is done of it: blocks of channels (inputs, outputs, gradients) or matrices (products,
-  // outer).
+  // What is done of it: blocks of channels (inputs, gradients) or matrices (outer).
   int64_t begin, end;
   const int64_t* column;  // 0, L, 2 L, ... for each column of x or y
   void* pixels;           // winograd_pixels(m, rows, across) vectors
@@ -58,8 +57,7 @@ struct WinogradSumArgs {
 struct WinogradKernels {  // [m = 4][kF32 or kF64]
   void (*weights[2][2])(const WinogradWeightsArgs&) = {};
   void (*inputs[2][2])(const WinogradArgs&) = {};     // v from x
-  void (*products[2][2])(const WinogradArgs&) = {};   // q from v and w
-  void (*outputs[2][2])(const WinogradArgs&) = {};    // y from q
+  void (*forward[2][2])(const WinogradArgs&) = {};    // y from v and w
   void (*gradients[2][2])(const WinogradArgs&) = {};  // q from g
   void (*outer[2][2])(const WinogradArgs&) = {};      // sum from v and q
   void (*finish[2][2])(const WinogradSumArgs&) = {};

@@ -132,10 +132,7 @@ void run_forward(const Plan& p, int64_t groups, double ns, const T* x, const T* 
       a.y = y + p.y_offset(b, g, groups);
       a.begin = 0, a.end = p.vectors(p.C);
       kernels.inputs[F][t](a);
-      a.end = p.elements();
-      kernels.products[F][t](a);
-      a.end = p.vectors(p.M);
-      kernels.outputs[F][t](a);
+      kernels.forward[F][t](a);
     }
   });
 }

@@ -146,10 +146,7 @@ void gemm_batched(int compute, const GemmArgs& args, int64_t batches, GemmOffset
 
 int64_t gemm_panel_columns(int compute, int64_t rows) {
   const MatmulKernels& k = cpu_kernels().matmul;
-  const int most = k.tile_rows[compute];
-  if (rows <= std::max(3, most / 2)) return k.panel_columns[compute];
-  // Tiles of 16 rows and one vector (gemm_tall).
-  return most == 14 && rows > most && rows <= 16 ? k.tile_columns[compute] / 2 : 0;
+  return rows <= std::max(3, k.tile_rows[compute] / 2) ? k.panel_columns[compute] : 0;
 }
 void gemm_panels(int compute, const GemmArgs& args) {
   const int64_t width = gemm_panel_columns(compute, args.M);

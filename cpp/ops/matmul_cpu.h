@@ -233,39 +233,6 @@ static int64_t gemm_wide(const GemmArgs& g) {
   return g.N / width * width;
 }
 
-// A few rows more than a tile has, against one vector of row-major columns: one tile reads B once,
-// where two would read it twice. False: it is another product.
-constexpr int kTallRows = kMR == 14 ? 16 : 0;  // with 32 registers
-template <class V>
-static bool gemm_tall(const GemmArgs& g) {
-  if constexpr (kTallRows > 0) {
-    using T = Scalar<V>;
-    constexpr TileFn<V> tiles[] = {tile<V, kTallRows - 1, 1, false>, tile<V, kTallRows, 1, false>};
-    if (g.M <= kMR || g.M > kTallRows || g.N != kLanes<V> || g.b_col != 1 || g.a_row != 1)
-      return false;
-    for (int64_t k = 0; k == 0 || k < g.K; k += kGemmDepth) {
-      const int64_t depth = g.K - k < kGemmDepth ? g.K - k : kGemmDepth;
-      const bool end = k + depth == g.K;
-      Tile<V> t{};
-      t.a = static_cast<const T*>(g.a) + k * g.a_k;
-      t.a_k = g.a_k;
-      t.b = static_cast<const T*>(g.b) + k * g.b_k;
-      t.b_k = g.b_k;
-      t.depth = depth;
-      t.c = static_cast<T*>(g.c);
-      t.c_row = g.c_row;
-      t.columns = int(g.N);
-      t.add = g.accumulate || k > 0;
-      t.relu = end && g.epilogue.relu;
-      t.column_bias = end ? static_cast<const T*>(g.epilogue.column_bias) : nullptr;
-      t.row_bias = end ? static_cast<const T*>(g.epilogue.row_bias) : nullptr;
-      tiles[g.M - kTallRows + 1](t);
-    }
-    return true;
-  }
-  return false;
-}
-
 // At most kThinRows rows, B by columns (b_k = 1), which are read once: no packing.
 constexpr int kThinRows = 3;
 template <class V>
@@ -337,7 +304,6 @@ static void gemm(const GemmArgs& given) {
   GemmArgs g = column ? column_as_row(given) : given;
   if (g.M <= kThinRows && g.b_k == 1 && g.b_col != 1) return gemm_thin<V>(g);
   if (shallow<V>(g)) return gemm_shallow<V>(g);
-  if (gemm_tall<V>(g)) return;
   if (const int64_t done = gemm_wide<V>(g)) {
     if (done == g.N) return;
     g.N -= done;

@@ -188,12 +188,13 @@ void winograd_inputs(const WinogradArgs& a) {
 
 // ---- outputs -----------------------------------------------------------------------------------
 template <class T, class F>
-void winograd_products(const WinogradArgs& a) {
-  constexpr int L = kLanes<typename VecOf<T>::V>;
+void winograd_forward(const WinogradArgs& a) {
+  using V = typename VecOf<T>::V;
+  constexpr int L = kLanes<V>;
   const int64_t P = a.images * a.rows * a.across, blocks = (a.M + L - 1) / L;
   const ConvTap one{};
   T* const q = static_cast<T*>(a.q);
-  for (int64_t k = a.begin; k < a.end; ++k) {
+  for (int64_t k = 0; k < F::e * F::e; ++k) {
     const T* const v = static_cast<const T*>(a.v) + k * a.v_plane;
     const T* const w = static_cast<const T*>(a.w) + k * winograd_matrix(a.C, a.M, L);
     for (int64_t block = 0; block < blocks; block += kLaneVecs) {
@@ -202,17 +203,10 @@ void winograd_products(const WinogradArgs& a) {
       lanes_tiles<T>(t, P, panel_vecs(blocks, block));
     }
   }
-}
-template <class T, class F>
-void winograd_outputs(const WinogradArgs& a) {
-  using V = typename VecOf<T>::V;
-  constexpr int L = kLanes<V>;
-  const int64_t P = a.images * a.rows * a.across;
-  const T* const q = static_cast<const T*>(a.q);
   const int64_t width = F::m * a.across, top = F::m * a.row;
   const int64_t rows = a.OH - top < F::m * a.rows ? a.OH - top : F::m * a.rows;
   T* const pixels = static_cast<T*>(a.pixels);
-  for (int64_t m = a.begin * L; m < a.M && m < a.end * L; m += L) {
+  for (int64_t m = 0; m < a.M; m += L) {
     const int n = a.M - m < L ? int(a.M - m) : L;
     const T* from = q + m * P;
     for (int64_t image = 0; image < a.images; ++image) {
@@ -306,8 +300,7 @@ template <class T, class F>
 void fill(WinogradKernels& k, int m, int t) {
   k.weights[m][t] = winograd_weights<T, F>;
   k.inputs[m][t] = winograd_inputs<T, F>;
-  k.products[m][t] = winograd_products<T, F>;
-  k.outputs[m][t] = winograd_outputs<T, F>;
+  k.forward[m][t] = winograd_forward<T, F>;
   k.gradients[m][t] = winograd_gradients<T, F>;
   k.outer[m][t] = winograd_outer<T, F>;
   k.finish[m][t] = winograd_finish<T, F>;
