@@ -72,7 +72,8 @@ void tile(const T* __restrict w, const T* const* u, const int64_t* __restrict pl
   constexpr int L = kLanes<V>;
   V sum[R][N];
   for (int r = 0; r < R; ++r)
-    for (int n = 0; n < N; ++n) sum[r][n] = e.bias ? set1<V>(static_cast<const T*>(e.bias)[r]) : V{};
+    for (int n = 0; n < N; ++n)
+      sum[r][n] = e.bias ? set1<V>(static_cast<const T*>(e.bias)[r]) : V{};
   const T* from[N];
   for (int n = 0; n < N; ++n) from[n] = u[n];
   for (int64_t k = 0; k < K; ++k, w += R) {
@@ -86,8 +87,8 @@ void tile(const T* __restrict w, const T* const* u, const int64_t* __restrict pl
   for (int r = 0; r < R; ++r) {
     if (e.more())
       for (int n = 0; n < N; ++n)
-        sum[r][n] = epilogue_end(e, r * y_m + n * L, n + 1 < N ? L : last,
-                                 epilogue_norm(e, r, sum[r][n]));
+        sum[r][n] =
+            epilogue_end(e, r * y_m + n * L, n + 1 < N ? L : last, epilogue_norm(e, r, sum[r][n]));
     for (int n = 0; n + 1 < N; ++n) store(y + r * y_m + n * L, sum[r][n]);
     if (last == L)
       store(y + r * y_m + (N - 1) * L, sum[r][N - 1]);
