@@ -1,6 +1,39 @@
 // Arguments and table entries of the conv kernels (included by kernels.h inside namespace lamina).
 #pragma once
 
+// What becomes of a sum before it is stored, of output channel m: bias, then what plans join to the
+// convolution, in the order and with the roundings of separate calls:
+//   v = sum + bias[m];  v = (v - mean[m]) scale[m] + shift[m];  v = v + summand;  v = max(0, v)
+struct ConvEpilogue {
+  const void* bias = nullptr;                                      // one per channel, or null
+  const void *mean = nullptr, *scale = nullptr, *shift = nullptr;  // the same, all or none
+  const void* summand = nullptr;                                   // laid out as y, or null
+  bool summand_first = false, relu = false;
+
+  bool more() const { return mean || summand || relu; }
+  // That of the channels from `channel` on, and of y from `element` on.
+  template <class T>
+  ConvEpilogue from(int64_t channel, int64_t element) const {
+    ConvEpilogue e = *this;
+    const void** const numbers[] = {&e.bias, &e.mean, &e.scale, &e.shift};
+    for (const void** p : numbers)
+      if (*p) *p = static_cast<const T*>(*p) + channel;
+    if (summand) e.summand = static_cast<const T*>(summand) + element;
+    return e;
+  }
+  // Bias alone, and what follows it.
+  ConvEpilogue first() const {
+    ConvEpilogue e;
+    e.bias = bias;
+    return e;
+  }
+  ConvEpilogue rest() const {
+    ConvEpilogue e = *this;
+    e.bias = nullptr;
+    return e;
+  }
+};
+
 // A correlation of C planes (H, W) at one block of outputs, T rows of Q:
 //   y[m, t, q] = bias[m] + sum over c, r, s of
 //                w[m, c, r, s] x[c, t row_stride + row(r), q column_stride + column(s)]
@@ -24,12 +57,19 @@ struct ConvArgs {
   void* u;                      // C * planes * sum(residue_rows) * width, and some slack
   const int64_t* place;         // C * taps entries
 
-  const void* w;     // rows of tiles: [tile][k][rows of the tile]
-  const void* bias;  // (M) or null
-  bool relu;         // y is max(0, y)
+  const void* w;  // rows of tiles: [tile][k][rows of the tile]
   int64_t M;
   void* y;  // element (m, t, q) at y[m * y_m + t * Q + q]
   int64_t y_m;
+  ConvEpilogue epilogue;
+};
+// y[m * y_m + p] from the sum from[m * from_m + p], for p < P and channels m < M; y may be `from`.
+struct ConvFinishArgs {
+  const void* from;
+  int64_t from_m;
+  void* y;
+  int64_t y_m, M, P;
+  ConvEpilogue epilogue;
 };
 // Column phases of a data gradient side by side:
 // y[m * y_m + t * y_t + q * phases + j] = from[j * from_phase + m * from_m + t * Q + q], W per row.
@@ -78,6 +118,7 @@ inline int64_t conv_padded(int64_t m, int64_t lanes) { return (m + lanes - 1) / 
 struct ConvKernels {  // [kF32 or kF64]
   void (*unroll[2])(const ConvArgs&) = {};
   void (*correlate[2])(const ConvArgs&) = {};
+  void (*finish[2])(const ConvFinishArgs&) = {};
   void (*weave[2])(const ConvWeaveArgs&) = {};
   void (*outer[2])(const ConvOuterArgs&) = {};
   void (*outer_sums[2])(const ConvOuterSumArgs&) = {};

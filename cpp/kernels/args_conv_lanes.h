@@ -26,7 +26,6 @@ struct ConvPixels {
   void* pixels;
   int64_t block, pixel_row, image;
   const int64_t* column;
-  bool relu;  // on the way back: max(0, .) of what is written
 };
 struct ConvLanesArgs {
   ConvPixels u;              // inputs; filled by `gather`
@@ -35,8 +34,9 @@ struct ConvLanesArgs {
 
   const ConvStrip* strips;
   int64_t n_strips;
-  const void* w;     // (panels, taps, C, lanes of the panel)
-  const void* bias;  // (M) or null
+  const void* w;             // (panels, taps, C, lanes of the panel)
+  int64_t block, block_end;  // forward: of outputs, whole panels
+  ConvEpilogue epilogue;
 
   int64_t taps;          // of the kernel
   const ConvRun* runs;   // of one tap after another
@@ -67,8 +67,8 @@ struct DepthwiseArgs {
   int64_t n_strips, taps;
   const void* w;  // taps weights each, w_channel apart
   int64_t w_channel;
-  const void* bias;  // one each, bias_channel apart, or null
-  int64_t bias_channel;
+  ConvEpilogue epilogue;  // its channels epilogue_channel apart
+  int64_t epilogue_channel;
   const ConvRun* runs;  // as in ConvLanesArgs
   const int64_t* begin;
   void* sum;  // (taps, L) +=; forward: room for the weights of more than 256 taps
@@ -87,6 +87,8 @@ struct DepthwiseKernels {                         // [kF32 or kF64]
 struct ConvLanesKernels {  // [kF32 or kF64]
   void (*pack[2])(const ConvPackArgs&) = {};
   void (*gather[2])(const ConvPixels&) = {};
+  // Blocks [first, last), whose first lies at `pixels`, back into planes.
+  void (*scatter[2])(const ConvPixels&, int64_t first, int64_t last, const ConvEpilogue&) = {};
   void (*forward[2])(const ConvLanesArgs&) = {};  // y from u and w
   void (*outer[2])(const ConvLanesArgs&) = {};    // sum from u and v
   void (*unpack[2])(const ConvUnpackArgs&) = {};

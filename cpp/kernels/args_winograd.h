@@ -17,9 +17,8 @@ struct WinogradArgs {
   void* v;                // of x: B^T d B
   int64_t v_plane;
 
-  const void* w;     // (e * e, panels of conv_lanes.h's kLaneVecs blocks, C, lanes of the panel)
-  const void* bias;  // (M) or null
-  bool relu;         // y is max(0, y)
+  const void* w;  // (e * e, panels of conv_lanes.h's kLaneVecs blocks, C, lanes of the panel)
+  ConvEpilogue epilogue;
   int64_t M;
   void* q;  // of the outputs: their sums over C, or A dy A^T
   int64_t q_plane;

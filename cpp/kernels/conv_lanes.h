@@ -4,6 +4,7 @@
 //   interleave    planes -> blocks, L x L numbers at a time transposed in registers; and back
 //   lanes_tile    R positions x N blocks of outputs, one broadcast per position and channel
 #pragma once
+#include "kernels/conv_epilogue.h"
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 #include "kernels/vec_shuffle.h"
@@ -54,11 +55,11 @@ void interleave(const T* x, int64_t plane, int n, int64_t count, Walk<T> pixel) 
     }
   }
 }
-// The way back, plus each channel's bias unless null, then relu where asked; only the first n
+// The way back, of sums to results by the epilogue of these channels and of y; only the first n
 // channels are written.
 template <class T>
-void deinterleave(Walk<const T> pixel, T* y, int64_t plane, int n, int64_t count, const T* bias,
-                  bool relu) {
+void deinterleave(Walk<const T> pixel, T* y, int64_t plane, int n, int64_t count,
+                  const ConvEpilogue& e) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
   for (int64_t p = 0; p < count; p += L) {
@@ -72,12 +73,21 @@ void deinterleave(Walk<const T> pixel, T* y, int64_t plane, int n, int64_t count
       for (int i = 0; i < L; ++i) r[i] = i < pixels ? load<V>(pixel.next()) : V{};
     }
     transpose_step<1>(r);
-    if (bias) {
+    if (e.bias) {
 #pragma GCC unroll 16
       for (int i = 0; i < L; ++i)
-        if (i < n) r[i] = r[i] + set1<V>(bias[i]);
+        if (i < n) r[i] = epilogue_bias(e, i, r[i]);
     }
-    if (relu) {
+    if (e.mean) {
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i)
+        if (i < n) r[i] = epilogue_norm(e, i, r[i]);
+    }
+    if (e.summand) {
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i)
+        if (i < n) r[i] = epilogue_end(e, i * plane + p, pixels, r[i]);
+    } else if (e.relu) {
 #pragma GCC unroll 16
       for (int i = 0; i < L; ++i) r[i] = max(V{}, r[i]);
     }
@@ -104,15 +114,17 @@ void gather_pixels(const ConvPixels& a) {
 }
 // Blocks [first, last), whose first lies at a.pixels, back into planes.
 template <class T>
-void scatter_pixels(const ConvPixels& a, int64_t first, int64_t last, const T* bias) {
+void scatter_pixels(const ConvPixels& a, int64_t first, int64_t last, const ConvEpilogue& e) {
   constexpr int L = kLanes<typename VecOf<T>::V>;
   for (int64_t c = first * L; c < a.C && c < last * L; c += L)
-    for (int64_t i = 0; i < a.images; ++i)
+    for (int64_t i = 0; i < a.images; ++i) {
+      const int64_t at = i * a.x_image + c * a.plane + a.row * a.W;
       deinterleave(
           Walk<const T>{static_cast<const T*>(a.pixels) + (c / L - first) * a.block + i * a.image,
                         a.column, a.W, a.pixel_row},
-          static_cast<T*>(const_cast<void*>(a.x)) + i * a.x_image + c * a.plane + a.row * a.W,
-          a.plane, a.C - c < L ? int(a.C - c) : L, a.rows * a.W, bias ? bias + c : nullptr, a.relu);
+          static_cast<T*>(const_cast<void*>(a.x)) + at, a.plane, a.C - c < L ? int(a.C - c) : L,
+          a.rows * a.W, e.from<T>(c, at));
+    }
 }
 
 // c[n * c_n + i * c_row] = sum over taps t and channels k < C of

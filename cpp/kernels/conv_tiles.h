@@ -1,6 +1,7 @@
 // What convolution with outputs in the lanes is made of: padded rows, and two inner loops, tiles of
 // sums held in registers: rows of weights x vectors of outputs, and rows of gradients x taps.
 #pragma once
+#include "kernels/conv_epilogue.h"
 #include "kernels/kernels.h"
 #include "kernels/vec.h"
 #include "kernels/vec_shuffle.h"
@@ -66,12 +67,13 @@ void copy_row(T* to, const T* x, const Reach& r) {
 // has `last` of them.
 template <class T, int R, int N>
 void tile(const T* __restrict w, const T* const* u, const int64_t* __restrict place, int64_t K,
-          const T* bias, bool relu, T* y, int64_t y_m, int last) {
+          const ConvEpilogue& e, T* y, int64_t y_m, int last) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
   V sum[R][N];
   for (int r = 0; r < R; ++r)
-    for (int n = 0; n < N; ++n) sum[r][n] = bias ? set1<V>(bias[r]) : V{};
+    for (int n = 0; n < N; ++n)
+      sum[r][n] = e.bias ? set1<V>(static_cast<const T*>(e.bias)[r]) : V{};
   const T* from[N];
   for (int n = 0; n < N; ++n) from[n] = u[n];
   for (int64_t k = 0; k < K; ++k, w += R) {
@@ -83,8 +85,10 @@ void tile(const T* __restrict w, const T* const* u, const int64_t* __restrict pl
     }
   }
   for (int r = 0; r < R; ++r) {
-    if (relu)
-      for (int n = 0; n < N; ++n) sum[r][n] = max(V{}, sum[r][n]);
+    if (e.more())
+      for (int n = 0; n < N; ++n)
+        sum[r][n] =
+            epilogue_end(e, r * y_m + n * L, n + 1 < N ? L : last, epilogue_norm(e, r, sum[r][n]));
     for (int n = 0; n + 1 < N; ++n) store(y + r * y_m + n * L, sum[r][n]);
     if (last == L)
       store(y + r * y_m + (N - 1) * L, sum[r][N - 1]);
@@ -93,7 +97,7 @@ void tile(const T* __restrict w, const T* const* u, const int64_t* __restrict pl
   }
 }
 template <class T>
-using TileFn = void (*)(const T*, const T* const*, const int64_t*, int64_t, const T*, bool, T*,
+using TileFn = void (*)(const T*, const T* const*, const int64_t*, int64_t, const ConvEpilogue&, T*,
                         int64_t, int);
 template <class T>
 TileFn<T> tile_for(int64_t rows, int64_t vecs) {

@@ -8,9 +8,11 @@
 
 #include <cstring>
 
+#include "core/storage.h"
 #include "core/threads.h"
 #include "ops/conv_launch.h"
 #include "ops/half.h"
+#include "ops/norm.h"
 #include "ops/ops.h"
 
 namespace lamina {
@@ -25,13 +27,43 @@ Tensor input_grad(const Tensor& g, const Tensor& w, const ConvGeometry& a);
 Tensor weight_grad(const Tensor& x, const Tensor& g, const ConvGeometry& a);
 Tensor convolve(const Tensor& x, const Tensor& w, const ConvGeometry& a);
 
+// Inputs: x, w, bias; in plans weight, bias, mean and variance of a batch norm; a summand; and w
+// prepared.
+constexpr int kBias = 2, kNorm = 3, kSummand = 7, kPrepared = 8;
+
+// M scales of the norm, and 8 M bytes further zeros.
+template <class T>
+void norm_numbers(const Call& c, void* to) {
+  const auto& a = c.args<ConvGeometry>();
+  T* const scale = static_cast<T*>(to);
+  batch_norm_rstd(c.in[kNorm + 3], a.extra.eps, scale);
+  const T* const weight = c.in[kNorm].defined() ? c.in[kNorm].data<T>() : nullptr;
+  for (int64_t m = 0; m < a.M; ++m)
+    scale[m] = T(double(scale[m]) * (weight ? double(weight[m]) : 1));
+  std::memset(static_cast<char*>(to) + a.M * 8, 0, size_t(a.M) * 8);
+}
 void conv_infer(Call& c) {
   const auto& a = c.args<ConvGeometry>();
   c.output(plane_shape(a, a.N, a.M, a.OH, a.OW), c.in[0].dtype());
 }
 void conv_launch(Call& c) {
-  conv_forward(c.args<ConvGeometry>(), compute_type(c.in[0].dtype()), c.in[0].data(),
-               c.in[1].data(), c.in.size() > 2 ? c.in[2].data() : nullptr, c.out[0].data());
+  const auto& a = c.args<ConvGeometry>();
+  const Compute t = compute_type(c.in[0].dtype());
+  const auto input = [&](int i) {
+    return i < c.in.size() && c.in[i].defined() ? c.in[i].data() : nullptr;
+  };
+  ConvEpilogue e;
+  e.bias = input(kBias);
+  Scratch numbers(a.extra.norm ? size_t(2 * a.M) * 8 : 0);
+  if (a.extra.norm) {
+    (t == kF64 ? norm_numbers<double> : norm_numbers<float>)(c, numbers.as<void>());
+    e.mean = input(kNorm + 2);
+    e.scale = numbers.as<void>();
+    e.shift = input(kNorm + 1) ? input(kNorm + 1) : numbers.as<char>() + a.M * 8;
+  }
+  e.summand = input(kSummand);
+  e.summand_first = a.extra.summand_first, e.relu = a.extra.relu;
+  conv_forward(a, t, c.in[0].data(), {c.in[1].data(), input(kPrepared)}, e, c.out[0].data());
 }
 Saves conv_saves(const Call& c) {
   return {(c.source[1].edge.needed() ? 1u : 0u) | (c.source[0].edge.needed() ? 2u : 0u), 0};
@@ -167,11 +199,29 @@ void set_tf32_products(bool allowed) { tf32_allowed.products = allowed; }
 bool tf32_convolutions() { return tf32_allowed.convolutions; }
 void set_tf32_convolutions(bool allowed) { tf32_allowed.convolutions = allowed; }
 
+bool is_conv(const Op& op) { return &op == &kConv; }
 bool extend_conv(const Op& op, void* args) {
-  int64_t& relu = static_cast<ConvGeometry*>(args)->relu;
-  if (&op != &kConv || relu) return false;
-  relu = 1;
+  ConvExtra& extra = static_cast<ConvGeometry*>(args)->extra;
+  if (&op != &kConv || extra.relu || extra.norm) return false;
+  return extra.relu = true;
+}
+bool extend_conv(const Op& op, void* args, double eps, BatchNormExtra more) {
+  ConvExtra& extra = static_cast<ConvGeometry*>(args)->extra;
+  if (&op != &kConv || extra.relu || extra.norm) return false;
+  extra = {eps, true, more.relu, more.summand_first};
   return true;
+}
+
+int64_t conv_panels(const Call& c) {
+  if (c.op != &kConv || c.device.type != DeviceType::cpu || !c.in[1].is_contiguous()) return 0;
+  return conv_prepared(c.args<ConvGeometry>(), compute_type(c.in[1].dtype()));
+}
+void make_conv_panels(const Call& c, const Tensor& to) {
+  conv_prepare(c.args<ConvGeometry>(), compute_type(to.dtype()), c.in[1].data(), to.data());
+}
+void set_conv_panels(Call& c, const Tensor& panels) {
+  while (c.in.size() <= kPrepared) c.in.push_back(Tensor());
+  c.in[kPrepared] = panels;
 }
 
 Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias, int64_t nd,

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "ops/apply.h"
+#include "ops/norm_args.h"
 
 namespace lamina {
 
@@ -26,8 +27,19 @@ void set_tf32_convolutions(bool allowed);
 Tensor conv(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias, int64_t nd,
             const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups,
             bool same);
+bool is_conv(const Op& op);
 // For plans: makes a recorded call of `conv` take relu too; false: it is another op, or it does.
 bool extend_conv(const Op& op, void* args);
+// The same for a batch norm by given statistics, with what that does besides: its weight, bias,
+// mean and variance become inputs 3 to 6, its summand input 7 (input 2, the bias, may be
+// undefined).
+bool extend_conv(const Op& op, void* args, double eps, BatchNormExtra more);
+// For plans: how many elements the weight has as a `conv` on the CPU reads it without work of its
+// own (0: it is another op, or that brings nothing); this made of the weight; and the call made to
+// read it (undefined: to read the weight itself). The bits are the same.
+int64_t conv_panels(const Call& c);
+void make_conv_panels(const Call& c, const Tensor& to);
+void set_conv_panels(Call& c, const Tensor& panels);
 // The transposed map: conv's gradient with respect to x, applied to x. w: (C, M/groups, KH, KW).
 Tensor conv_transpose(const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias,
                       int64_t nd, const Dims& stride, const Dims& padding,

@@ -41,7 +41,6 @@ void correlate(const ConvArgs& a) {
   constexpr int L = kLanes<typename VecOf<T>::V>;
   const int64_t P = a.T * a.Q, K = a.C * a.taps, tiles = conv_tiles(a.M, kTileRows);
   const T* const u = static_cast<const T*>(a.u);
-  const T* const bias = static_cast<const T*>(a.bias);
   T* const y = static_cast<T*>(a.y);
   // One run of outputs, or rows of whole vectors.
   const int64_t per_row = a.T == 1 || a.width == a.Q ? (P + L - 1) / L : a.Q / L;
@@ -55,8 +54,25 @@ void correlate(const ConvArgs& a) {
       const int64_t m = conv_tile_begin(a.M, kTileRows, t);
       const int64_t R = conv_tile_begin(a.M, kTileRows, t + 1) - m;
       tile_for<T>(R, N)(static_cast<const T*>(a.w) + m * K, from, a.place, K,
-                        bias ? bias + m : nullptr, a.relu, y + m * a.y_m + p, a.y_m,
+                        a.epilogue.from<T>(m, m * a.y_m + p), y + m * a.y_m + p, a.y_m,
                         left < L ? int(left) : L);
+    }
+  }
+}
+
+template <class T>
+void finish(const ConvFinishArgs& a) {
+  using V = typename VecOf<T>::V;
+  constexpr int L = kLanes<V>;
+  for (int64_t m = 0; m < a.M; ++m) {
+    const T* const from = static_cast<const T*>(a.from) + m * a.from_m;
+    T* const y = static_cast<T*>(a.y) + m * a.y_m;
+    for (int64_t p = 0; p < a.P; p += L) {
+      const int n = a.P - p < L ? int(a.P - p) : L;
+      const V v = n == L ? load<V>(from + p) : load<V>(from + p, n);
+      const V z = epilogue_end(a.epilogue, m * a.y_m + p, n,
+                               epilogue_norm(a.epilogue, m, epilogue_bias(a.epilogue, m, v)));
+      n == L ? store(y + p, z) : store(y + p, z, n);
     }
   }
 }
@@ -174,6 +190,7 @@ template <class T>
 void fill(ConvKernels& k, int t) {
   k.unroll[t] = unroll<T>;
   k.correlate[t] = correlate<T>;
+  k.finish[t] = finish<T>;
   k.weave[t] = weave<T>;
   k.outer[t] = outer<T>;
   k.outer_sums[t] = outer_sums<T>;

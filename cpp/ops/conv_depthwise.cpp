@@ -40,34 +40,35 @@ double nanoseconds(const ConvStrips& p, int64_t channels) {
 
 template <class T>
 void run_forward(const ConvStrips& p, int64_t channels, int64_t k, const T* x, const T* w,
-                 const T* bias, bool relu, T* y) {
+                 const ConvEpilogue& e, T* y) {
   const int64_t blocks = p.blocks_of(channels), tasks = p.blocks() * blocks;
-  parallel_rows(tasks, nanoseconds<T>(p, channels * k) / double(tasks), [&](int64_t b, int64_t e) {
-    Scratch u(size_t(p.u_size()) * sizeof(T)), v(size_t(p.v_block) * sizeof(T));
-    Scratch weights(size_t(p.taps * p.L) * sizeof(T));
-    std::fill(u.as<T>(), u.as<T>() + p.u_size(), T(0));
-    for (int64_t i = b; i < e; ++i)
-      for (int64_t j = 0; j < k; ++j) {
-        DepthwiseArgs a = task_of(p, i, channels, k, j, x, u.as<T>(), y, v.as<T>());
-        const int64_t m = i % blocks * p.L * k + j;
-        a.w = w + m * p.taps, a.w_channel = k * p.taps;
-        a.bias = bias ? bias + m : nullptr, a.bias_channel = k;
-        a.v.relu = relu;
-        a.sum = weights.as<T>();
-        cpu_kernels().depthwise.forward[kConvType<T>](a);
-      }
-  });
+  parallel_rows(
+      tasks, nanoseconds<T>(p, channels * k) / double(tasks), [&](int64_t begin, int64_t end) {
+        Scratch u(size_t(p.u_size()) * sizeof(T)), v(size_t(p.v_block) * sizeof(T));
+        Scratch weights(size_t(p.taps * p.L) * sizeof(T));
+        std::fill(u.as<T>(), u.as<T>() + p.u_size(), T(0));
+        for (int64_t i = begin; i < end; ++i)
+          for (int64_t j = 0; j < k; ++j) {
+            DepthwiseArgs a = task_of(p, i, channels, k, j, x, u.as<T>(), y, v.as<T>());
+            const int64_t m = i % blocks * p.L * k + j;
+            a.w = w + m * p.taps, a.w_channel = k * p.taps;
+            a.epilogue = e.from<T>(m, static_cast<const T*>(a.v.x) - y), a.epilogue_channel = k;
+            a.sum = weights.as<T>();
+            cpu_kernels().depthwise.forward[kConvType<T>](a);
+          }
+      });
 }
 
 }  // namespace
 
 template <class T>
-void DepthwiseConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y) {
+void DepthwiseConv<T>::forward(const ConvGeometry& a, const T* x, const ConvWeights<T>& w,
+                               const ConvEpilogue& e, T* y) {
   const int64_t L = cpu_kernels().conv.lanes[kConvType<T>];
   const ConvStrips p(ConvAxis::forward(a.H, a.OH, a.KH, a.sh, a.ph, a.dh),
                      ConvAxis::forward(a.W, a.OW, a.KW, a.sw, a.pw, a.dw), a.N, L, L, a.KH, a.KW, L,
-                     true, num_threads());
-  run_forward(p, a.C, a.M / a.C, x, w, bias, a.relu, y);
+                     true, num_threads(), false);
+  run_forward(p, a.C, a.M / a.C, x, w.given, e, y);
 }
 
 template <class T>
@@ -75,8 +76,8 @@ void DepthwiseConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w
   const int64_t L = cpu_kernels().conv.lanes[kConvType<T>];
   const ConvStrips p(ConvAxis::backward(a.OH, a.H, a.KH, a.sh, a.ph, a.dh),
                      ConvAxis::backward(a.OW, a.W, a.KW, a.sw, a.pw, a.dw), a.N, L, L, a.KH, a.KW,
-                     L, true, num_threads());
-  run_forward<T>(p, a.C, 1, dy, w, nullptr, false, dx);
+                     L, true, num_threads(), false);
+  run_forward<T>(p, a.C, 1, dy, w, {}, dx);
 }
 
 template <class T>
@@ -86,7 +87,7 @@ void DepthwiseConv<T>::weight_grad(const ConvGeometry& a, const T* x, const T* d
   if (a.N * a.OH * a.OW == 0) return std::fill(dw, dw + a.M * taps, T(0));
   const ConvStrips p(ConvAxis::forward(a.H, a.OH, a.KH, a.sh, a.ph, a.dh),
                      ConvAxis::forward(a.W, a.OW, a.KW, a.sw, a.pw, a.dw), a.N, L, L, a.KH, a.KW, L,
-                     true, 4);
+                     true, 4, false);
   const ConvRuns runs(p);
   const int64_t blocks = p.blocks_of(a.C), units = p.blocks(), each = taps * L;
   const double ns = nanoseconds<T>(p, a.M);

@@ -144,6 +144,8 @@ class Correlation {
     const ConvKernels& kernels = cpu_kernels().conv;
     const Compute t = kConvType<T>;
     if (!wide_) return kernels.correlate[t](a);
+    const ConvFinishArgs sum{a.y, a.y_m, a.y, a.y_m, a.M, a.T * a.Q, a.epilogue.rest()};
+    if (a.epilogue.summand) a.epilogue = a.epilogue.first();
     ConvWeaveArgs v{};
     v.M = a.M, v.T = a.T, v.Q = a.width, v.phases = 1, v.W = a.Q;
     v.y = a.y, v.y_m = a.y_m, v.y_t = a.Q;
@@ -151,6 +153,7 @@ class Correlation {
     a.Q = a.width, a.y = rows, a.y_m = v.from_m;
     kernels.correlate[t](a);
     kernels.weave[t](v);
+    if (sum.epilogue.summand) kernels.finish[t](sum);
   }
   int64_t wide() const { return wide_ ? blocks_.rows * args_.width : 0; }
   int64_t elements() const { return elements_; }
@@ -191,7 +194,8 @@ void pack_weights(const T* w, T* out, const Weights& a, const Taps& rows, const 
 }  // namespace
 
 template <class T>
-void DirectConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y) {
+void DirectConv<T>::forward(const ConvGeometry& a, const T* x, const ConvWeights<T>& w,
+                            const ConvEpilogue& e, T* y) {
   const Compute t = kConvType<T>;
   const int64_t C = a.C / a.groups, M = a.M / a.groups, K = C * a.KH * a.KW;
   const int64_t lanes = cpu_kernels().conv.lanes[t];
@@ -200,7 +204,8 @@ void DirectConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const
                       (a.KH - 1) * a.dh / a.sh, lanes);
   const Correlation p(C, a.H, a.W, blocks, rows, columns, a.sh, a.sw, lanes);
   Scratch packed(size_t(a.M * K) * sizeof(T));
-  pack_weights(w, packed.as<T>(), {a.groups, M, C, M * K, K, a.KH * a.KW, a.KW}, rows, columns);
+  pack_weights(w.given, packed.as<T>(), {a.groups, M, C, M * K, K, a.KH * a.KW, a.KW}, rows,
+               columns);
   const int64_t tasks = a.N * a.groups * blocks.n;
   parallel_rows(tasks, a.nanoseconds(t) / double(tasks), [&](int64_t begin, int64_t end) {
     Scratch u(size_t(p.elements()) * sizeof(T)), wide(size_t(M * p.wide()) * sizeof(T));
@@ -208,10 +213,10 @@ void DirectConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const
       const int64_t b = task % blocks.n, ng = task / blocks.n, g = ng % a.groups;
       ConvArgs f = p.block(b, x + ng * C * a.H * a.W, u.as<T>());
       f.w = packed.as<T>() + g * M * K;
-      f.bias = bias ? bias + g * M : nullptr;
-      f.relu = a.relu;
+      const int64_t at = ng * M * a.OH * a.OW + blocks.row(b) * a.OW + blocks.column(b);
+      f.epilogue = e.from<T>(g * M, at);
       f.M = M;
-      f.y = y + ng * M * a.OH * a.OW + blocks.row(b) * a.OW + blocks.column(b);
+      f.y = y + at;
       f.y_m = a.OH * a.OW;
       p.correlate(f, wide.as<T>());
     }

@@ -60,7 +60,7 @@ void conv_forward_lanes(const ConvLanesArgs& a) {
   const int64_t M = v.C, blocks = (M + L - 1) / L;
   const T* const u = static_cast<const T*>(a.u.pixels) - a.u_shift;
   T* const out = static_cast<T*>(v.pixels) - a.v_shift;
-  for (int64_t block = 0; block < blocks; block += kLaneVecs) {
+  for (int64_t block = a.block; block < a.block_end; block += kLaneVecs) {
     const int64_t N = panel_vecs(blocks, block);
     const T* const w = static_cast<const T*>(a.w) + block * a.taps * a.u.C * L;
     for (int64_t i = 0; i < a.n_strips; ++i) {
@@ -68,7 +68,7 @@ void conv_forward_lanes(const ConvLanesArgs& a) {
       lanes_tiles<T>({u, a.u.block, a.u.C, s.taps, s.n_taps, w, out + s.c, v.block, s.c_row},
                      s.rows, N);
     }
-    scatter_pixels(v, block, block + N, static_cast<const T*>(a.bias));
+    scatter_pixels<T>(v, block, block + N, a.epilogue);
   }
 }
 
@@ -93,6 +93,7 @@ template <class T>
 void fill(ConvLanesKernels& k, int t) {
   k.pack[t] = conv_pack<T>;
   k.gather[t] = gather_pixels<T>;
+  k.scatter[t] = scatter_pixels<T>;
   k.forward[t] = conv_forward_lanes<T>;
   k.outer[t] = conv_outer_lanes<T>;
   k.unpack[t] = conv_unpack<T>;

@@ -39,15 +39,32 @@ ConvPath path_of(const ConvGeometry& a, int64_t C, int64_t M, int64_t fewest) {
 }
 
 template <class T>
-void forward(const ConvGeometry& a, const void* x, const void* w, const void* bias, void* y) {
+void forward(const ConvGeometry& a, const void* x, const ConvWeights<void>& w,
+             const ConvEpilogue& e, void* y) {
   const ConvPath path = path_of(a, a.C / a.groups, a.M / a.groups, 4);
   (path == ConvPath::patches     ? PatchConv<T>::forward
    : path == ConvPath::winograd  ? WinogradConv<T>::forward
    : path == ConvPath::depthwise ? DepthwiseConv<T>::forward
-   : path == ConvPath::lanes
-       ? LanesConv<T>::forward
-       : DirectConv<T>::forward)(a, static_cast<const T*>(x), static_cast<const T*>(w),
-                                 static_cast<const T*>(bias), static_cast<T*>(y));
+   : path == ConvPath::lanes     ? LanesConv<T>::forward
+                                 : DirectConv<T>::forward)(
+      a, static_cast<const T*>(x),
+      {static_cast<const T*>(w.given), static_cast<const T*>(w.prepared)}, e, static_cast<T*>(y));
+}
+template <class T>
+int64_t prepared(const ConvGeometry& a) {
+  const ConvPath path = path_of(a, a.C / a.groups, a.M / a.groups, 4);
+  return path == ConvPath::patches    ? PatchConv<T>::prepared(a)
+         : path == ConvPath::winograd ? WinogradConv<T>::prepared(a)
+         : path == ConvPath::lanes    ? LanesConv<T>::prepared(a)
+                                      : 0;
+}
+template <class T>
+void prepare(const ConvGeometry& a, const void* w, void* to) {
+  const ConvPath path = path_of(a, a.C / a.groups, a.M / a.groups, 4);
+  (path == ConvPath::patches ? PatchConv<T>::prepare
+   : path == ConvPath::winograd
+       ? WinogradConv<T>::prepare
+       : LanesConv<T>::prepare)(a, static_cast<const T*>(w), static_cast<T*>(to));
 }
 template <class T>
 void input_grad(const ConvGeometry& a, const void* dy, const void* w, void* dx) {
@@ -76,10 +93,17 @@ void weight_grad(const ConvGeometry& a, const void* x, const void* dy, void* dw)
 
 }  // namespace
 
-void conv_forward(const ConvGeometry& a, Compute t, const void* x, const void* w, const void* bias,
-                  void* y) {
+void conv_forward(const ConvGeometry& a, Compute t, const void* x, const ConvWeights<void>& w,
+                  const ConvEpilogue& e, void* y) {
   if (a.N * a.M * a.OH * a.OW == 0) return;
-  (t == kF64 ? forward<double> : forward<float>)(a, x, w, bias, y);
+  (t == kF64 ? forward<double> : forward<float>)(a, x, w, e, y);
+}
+int64_t conv_prepared(const ConvGeometry& a, Compute t) {
+  if (a.N * a.M * a.OH * a.OW == 0) return 0;
+  return t == kF64 ? prepared<double>(a) : prepared<float>(a);
+}
+void conv_prepare(const ConvGeometry& a, Compute t, const void* w, void* to) {
+  (t == kF64 ? prepare<double> : prepare<float>)(a, w, to);
 }
 void conv_input_grad(const ConvGeometry& a, Compute t, const void* dy, const void* w, void* dx) {
   if (a.N * a.C * a.H * a.W == 0) return;

@@ -17,11 +17,16 @@
 
 namespace lamina {
 
+// Forward, in plans on the CPU: what conv does of the calls after it (ConvEpilogue).
+struct ConvExtra {
+  double eps;  // norm: batch norm by given statistics
+  bool norm, relu, summand_first;
+};
 struct ConvGeometry {
   int64_t N, C, H, W, M, KH, KW, OH, OW, sh, sw, ph, pw, dh, dw, groups;
   int64_t nd;    // 1: tensors have no H dimension (H = KH = OH = 1)
   int64_t high;  // float32 may be computed less exactly: Winograd with tiles of 4 x 4
-  int64_t relu;  // forward, of plans on the CPU: y is max(0, y)
+  ConvExtra extra;
 
   // A matrix product over x itself.
   bool pointwise() const {
@@ -44,44 +49,69 @@ struct ConvGeometry {
   }
 };
 
-void conv_forward(const ConvGeometry& a, Compute t, const void* x, const void* w, const void* bias,
-                  void* y);
+// Weights of a forward convolution; and the same as its kernels read them, when a plan keeps that.
+template <class T>
+struct ConvWeights {
+  const T *given, *prepared = nullptr;
+};
+
+void conv_forward(const ConvGeometry& a, Compute t, const void* x, const ConvWeights<void>& w,
+                  const ConvEpilogue& e, void* y);
+// How many elements the prepared weights have, 0: they bring nothing; and these.
+int64_t conv_prepared(const ConvGeometry& a, Compute t);
+void conv_prepare(const ConvGeometry& a, Compute t, const void* w, void* to);
 void conv_input_grad(const ConvGeometry& a, Compute t, const void* dy, const void* w, void* dx);
 void conv_weight_grad(const ConvGeometry& a, Compute t, const void* x, const void* dy, void* dw);
 
 // ---- one way each (T: float or double) ---------------------------------------------------------
 template <class T>
 struct DirectConv {
-  static void forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y);
+  static void forward(const ConvGeometry& a, const T* x, const ConvWeights<T>& w,
+                      const ConvEpilogue& e, T* y);
   static void input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx);
   static void weight_grad(const ConvGeometry& a, const T* x, const T* dy, T* dw);
 };
 template <class T>
 struct LanesConv {
-  static void forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y);
+  static void forward(const ConvGeometry& a, const T* x, const ConvWeights<T>& w,
+                      const ConvEpilogue& e, T* y);
+  static int64_t prepared(const ConvGeometry& a);
+  static void prepare(const ConvGeometry& a, const T* w, T* to);
   static void input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx);
   static void weight_grad(const ConvGeometry& a, const T* x, const T* dy, T* dw);
 };
 template <class T>
 struct PatchConv {
-  static void forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y);
+  static void forward(const ConvGeometry& a, const T* x, const ConvWeights<T>& w,
+                      const ConvEpilogue& e, T* y);
+  static int64_t prepared(const ConvGeometry& a);
+  static void prepare(const ConvGeometry& a, const T* w, T* to);
   static void input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx);
   static void weight_grad(const ConvGeometry& a, const T* x, const T* dy, T* dw);
 };
 template <class T>
 struct WinogradConv {  // of geometries that say winograd()
-  static void forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y);
+  static void forward(const ConvGeometry& a, const T* x, const ConvWeights<T>& w,
+                      const ConvEpilogue& e, T* y);
+  static int64_t prepared(const ConvGeometry& a);
+  static void prepare(const ConvGeometry& a, const T* w, T* to);
   static void input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx);
   static void weight_grad(const ConvGeometry& a, const T* x, const T* dy, T* dw);
 };
 template <class T>
 struct DepthwiseConv {  // of geometries that say depthwise(); input_grad: with M = C
-  static void forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y);
+  static void forward(const ConvGeometry& a, const T* x, const ConvWeights<T>& w,
+                      const ConvEpilogue& e, T* y);
   static void input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx);
   static void weight_grad(const ConvGeometry& a, const T* x, const T* dy, T* dw);
 };
 template <class T>
 constexpr Compute kConvType = sizeof(T) == 4 ? kF32 : kF64;
+
+// Preparing weights takes a share of the whole that is worth a copy of them: few outputs each.
+inline bool conv_few_outputs(const ConvGeometry& a) {
+  return a.N * a.OH * a.OW <= 8192 && a.M * a.C / a.groups * a.KH * a.KW >= 4096;
+}
 
 // How many sums over `units` pieces of work a weight gradient of `elements` is cut into: by the
 // sizes only, so that the order of additions does not depend on the number of threads.

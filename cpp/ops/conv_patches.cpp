@@ -3,6 +3,8 @@
 // patch. A single block's product is itself split over the threads.
 #include <algorithm>
 #include <cstring>
+#include <string>
+#include <vector>
 
 #include "core/storage.h"
 #include "core/threads.h"
@@ -64,39 +66,104 @@ struct Patches {
         std::memcpy(to + (i * a.groups * M + m) * P, scratch + m * args.stride + i * P,
                     size_t(P) * sizeof(T));
   }
+  // scatter (or y in place), with an epilogue of this block and group.
+  void finish(const T* from, int64_t block, int64_t g, T* y, const ConvEpilogue& e) const {
+    T* const to = y + (first(block) * a.groups + g) * M * P;
+    const double ns = double(count(block) * P) * 0.1 + 2;
+    parallel_rows(M, ns, [&](int64_t begin, int64_t end) {
+      for (int64_t i = 0; i < count(block); ++i) {
+        const int64_t at = i * a.groups * M * P + begin * P;
+        cpu_kernels().conv.finish[kConvType<T>]({from + begin * args.stride + i * P, args.stride,
+                                                 to + at, P, end - begin, P, e.from<T>(begin, at)});
+      }
+    });
+  }
   const ConvGeometry& a;
   const int64_t C, M, K, P;
   int64_t images = 1, blocks;
   PatchArgs args{};
 };
 
+// One image: y^T (P, M) = patches^T w^T with w^T in panels (gemm_panels), turned on its way to y.
+template <class T>
+void one_image(const ConvGeometry& a, const T* x, const T* panels, const ConvEpilogue& e, T* y) {
+  const Patches<T> p(a, 2);  // of one image a block
+  const int64_t L = cpu_kernels().conv.lanes[kConvType<T>], blocks = (p.M + L - 1) / L;
+  Scratch scratch(p.bytes()), result(size_t(p.P * blocks * L) * sizeof(T));
+  GemmArgs g{};
+  g.M = p.P, g.N = p.M, g.K = p.K;
+  g.a = p.columns(x, 0, 0, scratch.as<T>());
+  g.a_row = 1, g.a_k = p.args.stride;
+  g.b = panels;
+  g.c = result.as<void>();
+  g.c_row = blocks * L;
+  gemm_panels(kConvType<T>, g);
+  std::vector<int64_t> column;
+  for (int64_t i = 0; i < p.P; ++i) column.push_back(i * g.c_row);
+  parallel_rows(blocks, double(p.P * L) * 0.2, [&](int64_t begin, int64_t end) {
+    const ConvPixels v{y, 1, 0, p.M,          p.P, p.P, 0, 1, result.as<T>() + begin * L,
+                       L, 0, 0, column.data()};
+    cpu_kernels().conv_lanes.scatter[kConvType<T>](v, begin, end, e);
+  });
+}
+
 }  // namespace
 
 template <class T>
-void PatchConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y) {
-  if (a.whole_image()) {
-    const int64_t K = a.C * a.H * a.W;
-    Epilogue epilogue;
-    epilogue.column_bias = bias;
-    epilogue.relu = a.relu;
-    return gemm<T>(false, true, a.N, a.M, K, x, K, w, K, y, a.M, false, &epilogue);
-  }
-  const Patches<T> p(a, num_threads());
-  const int64_t tasks = p.blocks * a.groups;
-  parallel_rows(tasks, a.nanoseconds(kConvType<T>) / double(tasks), [&](int64_t b, int64_t e) {
-    Scratch scratch(p.bytes()), result(p.y_bytes());
-    for (int64_t task = b; task < e; ++task) {
-      const int64_t block = task / a.groups, g = task % a.groups;
-      const T* const columns = p.columns(x, block, g, scratch.as<T>());
-      T* const to = p.images == 1 ? y + task * p.M * p.P : result.as<T>();
-      Epilogue epilogue;
-      epilogue.row_bias = bias ? bias + g * p.M : nullptr;
-      epilogue.relu = a.relu;
-      gemm<T>(false, false, p.M, p.count(block) * p.P, p.K, w + g * p.M * p.K, p.K, columns,
-              p.args.stride, to, p.args.stride, false, &epilogue);
-      if (p.images > 1) p.scatter(to, block, g, y);
+int64_t PatchConv<T>::prepared(const ConvGeometry& a) {
+  // OpenBLAS adds in another order.
+  const bool few = a.N == 1 && a.groups == 1 && !a.whole_image() && conv_few_outputs(a);
+  return few && gemm_panel_columns(kConvType<T>, a.OH * a.OW) && blas_in_use() == std::string("own")
+             ? a.M * a.C * a.KH * a.KW
+             : 0;
+}
+template <class T>
+void PatchConv<T>::prepare(const ConvGeometry& a, const T* w, T* to) {
+  const int64_t K = a.C * a.KH * a.KW, width = gemm_panel_columns(kConvType<T>, a.OH * a.OW);
+  parallel_rows((a.M + width - 1) / width, double(K * width), [&](int64_t begin, int64_t end) {
+    for (int64_t m = begin * width; m < std::min(end * width, a.M); m += width) {
+      const int64_t n = std::min(width, a.M - m);
+      for (int64_t k0 = 0; k0 < K; k0 += 16)  // a cache line of each row
+        for (int64_t j = 0; j < n; ++j)
+          for (int64_t k = k0; k < std::min(k0 + 16, K); ++k)
+            to[m * K + k * n + j] = w[(m + j) * K + k];
     }
   });
+}
+
+template <class T>
+void PatchConv<T>::forward(const ConvGeometry& a, const T* x, const ConvWeights<T>& w,
+                           const ConvEpilogue& e, T* y) {
+  if (a.whole_image()) {
+    const int64_t K = a.C * a.H * a.W;
+    Epilogue epilogue;  // all there is: planes of one element have no norm and no summand here
+    epilogue.column_bias = e.bias;
+    epilogue.relu = e.relu;
+    return gemm<T>(false, true, a.N, a.M, K, x, K, w.given, K, y, a.M, false, &epilogue);
+  }
+  if (w.prepared) return one_image(a, x, w.prepared, e, y);
+  const Patches<T> p(a, num_threads());
+  const int64_t tasks = p.blocks * a.groups;
+  const bool more = e.mean || e.summand;  // than a product's epilogue does
+  parallel_rows(
+      tasks, a.nanoseconds(kConvType<T>) / double(tasks), [&](int64_t begin, int64_t end) {
+        Scratch scratch(p.bytes()), result(p.y_bytes());
+        for (int64_t task = begin; task < end; ++task) {
+          const int64_t block = task / a.groups, g = task % a.groups;
+          const T* const columns = p.columns(x, block, g, scratch.as<T>());
+          T* const to = p.images == 1 ? y + task * p.M * p.P : result.as<T>();
+          Epilogue epilogue;
+          const ConvEpilogue here = e.from<T>(g * p.M, (p.first(block) * a.groups + g) * p.M * p.P);
+          epilogue.row_bias = here.bias;
+          epilogue.relu = here.relu && !more;
+          gemm<T>(false, false, p.M, p.count(block) * p.P, p.K, w.given + g * p.M * p.K, p.K,
+                  columns, p.args.stride, to, p.args.stride, false, &epilogue);
+          if (more)
+            p.finish(to, block, g, y, here.rest());
+          else if (p.images > 1)
+            p.scatter(to, block, g, y);
+        }
+      });
 }
 
 template <class T>

@@ -7,17 +7,21 @@ namespace lamina {
 namespace {
 
 constexpr int64_t kBlockElements = 128 * 1024;  // of a block's inputs: half of a 1 MB L2
-constexpr int64_t kTogether = 14;               // images at most
+constexpr int64_t kTogether = 14, kMost = 42;   // images at most; where weights are many
 constexpr int64_t kSmallPlane = 400;            // outputs of a plane whose images go together
 
 }  // namespace
 
 ConvStrips::ConvStrips(ConvAxis r, ConvAxis c, int64_t N, int64_t C, int64_t M, int64_t KH,
-                       int64_t KW, int64_t L, bool whole, int64_t shares)
+                       int64_t KW, int64_t L, bool whole, int64_t shares, bool many_weights)
     : rows(std::move(r)), columns(std::move(c)), N(N), C(C), M(M), KW(KW), taps(KH * KW), L(L) {
   together = N >= 4 && columns.count(0) < 14 && columns.count(0) % 8 != 0 &&
              rows.out * columns.out <= kSmallPlane;
-  groups = together ? std::min(N, ceil_div(ceil_div(N, kTogether), shares) * shares) : N;
+  by_panels = together && many_weights;
+  if (by_panels)
+    groups = ceil_div(N, std::clamp(kBlockElements / (C * rows.in * columns.in), kTogether, kMost));
+  else
+    groups = together ? std::min(N, ceil_div(ceil_div(N, kTogether), shares) * shares) : N;
   images = ceil_div(N, groups);
   groups = ceil_div(N, images);
   const int64_t out = rows.out;

@@ -54,6 +54,7 @@ struct ConvStrips {
   ConvAxis rows, columns;
   int64_t N, C, M, KW, taps, L;
   bool together;                           // strips over images
+  bool by_panels;                          // a block is worth cutting by its outputs' panels
   int64_t images, height, groups, pieces;  // of a block; blocks of images and of output rows
   int64_t phase, u_row, u_block, v_row, v_block, u_rows;
   std::vector<int64_t> u_column, v_column;
@@ -62,9 +63,10 @@ struct ConvStrips {
   std::vector<int64_t> first_strip, low, high;  // of each output row: strips; source rows seen
 
   // whole: outputs of all M planes of a block at a time, not of a panel. shares: blocks of images
-  // there should be a multiple of, or of rows where images are fewer.
+  // there should be a multiple of, or of rows where images are fewer. many_weights: blocks should
+  // be large rather than many.
   ConvStrips(ConvAxis r, ConvAxis c, int64_t N, int64_t C, int64_t M, int64_t KH, int64_t KW,
-             int64_t L, bool whole, int64_t shares);
+             int64_t L, bool whole, int64_t shares, bool many_weights);
   // The rows of x that a piece of the output rows sees.
   std::pair<int64_t, int64_t> sources(int64_t piece) const;
   int64_t blocks_of(int64_t channels) const { return (channels + L - 1) / L; }
@@ -99,8 +101,7 @@ struct ConvStrips {
            u_block,
            u_row,
            L,
-           u_column.data(),
-           false};
+           u_column.data()};
     a.v = {y + (image * of + g) * M * rows.out * columns.out,
            a.u.images,
            of * M * rows.out * columns.out,
@@ -113,8 +114,7 @@ struct ConvStrips {
            v_block,
            v_row,
            L,
-           v_column.data(),
-           false};
+           v_column.data()};
     a.u_shift = lo * u_row, a.v_shift = y0 * v_row;
     a.strips = strips.data() + first_strip[size_t(y0)];
     a.n_strips = first_strip[size_t(y0 + a.v.rows)] - first_strip[size_t(y0)];

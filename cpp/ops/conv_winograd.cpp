@@ -45,6 +45,7 @@ struct Plan {
     images = pieces > 1 ? 1
                         : std::clamp<int64_t>(fit / (down * across), 1,
                                               std::max<int64_t>(1, ceil_div(N, shares)));
+    if (N > 0) images = ceil_div(N, ceil_div(N, images));  // evenly
     blocks = ceil_div(N, images) * pieces;
     tiles = images * rows * across;
     v_plane = plane_of(vectors(C) * tiles, lanes);
@@ -85,12 +86,16 @@ struct Plan {
 };
 
 template <class T>
-void run_forward(const Plan& p, int64_t groups, double ns, const T* x, const T* w, int64_t wg,
-                 int64_t wo, int64_t wc, bool flip, const T* bias, bool relu, T* y) {
-  const Compute t = kConvType<T>;
-  const WinogradKernels& kernels = cpu_kernels().winograd;
-  const int F = p.m == 4, m_blocks = int(p.vectors(p.M));
-  Scratch packed(size_t(groups * p.weights()) * sizeof(T));
+Plan forward_plan(const ConvGeometry& a) {
+  return Plan(tile_of<T>(a), a.N, a.C / a.groups, a.H, a.W, a.M / a.groups, a.OH, a.OW, a.ph, a.pw,
+              cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles);
+}
+
+// The weight from c to m of group g lies at g * wg + m * wo + c * wc.
+template <class T>
+void transform_weights(const Plan& p, int64_t groups, const T* w, int64_t wg, int64_t wo,
+                       int64_t wc, bool flip, T* out) {
+  const int m_blocks = int(p.vectors(p.M));
   // Cut along w's longer stride, to read it in order.
   const int64_t pieces = wc < wo ? m_blocks : ceil_div(p.C, 16);
   parallel_rows(groups * pieces, double(p.C * m_blocks) / double(pieces) * 40,
@@ -103,19 +108,27 @@ void run_forward(const Plan& p, int64_t groups, double ns, const T* x, const T* 
                     a.block = wc < wo ? piece : 0, a.block_end = wc < wo ? piece + 1 : m_blocks;
                     a.c = wc < wo ? 0 : piece * 16;
                     a.c_end = wc < wo ? p.C : std::min(a.c + 16, p.C);
-                    a.out = packed.as<T>() + g * p.weights();
-                    kernels.weights[F][t](a);
+                    a.out = out + g * p.weights();
+                    cpu_kernels().winograd.weights[p.m == 4][kConvType<T>](a);
                   }
                 });
+}
+
+// w: transformed.
+template <class T>
+void run_forward(const Plan& p, int64_t groups, double ns, const T* x, const T* w,
+                 const ConvEpilogue& e, T* y) {
+  const Compute t = kConvType<T>;
+  const WinogradKernels& kernels = cpu_kernels().winograd;
+  const int F = p.m == 4;
   const int64_t tasks = groups * p.blocks;
   parallel_rows(tasks, ns / double(tasks), [&](int64_t begin, int64_t end) {
     Scratch scratch(size_t(p.scratch()) * sizeof(T));
     for (int64_t task = begin; task < end; ++task) {
       const int64_t b = task / groups, g = task % groups;
       WinogradArgs a = p.block(b, g, groups, x, scratch.as<T>());
-      a.w = packed.as<T>() + g * p.weights();
-      a.bias = bias ? bias + g * p.M : nullptr;
-      a.relu = relu;
+      a.w = w + g * p.weights();
+      a.epilogue = e.from<T>(g * p.M, p.y_offset(b, g, groups));
       a.y = y + p.y_offset(b, g, groups);
       a.begin = 0, a.end = p.vectors(p.C);
       kernels.inputs[F][t](a);
@@ -127,12 +140,29 @@ void run_forward(const Plan& p, int64_t groups, double ns, const T* x, const T* 
 }  // namespace
 
 template <class T>
-void WinogradConv<T>::forward(const ConvGeometry& a, const T* x, const T* w, const T* bias, T* y) {
+void WinogradConv<T>::forward(const ConvGeometry& a, const T* x, const ConvWeights<T>& w,
+                              const ConvEpilogue& e, T* y) {
   const int64_t C = a.C / a.groups, M = a.M / a.groups;
-  const Plan p(tile_of<T>(a), a.N, C, a.H, a.W, M, a.OH, a.OW, a.ph, a.pw,
-               cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles);
-  run_forward(p, a.groups, a.nanoseconds(kConvType<T>) / 2, x, w, M * C * 9, C * 9, 9, false, bias,
-              a.relu, y);
+  const Plan p = forward_plan<T>(a);
+  Scratch packed(w.prepared ? 0 : size_t(a.groups * p.weights()) * sizeof(T));
+  if (!w.prepared)
+    transform_weights(p, a.groups, w.given, M * C * 9, C * 9, 9, false, packed.as<T>());
+  run_forward(p, a.groups, a.nanoseconds(kConvType<T>) / 2, x,
+              w.prepared ? w.prepared : packed.as<T>(), e, y);
+}
+
+template <class T>
+int64_t WinogradConv<T>::prepared(const ConvGeometry& a) {
+  const int64_t e = tile_of<T>(a) + 2, lanes = cpu_kernels().conv.lanes[kConvType<T>];
+  return conv_few_outputs(a)
+             ? a.groups * e * e * winograd_matrix(a.C / a.groups, a.M / a.groups, lanes)
+             : 0;
+}
+template <class T>
+void WinogradConv<T>::prepare(const ConvGeometry& a, const T* w, T* to) {
+  const int64_t C = a.C / a.groups, M = a.M / a.groups;
+  const Plan p = forward_plan<T>(a);
+  transform_weights(p, a.groups, w, M * C * 9, C * 9, 9, false, to);
 }
 
 template <class T>
@@ -140,8 +170,9 @@ void WinogradConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w,
   const int64_t C = a.C / a.groups, M = a.M / a.groups;
   const Plan p(tile_of<T>(a), a.N, M, a.OH, a.OW, C, a.H, a.W, 2 - a.ph, 2 - a.pw,
                cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles);
-  run_forward<T>(p, a.groups, a.nanoseconds(kConvType<T>) / 2, dy, w, M * C * 9, 9, C * 9, true,
-                 nullptr, false, dx);
+  Scratch packed(size_t(a.groups * p.weights()) * sizeof(T));
+  transform_weights(p, a.groups, w, M * C * 9, 9, C * 9, true, packed.as<T>());
+  run_forward<T>(p, a.groups, a.nanoseconds(kConvType<T>) / 2, dy, packed.as<T>(), {}, dx);
 }
 
 template <class T>

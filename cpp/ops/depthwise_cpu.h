@@ -45,10 +45,17 @@ void depthwise_forward(const DepthwiseArgs& a) {
     for (; p + 2 <= s.rows; p += 2) depthwise_tile<T, 2>(u, s, w, p, out);
     for (; p < s.rows; ++p) depthwise_tile<T, 1>(u, s, w, p, out);
   }
-  T bias[L];
-  if (a.bias)
-    for (int c = 0; c < n; ++c) bias[c] = static_cast<const T*>(a.bias)[c * a.bias_channel];
-  scatter_pixels<T>(a.v, 0, 1, a.bias ? bias : nullptr);
+  ConvEpilogue e = a.epilogue;
+  T numbers[4][L];
+  T* dense = numbers[0];
+  const void** const given[] = {&e.bias, &e.mean, &e.scale, &e.shift};
+  for (const void** p : given) {
+    if (!*p) continue;
+    for (int c = 0; c < n; ++c) dense[c] = static_cast<const T*>(*p)[c * a.epilogue_channel];
+    *p = dense;
+    dense += L;
+  }
+  scatter_pixels<T>(a.v, 0, 1, e);
 }
 
 // R taps whose runs differ in the inputs only.

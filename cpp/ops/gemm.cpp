@@ -144,8 +144,12 @@ void gemm_batched(int compute, const GemmArgs& args, int64_t batches, GemmOffset
       const_cast<void*>(static_cast<const void*>(&pieces)));
 }
 
+int64_t gemm_panel_columns(int compute, int64_t rows) {
+  const MatmulKernels& k = cpu_kernels().matmul;
+  return rows <= std::max(3, k.tile_rows[compute] / 2) ? k.panel_columns[compute] : 0;
+}
 void gemm_panels(int compute, const GemmArgs& args) {
-  const int64_t width = cpu_kernels().matmul.panel_columns[compute];
+  const int64_t width = gemm_panel_columns(compute, args.M);
   const int64_t panels = ceil_div(args.N, width);
   const auto products = [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) {
@@ -159,7 +163,8 @@ void gemm_panels(int compute, const GemmArgs& args) {
   };
   // Reading B takes the time, at about 80 bytes a nanosecond; as even a share as possible of it for
   // each thread (measured: below 6 microseconds a second one brings nothing).
-  const double ns = double(args.N) * double(args.K) * kElement[compute] / 80;
+  const double ns =
+      double(args.N) * double(args.K) * std::max(kElement[compute] / 80.0, double(args.M) / 50);
   const int64_t chunk = ns < 6000 ? panels : ceil_div(panels, num_threads());
   if (chunk >= panels) return products(0, panels);
   using Fn = decltype(products);

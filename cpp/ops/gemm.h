@@ -32,9 +32,11 @@ using GemmOffsetsFn = GemmOffsets (*)(const void* context, int64_t product);
 void gemm_batched(int compute, const GemmArgs& args, int64_t batches, GemmOffsetsFn offsets,
                   const void* context);
 
-// The product of few rows with B in panels: columns [p W, p W + W) of B, W = panel_columns (the
-// last ones fewer), row-major, one panel behind the other from g.b on; g.b_k and g.b_col are not
-// read. The same bits as from any other layout, and every thread reads memory in one long run.
+// The product of few rows with B in panels: columns [p W, p W + W) of B (the last ones fewer),
+// row-major, one panel behind the other from g.b on; g.b_k and g.b_col are not read. W: that of so
+// many rows, 0 where they are too many for panels to bring anything. The same bits as from any
+// other layout, and every thread reads memory in one long run.
+int64_t gemm_panel_columns(int compute, int64_t rows);
 void gemm_panels(int compute, const GemmArgs& g);
 
 // ---- OpenBLAS, found at run time (blas.cpp) ----------------------------------------------------

@@ -387,10 +387,11 @@ bool takes_panels(const Call& c) {
          w.is_contiguous() && w.numel() >= kElements && x.numel() <= kRows * w.size(1) &&
          blas_in_use() == std::string("own");
 }
-void make_panels(const Tensor& w, const Tensor& to) {
+void make_panels(const Call& c, const Tensor& to) {
   const GradMode off(false);
+  const Tensor& w = c.in[1];
   const int64_t N = w.size(0), K = w.size(1);
-  const int64_t width = cpu_kernels().matmul.panel_columns[product_of(w.dtype())];
+  const int64_t width = gemm_panel_columns(product_of(w.dtype()), c.in[0].numel() / K);
   const int64_t panels = N / width, rest = N - panels * width;
   if (panels)
     copy_(Tensor::view_of(to, {panels, K, width}, {K * width, width, 1}, to->offset),

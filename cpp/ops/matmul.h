@@ -34,7 +34,7 @@ bool extend_linear(const Op& op, void* args);
 // input 1, in panels (gemm_panels); the panels made of a weight; and the call made to read them
 // (undefined: to read the weight itself). The bits are the same.
 bool takes_panels(const Call& c);
-void make_panels(const Tensor& w, const Tensor& panels);  // both of as many elements
+void make_panels(const Call& c, const Tensor& panels);  // as many elements as the weight
 void set_panels(Call& c, const Tensor& panels);
 
 }  // namespace lamina

@@ -172,12 +172,7 @@ void eval_launch(Call& c) {
   k.summand = optional_input(c, 5);
   Scratch rstd(size_t(k.C) * 8);
   k.rstd = rstd.as<void>();
-  if (x.dtype() == DType::float64)
-    for (int64_t i = 0; i < k.C; ++i)
-      rstd.as<double>()[i] = 1 / __builtin_sqrt(c.in[4].data<double>()[i] + a.eps);
-  else
-    for (int64_t i = 0; i < k.C; ++i)
-      rstd.as<float>()[i] = float(1 / __builtin_sqrt(double(c.in[4].data<float>()[i]) + a.eps));
+  batch_norm_rstd(c.in[4], a.eps, rstd.as<void>());
   const BatchNormFn run = cpu_kernels().norm.batch_norm[compute_type(x.dtype())];
   over_channels(k, 0.12, [&](int64_t b, int64_t e) { run(k, b, e); });
 }
@@ -207,6 +202,24 @@ Tensor channel_input(const char* what, const MaybeTensor& v, const Tensor& x, DT
 
 }  // namespace
 
+void batch_norm_rstd(const Tensor& variance, double eps, void* to) {
+  const int64_t n = variance.numel();
+  if (variance.dtype() == DType::float64)
+    for (int64_t i = 0; i < n; ++i)
+      static_cast<double*>(to)[i] = 1 / __builtin_sqrt(variance.data<double>()[i] + eps);
+  else
+    for (int64_t i = 0; i < n; ++i)
+      static_cast<float*>(to)[i] =
+          float(1 / __builtin_sqrt(double(variance.data<float>()[i]) + eps));
+}
+bool batch_norm_given(const Op& op, const void* args, const Dims& shape, double* eps,
+                      BatchNormExtra* extra) {
+  if (&op != &kBatchNormEval || shape.n < 3 || shape[0] * shape[1] == shape.product()) return false;
+  BatchNormOpArgs a;
+  std::memcpy(&a, args, sizeof a);
+  *eps = a.eps, *extra = a.extra;
+  return true;
+}
 BatchNormUse batch_norm_use(const Op& op, const void* args, const Dims& shape) {
   if (&op != &kBatchNorm && &op != &kBatchNormEval && &op != &kBatchNormGrad)
     return BatchNormUse::none;

@@ -22,6 +22,12 @@ enum class BatchNormUse { none, forward, backward };
 // none where the call cannot do it (a channel is one element, backward with given statistics).
 BatchNormUse batch_norm_use(const Op& op, const void* args, const Dims& shape);
 void extend_batch_norm(void* args, BatchNormExtra extra);
+// Whether a call is a batch norm by given statistics that each element of x meets alone (a channel
+// is more than one); what it adds to the variance, and does of its neighbours.
+bool batch_norm_given(const Op& op, const void* args, const Dims& shape, double* eps,
+                      BatchNormExtra* extra);
+// 1 / sqrt(variance + eps) as it takes it, in variance's dtype.
+void batch_norm_rstd(const Tensor& variance, double eps, void* to);
 // Ba, Kiros and Hinton, 2016: over the last `dims` dimensions; weight and bias of their shape.
 Tensor layer_norm(const Tensor& x, int64_t dims, const MaybeTensor& weight, const MaybeTensor& bias,
                   double eps);

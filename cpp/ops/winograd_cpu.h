@@ -218,9 +218,9 @@ void winograd_forward(const WinogradArgs& a) {
               [&](int r, int s) { return load<V>(from + (r * F::e + s) * a.q_plane); },
               [&](int r, int s, V u) { store(out + (r * width + s) * L, u); });
         }
-      deinterleave(Walk<const T>{pixels, a.column, a.OW, width * L},
-                   static_cast<T*>(a.y) + image * a.y_image + (m * a.OH + top) * a.OW, a.OH * a.OW,
-                   n, rows * a.OW, a.bias ? static_cast<const T*>(a.bias) + m : nullptr, a.relu);
+      const int64_t at = image * a.y_image + (m * a.OH + top) * a.OW;
+      deinterleave(Walk<const T>{pixels, a.column, a.OW, width * L}, static_cast<T*>(a.y) + at,
+                   a.OH * a.OW, n, rows * a.OW, a.epilogue.from<T>(m, at));
     }
   }
 }

@@ -120,6 +120,32 @@ bool join_relu(CallGraph& g, int i, Fused& done) {
   return true;
 }
 
+// conv -> batch norm by given statistics, with the sum and relu that has taken
+bool join_conv_norm(CallGraph& g, int i, Fused& done) {
+  RecordedCall c = g[i];
+  if (!is_conv(*c.op) || !g.on_cpu(i)) return false;
+  const int j = only_reader(g, i, c.out[0]);
+  if (j < 0) return false;
+  const RecordedCall& norm = g[j];
+  double eps;
+  BatchNormExtra extra;
+  if (!batch_norm_given(*norm.op, norm.args.data(), c.out[0].shape, &eps, &extra)) return false;
+  if (!same_place(norm.in[0], c.out[0]) || !extend_conv(*c.op, c.args.data(), eps, extra))
+    return false;
+  while (c.in.size() < 3) c.in.push_back(Operand());
+  c.in.insert(c.in.end(), norm.in.begin() + 1, norm.in.end());
+  const Operand to = norm.out[0];
+  if (!may_write(c, to, false)) return false;
+  const int at = g.joint(i, j);
+  if (at < 0) return false;
+  done.saved_bytes += 2 * bytes(c.out[0]);
+  c.out[0] = to;
+  g.drop(i);
+  g.drop(j);
+  g.put(at, std::move(c));
+  return true;
+}
+
 // max_pool_grad -> relu's gradient, of relu -> max_pool: where an element was the largest of its
 // window, relu's result is that maximum, so its sign says what relu lets through.
 bool join_pool_grad(CallGraph& g, int i, Fused& done) {
@@ -276,6 +302,8 @@ Fused fuse(CallGraph& g) {
       done.epilogues += join_relu(g, i, done) ||
                         (g.on_cpu(i) && (join_pool_grad(g, i, done) || join_norm(g, i, done) ||
                                          join_norm_grad(g, i, done)));
+  for (int i = 0; i < g.size(); ++i)  // what the norms take is known now
+    if (g.alive(i)) done.epilogues += join_conv_norm(g, i, done);
   done.grouped = join_blocks(g, &done.saved_bytes);
   return done;
 }

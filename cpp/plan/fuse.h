@@ -1,8 +1,9 @@
 // Fusion: the calls of a plan replaced by fewer that leave the same bits.
 //
 //   folded      calls on constants alone are done once, when the plan is made
-//   epilogues   linear takes the relu of its result, batch norm the sum and the relu after it; its
-//               gradient takes relu's gradient and the sum before that
+//   epilogues   linear and conv take the relu of their result, batch norm the sum and the relu
+//               after it, conv a norm by given statistics with these; batch norm's gradient takes
+//               relu's gradient and the sum before that
 //   grouped     launches over the same rows are done block by block (blocks.h)
 #pragma once
 #include "plan/call_graph.h"

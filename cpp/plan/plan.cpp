@@ -197,7 +197,7 @@ Plan::Plan(const Recording& r) {
       const bool none = key.seed == 0 && key.offset == 0 && r.before.offset != 0;
       draws_.push_back(none ? kNone : key.offset - r.before.offset);
     }
-    if (takes_panels(*call)) {
+    if (g[i].in.size() > 1 && g[i].in[1].memory >= 0) {
       const Memory& m = r.memory[size_t(g[i].in[1].memory)];
       if (m.kind == Memory::kOutside && !m.written) note_weight(*call, *m.storage);
     }

@@ -75,10 +75,10 @@ class Plan {
     Tensor after;
     bool left = false;  // the step leaves the gradient as it was
   };
-  struct Weight {  // of a call that reads it faster in panels (ops/matmul.h)
+  struct Weight {  // of a call that reads it faster in panels (ops/matmul.h, ops/conv.h)
     Call* call;
     const Storage* storage;
-    int64_t place;                             // of the panels, in bytes from the start of panels_
+    int64_t place, bytes;                      // of the panels in panels_
     uint32_t version, data_version, returned;  // when it was last looked at
     int unchanged;                             // replays since
   };
