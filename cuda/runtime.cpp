@@ -375,9 +375,14 @@ extern "C" __attribute__((visibility("default"))) const DeviceTable* lamina_devi
   const cudaError_t e = cudaGetDeviceCount(&devices);
   if (e != cudaSuccess || devices == 0) {
     devices = 0;
+    int driver = 0;
+    cudaDriverGetVersion(&driver);
     cudaGetLastError();
     trouble = std::string("no NVIDIA GPU can be used (") +
-              (e != cudaSuccess ? cudaGetErrorString(e) : "the driver lists none") + ")";
+              (driver == 0        ? "there is no NVIDIA driver"
+               : e != cudaSuccess ? cudaGetErrorString(e)
+                                  : "the driver lists none") +
+              ")";
   }
   if (devices > 64) devices = 64;
   return &kTable;

@@ -3,6 +3,7 @@
 
 #include <ucontext.h>
 
+#include <cfenv>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -194,6 +195,9 @@ void choose_order() {
 
 void run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>& body) {
   std::lock_guard<std::mutex> lock(one_launch);
+  std::fenv_t host;  // which may count denormals as 0; a device does not
+  std::fegetenv(&host);
+  std::fesetenv(FE_DFL_ENV);
   open_memory();
   choose_order();
   block.count = int(size.x * size.y * size.z);
@@ -211,6 +215,7 @@ void run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>&
     for (place.block.y = 0; place.block.y < grid.y; ++place.block.y)
       for (place.block.x = 0; place.block.x < grid.x; ++place.block.x) run_block(place);
   close_memory();
+  std::fesetenv(&host);
 }
 
 void barrier() {
