@@ -55,6 +55,17 @@ void launch(Call& c) {
   loop.merge();
   const int64_t part = via == kF64 ? 8 : 4;
   const bool real = f == kComplexAbs;
+  bool dense = loop.nd == 1;
+  for (int i = 0; i <= n; ++i) dense &= loop.inner(i) == 1 || loop.numel == 1;
+  if (dense) {
+    parallel_rows(loop.numel, f <= kComplexDiv || f == kComplexConj ? 0.6 : 4.0,
+                  [&](int64_t b, int64_t e) {
+                    const void* x[2] = {};
+                    for (int i = 0; i < n; ++i) x[i] = c.in[i].data<char>() + b * 2 * part;
+                    k.f[f][via](y.data<char>() + b * (real ? 1 : 2) * part, nullptr, x, e - b);
+                  });
+    return;
+  }
   const StoreFn store = cpu_kernels().store[int(part_type(y.dtype()))][via];
   parallel_rows(loop.numel, f <= kComplexDiv ? 2.0 : 8.0, [&](int64_t begin, int64_t end) {
     alignas(64) char plane[6][kComplexBlock * 8];

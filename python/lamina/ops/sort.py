@@ -283,18 +283,14 @@ def bincount(input: Tensor, weights=None, minlength=0) -> Tensor:
         raise _core.ShapeError(
             f"bincount: weights has shape {tuple(weights.shape)}, expected {tuple(input.shape)}"
         )
-    at = input.long()
-    if not at.numel():
-        return at.new_zeros((minlength,))
-    n = max(minlength, at.max().item() + 1, 1)
-    if weights is None:
-        weights = at.new_full((), 1).expand(at.shape)
-    elif weights.dtype is not _core.float32:
+    if not input.numel():
+        return input.new_zeros((minlength,), dtype=_core.int64)
+    if weights is not None and weights.dtype is not _core.float32:
         weights = weights.double()
     try:
-        return _core.scatter(weights.new_full((n,), 0), 0, at, weights, "sum", True)
+        return _core.bincount(input, weights, minlength)
     except _core.RangeError:
-        raise _core.ArgumentError(f"bincount: {at.min().item()} is negative") from None
+        raise _core.ArgumentError(f"bincount: {input.min().item()} is negative") from None
 
 
 @method
@@ -328,19 +324,14 @@ def one_hot(tensor: Tensor, num_classes=-1) -> Tensor:
     """
     if tensor.dtype.is_floating_point:
         raise _core.DTypeError(f"one_hot: class numbers must be integers, got {tensor.dtype}")
-    at = tensor.long()
     n = num_classes
-    if not at.numel() and n <= 0:
+    if not tensor.numel() and n <= 0:
         raise _core.ArgumentError("one_hot: an empty tensor does not tell num_classes; give it")
-    if n == -1:
-        n = at.max().item() + 1
-    if n > 0:
-        one = at.new_full((), 1).expand((*at.shape, 1))
-        try:
-            return _core.scatter(at.new_zeros((*at.shape, n)), -1, at.unsqueeze(-1), one, "", True)
-        except _core.RangeError:
-            pass
-    low, high = at.min().item(), at.max().item()
-    raise _core.RangeError(
-        f"one_hot: class number {low if low < 0 else high} is out of range for {n} classes"
-    )
+    try:
+        return _core.one_hot(tensor, n)
+    except _core.RangeError:
+        low, high = tensor.min().item(), tensor.max().item()
+        wrong = low if low < 0 else high
+        raise _core.RangeError(
+            f"one_hot: class number {wrong} is out of range for {high + 1 if n == -1 else n} classes"
+        ) from None
