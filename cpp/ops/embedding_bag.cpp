@@ -18,12 +18,19 @@ void launch(Call& c) {
   const int64_t* const numbers = rows.data<int64_t>();
   const char* const from = w.data<char>();
   const AddRowFn add = cpu_kernels().index.add_row[compute_type(w.dtype())];
+  // Rows lie anywhere: those that come next are called for while one is added.
+  const auto call_for = [&](int64_t at) {
+    if (at >= B * L || uint64_t(numbers[at]) >= uint64_t(V)) return;
+    const char* const row = from + numbers[at] * bytes;
+    for (int64_t i = 0; i < bytes && i < 1024; i += 64) __builtin_prefetch(row + i);
+  };
   parallel_rows(B, double(L) * (0.05 * double(bytes) + 4) + 5, [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) {
       char* const to = y.data<char>() + b * bytes;
       if (L == 0) std::memset(to, 0, size_t(bytes));
       for (int64_t l = 0; l < L; ++l) {
         const int64_t row = numbers[b * L + l];
+        call_for(b * L + l + 2);
         if (uint64_t(row) >= uint64_t(V))
           fail(ErrorKind::index, "embedding: index ", row,
                " is out of bounds for dimension 0 with size ", V);
