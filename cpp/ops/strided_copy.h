@@ -24,7 +24,7 @@ inline void copy_run(void* y, const void* x, int64_t bytes) {
     std::memcpy(&b, from + at, sizeof b);
     std::memcpy(to + at, &b, sizeof b);
   };
-  if (bytes > 256) {
+  if (bytes > 128) {
     std::memcpy(to, from, size_t(bytes));
   } else if (bytes >= 16) {
     for (int64_t i = 0; i + 16 <= bytes; i += 16) move(i);
