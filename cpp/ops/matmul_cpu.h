@@ -19,7 +19,7 @@ namespace {
 constexpr int kMR = kPairRows;
 constexpr int kNV = 2;  // vectors per row of a tile
 template <class V>
-constexpr int kNR = kNV* kLanes<V>;
+constexpr int kNR = kNV * kLanes<V>;
 
 // Few rows over row-major B: vectors per row of a tile, or 0. Long runs of each row of B are read,
 // which is what memory is fast at (measured, 4 MB of B, one row: 20 GB/s with 128 bytes of each row

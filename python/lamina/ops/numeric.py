@@ -65,7 +65,8 @@ _CDIST_MODES = (
 def cdist(x1: Tensor, x2: Tensor, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     """Distances of rows: (..., N, D) and (..., M, D) give (..., N, M), the p-norm of each
     difference. compute_mode, of p = 2: "use_mm_for_euclid_dist" takes |x|^2 + |y|^2 - 2 x.y, which
-    needs no (N, M, D) tensor but loses distances that are small beside the rows; "use_mm_for_euclid_dist_if_necessary" does so where N or M is above 25.
+    needs no (N, M, D) tensor but loses distances that are small beside the rows;
+    "use_mm_for_euclid_dist_if_necessary" does so where N or M is above 25.
 
     Raises ShapeError when the sizes D differ.
     """

@@ -331,7 +331,7 @@ def one_hot(tensor: Tensor, num_classes=-1) -> Tensor:
         return _core.one_hot(tensor, n)
     except _core.RangeError:
         low, high = tensor.min().item(), tensor.max().item()
-        wrong = low if low < 0 else high
+        wrong, n = low if low < 0 else high, high + 1 if n == -1 else n
         raise _core.RangeError(
-            f"one_hot: class number {wrong} is out of range for {high + 1 if n == -1 else n} classes"
+            f"one_hot: class number {wrong} is out of range for {n} classes"
         ) from None
