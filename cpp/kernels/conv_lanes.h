@@ -160,10 +160,44 @@ void lanes_tile(const LanesTile<T>& t) {
 #pragma GCC unroll 4
     for (int n = 0; n < N; ++n) store(c + n * t.c_n, sum[i][n]);
 }
+// The same for one tap, one block of a and one of outputs: all of b stays in registers, where there
+// are enough (AVX-512 and NEON), so that a position and channel costs one load.
+constexpr int kHeldRows = 8;
+template <class T, int R>
+[[gnu::always_inline]] inline void held_rows(const typename VecOf<T>::V* b, const T* a, T* c,
+                                             int64_t c_row) {
+  using V = typename VecOf<T>::V;
+  constexpr int L = kLanes<V>;
+  V sum[R];
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i) sum[i] = V{};
+#pragma GCC unroll 16
+  for (int k = 0; k < L; ++k)
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) sum[i] = fma(set1<V>(a[k + i * L]), b[k], sum[i]);
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i) store(c + i * c_row, sum[i]);
+}
+template <class T>
+void lanes_held(const LanesTile<T>& t, int64_t rows) {
+  using V = typename VecOf<T>::V;
+  constexpr int L = kLanes<V>;
+  const T *a = t.a + t.taps[0].a, *from = t.b + t.taps[0].b * L;
+  T* c = t.c;
+  V b[L];
+#pragma GCC unroll 16
+  for (int k = 0; k < L; ++k) b[k] = load<V>(from + k * L);
+  for (; rows >= kHeldRows; rows -= kHeldRows, a += kHeldRows * L, c += kHeldRows * t.c_row)
+    held_rows<T, kHeldRows>(b, a, c, t.c_row);
+  for (; rows > 0; --rows, a += L, c += t.c_row) held_rows<T, 1>(b, a, c, t.c_row);
+}
 // `rows` positions in tiles of nearly equal height.
 template <class T>
 void lanes_tiles(LanesTile<T> t, int64_t rows, int64_t vecs) {
   constexpr int L = kLanes<typename VecOf<T>::V>;
+#if defined(LAMINA_ISA_AVX512) || defined(LAMINA_ISA_NEON)
+  if (vecs == 1 && t.n_taps == 1 && t.C == L) return lanes_held<T>(t, rows);
+#endif
 #define LAMINA_ROW(R) {lanes_tile<T, R, 1>, lanes_tile<T, R, 2>}
   static constexpr void (*table[kLaneRows][kLaneVecs])(const LanesTile<T>&) = {
       LAMINA_ROW(1),  LAMINA_ROW(2),  LAMINA_ROW(3), LAMINA_ROW(4),
