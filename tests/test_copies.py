@@ -128,3 +128,15 @@ def test_floats_to_halves():
     some = lamina.tensor([1.0, math.nan, -2.0] * 11).half()
     assert some.isnan().tolist() == [False, True, False] * 11
     assert some[0::3].tolist() == [1.0] * 11 and some[2::3].tolist() == [-2.0] * 11
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.int32, np.int8])
+def test_pairs(dtype):
+    """Two tensors element by element, dense or not."""
+    for shape in ((0,), (1,), (17,), (3, 33), (257, 129)):
+        a, b = (np.random.default_rng(5).standard_normal((2, *shape)) * 50).astype(dtype)
+        x, y = lamina.from_numpy(a), lamina.from_numpy(b)
+        want = np.stack([a, b], -1)
+        np.testing.assert_array_equal(lamina.stack([x, y], -1).numpy(), want)
+        y = lamina.from_numpy(b.T.copy()).permute(*range(len(shape))[::-1])
+        np.testing.assert_array_equal(lamina.stack([x, y], -1).numpy(), want)
