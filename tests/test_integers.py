@@ -50,3 +50,17 @@ def test_products(m, k, n, threads):
     np.testing.assert_array_equal((x @ y[:, 0]).numpy(), want[:, 0])
     np.testing.assert_array_equal((x[0] @ y).numpy(), want[0])
     np.testing.assert_array_equal((x.int() @ y.int()).numpy(), want.astype(np.int32))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.int8])
+def test_divisions(dtype):
+    """Rounded down; the remainder has the divisor's sign, fmod's the dividend's."""
+    top = np.iinfo(dtype).max
+    edges = [top, -top, top - 1, 7, -7, 6, 1, -1, 0, 3, -3]
+    a = np.array([-top - 1, *edges], dtype)[:, None]
+    b = np.array([x for x in edges if x], dtype)
+    x, y = lamina.tensor(a), lamina.tensor(b)
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal((x // y).numpy(), a // b)
+        np.testing.assert_array_equal((x % y).numpy(), a % b)
+        np.testing.assert_array_equal(lamina.fmod(x, y).numpy(), np.fmod(a, b))
