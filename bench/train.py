@@ -88,6 +88,17 @@ def work(name: str, mode: str, threads: int, seconds: float) -> dict:
     if mode == "jax" and threads == 1:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     run, wait, losses = prepare(name, mode, threads)
+    ms = steady(run, wait, seconds)
+    return {"ms": ms, "losses": losses, "mb": peak_mb()}
+
+
+def peak_mb() -> float:
+    """The most memory this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def steady(run, wait, seconds: float) -> float:
+    """Milliseconds per step, once they are warm."""
     count, took_each, at, spent = 1, [], 6, 0.0
     while spent < seconds or len(took_each) < 5:
         start = time.perf_counter()
@@ -100,9 +111,7 @@ def work(name: str, mode: str, threads: int, seconds: float) -> dict:
         took_each.append(took / count)
         if took < 0.02:
             count *= 2
-    last = statistics.median(took_each[len(took_each) // 2 :])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"ms": last * 1e3, "losses": losses, "mb": peak}
+    return statistics.median(took_each[len(took_each) // 2 :]) * 1e3
 
 
 def measure(name: str, mode: str, threads: int, seconds: float, jax_python: str) -> dict:
@@ -114,7 +123,11 @@ def measure(name: str, mode: str, threads: int, seconds: float, jax_python: str)
         env["LAMINA_ISA"] = "avx2"
     here = str(pathlib.Path(__file__).resolve())
     python = jax_python if mode == "jax" else sys.executable
-    command = [python, here, "--work", name, mode, str(threads), str(seconds)]
+    return fresh([python, here, "--work", name, mode, str(threads), str(seconds)], env)
+
+
+def fresh(command, env=None) -> dict:
+    """What a process of its own prints last, as JSON; {"error": its last line} when it fails."""
     try:
         done = subprocess.run(
             command, env=env, capture_output=True, text=True, check=False, timeout=600

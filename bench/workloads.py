@@ -1,20 +1,37 @@
 """Whole steps as users write them, over a library `t` that is lamina or PyTorch.
 
-A workload is a function of `t` that returns (step, inputs, optimizer): step(*batch) does all the
-work of one step, inputs is a list of batches (tuples of arrays), optimizer may be None. Weights
-are set by `fill` from a seed, the same in both libraries.
+A workload is a function of `t` that returns (step, inputs): step(*batch) does all the work of one
+step, inputs is a list of batches (tuples of arrays). Weights are set by `fill` from a seed, the
+same in both libraries. Tensors are made on the library's default device.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+
 import numpy as np
 from generation import generation
+from networks import gpt, lenet5, resnet
 
 BATCHES = 8
 
 
+@dataclasses.dataclass
+class Setting:
+    """What may be set before a workload is made."""
+
+    batch: int = 0  # instead of the workload's own
+    precision: object = contextlib.nullcontext  # makes the context of forward pass and loss
+    channels_last: bool = False  # the weights of convolutions
+    capturable: bool = False  # an optimizer's counters lie on the device (for torch.cuda.graph)
+
+
+SETTING = Setting()
+
+
 def images(n, *shape, classes=10):
-    rng = np.random.default_rng(0)
+    n, rng = SETTING.batch or n, np.random.default_rng(0)
     return [
         (rng.standard_normal((n, *shape), dtype=np.float32), rng.integers(0, classes, n))
         for _ in range(BATCHES)
@@ -22,7 +39,7 @@ def images(n, *shape, classes=10):
 
 
 def tokens(n, length, vocabulary=65):
-    rng = np.random.default_rng(0)
+    n, rng = SETTING.batch or n, np.random.default_rng(0)
     rows = [rng.integers(0, vocabulary, (n, length + 1)) for _ in range(BATCHES)]
     return [(r[:, :-1].copy(), r[:, 1:].copy()) for r in rows]
 
@@ -44,11 +61,16 @@ def fill(t, *models):
 def training(t, model, optimizer, loss=None):
     """The usual step: zero_grad, forward, loss, backward, optimizer."""
     fill(t, model)
-    loss = loss or t.nn.functional.cross_entropy
+    loss, precision = loss or t.nn.functional.cross_entropy, SETTING.precision
+    if SETTING.channels_last:
+        model.to(memory_format=t.channels_last)
+    for group in optimizer.param_groups if SETTING.capturable else ():
+        group["capturable"] = True
 
     def step(x, y):
         optimizer.zero_grad()
-        value = loss(model(x), y)
+        with precision():
+            value = loss(model(x), y)
         value.backward()
         optimizer.step()
         return value.detach()
@@ -145,53 +167,25 @@ def convnet(t, fused=False):
 
 def lenet(t, fused=False):
     """LeNet-5 on 28x28, max pooling; SGD momentum; batch 64."""
-    nn = t.nn
-    model = nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-        nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
-    )  # fmt: skip
+    model = lenet5(t)
     return training(t, model, momentum(t, model, fused)), images(64, 1, 28, 28)
 
 
-def _resnet(t, widths, blocks, stem):
-    nn, relu = t.nn, t.nn.functional.relu
-
-    class Block(nn.Module):
-        def __init__(self, cin, cout, stride):
-            super().__init__()
-            self.conv1 = nn.Conv2d(cin, cout, 3, stride, 1, bias=False)
-            self.bn1 = nn.BatchNorm2d(cout)
-            self.conv2 = nn.Conv2d(cout, cout, 3, 1, 1, bias=False)
-            self.bn2 = nn.BatchNorm2d(cout)
-            self.shortcut = nn.Sequential()
-            if stride != 1 or cin != cout:
-                self.shortcut = nn.Sequential(
-                    nn.Conv2d(cin, cout, 1, stride, bias=False), nn.BatchNorm2d(cout)
-                )
-
-        def forward(self, x):
-            y = relu(self.bn1(self.conv1(x)))
-            return relu(self.bn2(self.conv2(y)) + self.shortcut(x))
-
-    layers, cin = [nn.Conv2d(3, stem, 3, 1, 1, bias=False), nn.BatchNorm2d(stem), nn.ReLU()], stem
-    for stage, cout in enumerate(widths):
-        for i in range(blocks):
-            layers.append(Block(cin, cout, 2 if stage and not i else 1))
-            cin = cout
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(cin, 10))
-
-
-def resnet18(t, fused=False):
+def resnet18(t, fused=False, batch=32):
     """ResNet-18 for CIFAR (kuangliu/pytorch-cifar); SGD momentum; batch 32."""
-    model = _resnet(t, (64, 128, 256, 512), 2, 64)
+    model = resnet(t, (64, 128, 256, 512), 2, 64)
     optimizer = momentum(t, model, fused, weight_decay=5e-4)
-    return training(t, model, optimizer), images(32, 3, 32, 32)
+    return training(t, model, optimizer), images(batch, 3, 32, 32)
+
+
+def resnet18_b128(t, fused=False):
+    """The same with batch 128."""
+    return resnet18(t, fused, 128)
 
 
 def resnet20(t, fused=False):
     """ResNet-20 for CIFAR; SGD momentum; batch 128."""
-    model = _resnet(t, (16, 32, 64), 3, 16)
+    model = resnet(t, (16, 32, 64), 3, 16)
     optimizer = momentum(t, model, fused, weight_decay=1e-4)
     return training(t, model, optimizer), images(128, 3, 32, 32)
 
@@ -271,42 +265,8 @@ def rnn(t, fused=False):
     return _recurrent(t, "RNN", fused)
 
 
-def _gpt(t, layers, width, heads, context):
-    nn, F = t.nn, t.nn.functional
-
-    class Block(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.n1, self.n2 = nn.LayerNorm(width), nn.LayerNorm(width)
-            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-            self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-
-        def forward(self, x):
-            B, T, C = x.shape
-            q, k, v = self.qkv(self.n1(x)).split(C, 2)
-            q, k, v = (z.view(B, T, heads, C // heads).transpose(1, 2) for z in (q, k, v))
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-            x = x + self.out(y.transpose(1, 2).reshape(B, T, C))
-            return x + self.down(F.gelu(self.up(self.n2(x))))
-
-    class GPT(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.token, self.place = nn.Embedding(65, width), nn.Embedding(context, width)
-            self.blocks = nn.ModuleList([Block() for _ in range(layers)])
-            self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 65, bias=False)
-
-        def forward(self, x):
-            h = self.token(x) + self.place(t.arange(x.shape[1]))
-            for block in self.blocks:
-                h = block(h)
-            return self.head(self.norm(h)).flatten(0, 1)
-
-    return GPT()
-
-
 def _gpt_training(t, fused, batch, *sizes):
-    model, cross_entropy = _gpt(t, *sizes), t.nn.functional.cross_entropy
+    model, cross_entropy = gpt(t, *sizes), t.nn.functional.cross_entropy
     options = {"fused": True} if fused and t.__name__ == "torch" else {}
     optimizer = t.optim.AdamW(model.parameters(), lr=3e-4, **options)
     step = training(t, model, optimizer, lambda o, y: cross_entropy(o, y.flatten()))
@@ -321,6 +281,11 @@ def gpt_small(t, fused=False):
 def gpt_medium(t, fused=False):
     """GPT 6 layers, 384 wide, 6 heads, context 256, batch 4; AdamW."""
     return _gpt_training(t, fused, 4, 6, 384, 6, 256)
+
+
+def gpt_medium_b64(t, fused=False):
+    """The same with batch 64."""
+    return _gpt_training(t, fused, 64, 6, 384, 6, 256)
 
 
 def gpt_small_generate(t, fused=False):
@@ -374,8 +339,8 @@ def dcgan(t, fused=False):
     bce = F.binary_cross_entropy_with_logits
 
     def step(x):
-        ones, zeros = t.ones(64), t.zeros(64)
-        fake = g(t.randn(64, 64, 1, 1))
+        ones, zeros = t.ones(64, device=x.device), t.zeros(64, device=x.device)
+        fake = g(t.randn(64, 64, 1, 1, device=x.device))
         od.zero_grad()
         loss = bce(d(x), ones) + bce(d(fake.detach()), zeros)
         loss.backward()
@@ -396,3 +361,4 @@ WORKLOADS = {
         gpt_medium_generate, vae, dcgan,
     )
 }  # fmt: skip
+LARGE = {f.__name__: f for f in (resnet18_b128, gpt_medium_b64)}  # for a GPU

@@ -1,8 +1,8 @@
 // Convolution of groups of one input channel each (depthwise, with any number of outputs a group),
 // and its gradients: a matrix product would have one column of w. A thread forms an output, or an
-// input's gradient, from the taps; a block a weight's gradient, over images and positions in a
-// fixed order, in double. Cost: about one read of x and one write of y (taps come from the cache);
-// the weights' gradient reads both once a tap.
+// input's gradient, from the taps; a block (a warp where there is little to add) a weight's
+// gradient, over images and positions in a fixed order, in double. Cost: about one read of x and
+// one write of y (taps come from the cache); the weights' gradient reads both once a tap.
 #pragma once
 #include "ops/conv_launch.h"
 
@@ -55,22 +55,26 @@ __global__ void depthwise_input_grad_kernel(const ConvGeometry g, const T* dy, c
   }
 }
 
-template <class T>
+// G threads a weight: 32 or kBlock.
+template <class T, int G>
 __global__ void depthwise_weight_grad_kernel(const ConvGeometry g, const T* x, const T* dy, T* dw) {
   __shared__ double room[kBlock / 32];
-  const int64_t outer = g.M / g.groups, plane = g.OH * g.OW;
-  for (int64_t e = blockIdx.x; e < g.M * g.KH * g.KW; e += gridDim.x) {
+  const int64_t outer = g.M / g.groups, plane = g.OH * g.OW, weights = g.M * g.KH * g.KW;
+  constexpr int64_t per_block = kBlock / G;
+  for (int64_t first = blockIdx.x * per_block; first < weights; first += gridDim.x * per_block) {
+    const int64_t e = first + threadIdx.x / G;
+    const bool there = G == kBlock || e < weights;
     const int64_t s = e % g.KW, r = e / g.KW % g.KH, m = e / g.KW / g.KH;
     double sum = 0;
-    for (int64_t at = threadIdx.x; at < g.N * plane; at += kBlock) {
+    for (int64_t at = there ? threadIdx.x % G : g.N * plane; at < g.N * plane; at += G) {
       const int64_t n = at / plane, i = at % plane / g.OW, j = at % g.OW;
       const int64_t h = i * g.sh - g.ph + r * g.dh, v = j * g.sw - g.pw + s * g.dw;
       if (h < 0 || h >= g.H || v < 0 || v >= g.W) continue;
       sum += double(widen(dy[(n * g.M + m) * plane + at % plane])) *
              double(widen(x[((n * g.C + m / outer) * g.H + h) * g.W + v]));
     }
-    sum = group_all<kBlock>(sum, Add{}, room);
-    if (threadIdx.x == 0) dw[e] = narrow<T>(ComputeOf<T>(sum));
+    sum = group_all<G>(sum, Add{}, room);
+    if (there && threadIdx.x % G == 0) dw[e] = narrow<T>(ComputeOf<T>(sum));
     __syncthreads();
   }
 }

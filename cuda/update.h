@@ -5,7 +5,8 @@
 // group's numbers and counters lie on the device too, another kernel forms the numbers and moves
 // the counters on (ops/update_numbers.h): then a replay takes the step with what is there by then.
 // A block takes `span` elements of one parameter, 16 bytes at a time where all its arrays are
-// aligned. Cost: one read of parameter, gradient and states, one write of parameter and states.
+// aligned; those of half precision are updated in float32 and rounded once. Cost: one read of
+// parameter, gradient and states, one write of parameter and states.
 //
 // A formula F has static functions: step(Element<T>&, const Numbers<T>&, int flags), which works on
 // one element; numbers(const StepNumbers&, double* k), that of update_numbers.h; and
@@ -90,57 +91,59 @@ __global__ void update_numbers_kernel(UpdateEntry* entries, int count, const Upd
   }
 }
 
-template <class F, class T>
+// S: what the elements are stored as, T what they are computed in.
+template <class F, class S, class T>
 __device__ void update_element(const UpdateEntry& e, const Numbers<T>& n, int64_t i) {
   Element<T> x;
-  T* const p = static_cast<T*>(e.args.p) + i;
-  x.p = *p;
-  x.g = static_cast<const T*>(e.args.g)[i];
+  S* const p = static_cast<S*>(e.args.p) + i;
+  x.p = widen(*p);
+  x.g = widen(static_cast<const S*>(e.args.g)[i]);
 #pragma unroll
   for (int s = 0; s < 3; ++s)
-    if (e.states >> s & 1) x.s[s] = static_cast<const T*>(e.args.s[s])[i];
+    if (e.states >> s & 1) x.s[s] = widen(static_cast<const S*>(e.args.s[s])[i]);
   F::step(x, n, e.flags);
-  *p = x.p;
+  *p = narrow<S>(x.p);
 #pragma unroll
   for (int s = 0; s < 3; ++s)
-    if (e.states >> s & 1) static_cast<T*>(e.args.s[s])[i] = x.s[s];
+    if (e.states >> s & 1) static_cast<S*>(e.args.s[s])[i] = narrow<S>(x.s[s]);
 }
 // 16 bytes of each array: element i is aligned in all of them.
-template <class T>
+template <class S>
 struct alignas(16) Lanes {
-  T v[16 / sizeof(T)];
+  S v[16 / sizeof(S)];
 };
-template <class F, class T>
+template <class F, class S, class T>
 __device__ void update_lanes(const UpdateEntry& e, const Numbers<T>& n, int64_t i) {
-  using L = Lanes<T>;
-  constexpr int lanes = 16 / int(sizeof(T));
-  L p = *reinterpret_cast<const L*>(static_cast<const T*>(e.args.p) + i), s[3];
-  const L g = *reinterpret_cast<const L*>(static_cast<const T*>(e.args.g) + i);
+  using L = Lanes<S>;
+  constexpr int lanes = 16 / int(sizeof(S));
+  L p = *reinterpret_cast<const L*>(static_cast<const S*>(e.args.p) + i), s[3];
+  const L g = *reinterpret_cast<const L*>(static_cast<const S*>(e.args.g) + i);
 #pragma unroll
   for (int k = 0; k < 3; ++k)
     if (e.states >> k & 1)
-      s[k] = *reinterpret_cast<const L*>(static_cast<const T*>(e.args.s[k]) + i);
+      s[k] = *reinterpret_cast<const L*>(static_cast<const S*>(e.args.s[k]) + i);
 #pragma unroll
   for (int l = 0; l < lanes; ++l) {
     Element<T> x;
-    x.p = p.v[l];
-    x.g = g.v[l];
+    x.p = widen(p.v[l]);
+    x.g = widen(g.v[l]);
 #pragma unroll
-    for (int k = 0; k < 3; ++k) x.s[k] = e.states >> k & 1 ? s[k].v[l] : T(0);
+    for (int k = 0; k < 3; ++k) x.s[k] = e.states >> k & 1 ? widen(s[k].v[l]) : T(0);
     F::step(x, n, e.flags);
-    p.v[l] = x.p;
+    p.v[l] = narrow<S>(x.p);
 #pragma unroll
-    for (int k = 0; k < 3; ++k) s[k].v[l] = x.s[k];
+    for (int k = 0; k < 3; ++k) s[k].v[l] = narrow<S>(x.s[k]);
   }
-  *reinterpret_cast<L*>(static_cast<T*>(e.args.p) + i) = p;
+  *reinterpret_cast<L*>(static_cast<S*>(e.args.p) + i) = p;
 #pragma unroll
   for (int k = 0; k < 3; ++k)
-    if (e.states >> k & 1) *reinterpret_cast<L*>(static_cast<T*>(e.args.s[k]) + i) = s[k];
+    if (e.states >> k & 1) *reinterpret_cast<L*>(static_cast<S*>(e.args.s[k]) + i) = s[k];
 }
 
-template <class F, class T>
+template <class F, class S>
 __global__ void update_kernel(const UpdateEntry* entries, int count, int64_t span,
                               UpdateGuard guard) {
+  using T = ComputeOf<S>;
   if (guard.found && *guard.found != 0) return;
   __shared__ UpdateEntry e;
   __shared__ Numbers<T> n;
@@ -163,7 +166,7 @@ __global__ void update_kernel(const UpdateEntry* entries, int count, int64_t spa
     aligned = all % 16 == 0;
   }
   __syncthreads();
-  constexpr int64_t lanes = 16 / int64_t(sizeof(T));
+  constexpr int64_t lanes = 16 / int64_t(sizeof(S));
   const int64_t begin = (block - e.first_block) * span;
   const int64_t end = begin + span < e.n ? begin + span : e.n;
   int64_t whole = begin;  // spans begin at multiples of 16 bytes
@@ -171,23 +174,23 @@ __global__ void update_kernel(const UpdateEntry* entries, int count, int64_t spa
     whole = end - (end - begin) % lanes;
     for (int64_t i = begin + int64_t(threadIdx.x) * lanes; i < whole;
          i += int64_t(blockDim.x) * lanes)
-      update_lanes<F>(e, n, i);
+      update_lanes<F, S>(e, n, i);
   }
-  for (int64_t i = whole + threadIdx.x; i < end; i += blockDim.x) update_element<F>(e, n, i);
+  for (int64_t i = whole + threadIdx.x; i < end; i += blockDim.x) update_element<F, S>(e, n, i);
 }
 
-template <class F, class T>
-void run_update(const DeviceCall& c, const DeviceUpdates& all, int compute) {
+template <class F, class S>
+void run_update(const DeviceCall& c, const DeviceUpdates& all, DType dtype) {
   std::vector<UpdateEntry> entries;
   int64_t elements = 0;
   for (int i = 0; i < all.count; ++i)
-    if (all.list[i].compute == compute) elements += all.list[i].n;
+    if (all.list[i].dtype == dtype) elements += all.list[i].n;
   // Small models are spread over all multiprocessors, large ones search less often.
   const int64_t span = elements < (int64_t(1) << 21) ? 1024 : 4096;
   int64_t blocks = 0;
   for (int i = 0; i < all.count; ++i) {
     const DeviceUpdate& u = all.list[i];
-    if (u.compute != compute) continue;
+    if (u.dtype != dtype) continue;
     UpdateEntry e{u.args, u.n, blocks, {}, u.started, u.flags, 0};
     for (int s = 0; s < 3; ++s) {
       e.states |= (u.args.s[s] != nullptr) << s;
@@ -216,14 +219,16 @@ void run_update(const DeviceCall& c, const DeviceUpdates& all, int compute) {
            form, guard);
   }
   if (blocks == 0) return;
-  launch(c, update_kernel<F, T>, dim3(unsigned(blocks)), dim3(kBlock), 0,
+  launch(c, update_kernel<F, S>, dim3(unsigned(blocks)), dim3(kBlock), 0,
          static_cast<const UpdateEntry*>(table), count, span, guard);
 }
 template <class F>
 void update(const DeviceCall& c) {
   const auto& all = *static_cast<const DeviceUpdates*>(c.args);
-  run_update<F, float>(c, all, kF32);
-  run_update<F, double>(c, all, kF64);
+  run_update<F, float>(c, all, DType::float32);
+  run_update<F, double>(c, all, DType::float64);
+  run_update<F, Half>(c, all, DType::float16);
+  run_update<F, Brain>(c, all, DType::bfloat16);
 }
 
 }  // namespace lamina::cuda

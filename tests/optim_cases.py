@@ -286,3 +286,35 @@ def reference(name, options):
 
 def same_bits(a, b):
     return all(x.dtype == y.dtype and x.tobytes() == y.tobytes() for x, y in zip(a, b))
+
+
+def assert_halves_are_rounded(name, options, dtype, device="cpu"):
+    """A step of half-precision parameters is, to the bit, that of float32 copies of them and of
+    their states, each then rounded once. The last parameters begin at odd places."""
+    start, grads = values(3, [(7, 9), (), (0, 4), (4099,), (5,), (700,)], 4)
+    make = getattr(optim, name)
+    if name == "Rprop":
+        options = {**options, "lr": 2**-4}  # its first state, exact in every type
+    memory, params = lamina.zeros(8000, dtype=dtype, device=device), []
+    for at, array in zip((0, 80, 0, 1024, 5201, 5301), start):
+        p = memory[at : at + array.size].reshape(array.shape)
+        params.append(p.copy_(lamina.tensor(array)).detach().requires_grad_())
+    optimizer = make(params, **options)
+    for row in grads:
+        wide = [p.detach().float().requires_grad_() for p in params]
+        other = make(wide, **options)
+        other.load_state_dict(optimizer.state_dict())
+        for p, w, g in zip(params, wide, row):
+            p.grad = lamina.tensor(g).to(dtype).to(device)
+            w.grad = p.grad.float()
+        optimizer.step()
+        other.step()
+        for p, w in zip(params, wide):
+            assert p.dtype is dtype and lamina.equal(p, w.to(dtype))
+            assert optimizer.state[p].keys() == other.state[w].keys()
+            for key, value in optimizer.state[p].items():
+                want = other.state[w][key]
+                if key not in optimizer._counters:
+                    assert value.dtype is dtype and value.is_cuda == p.is_cuda
+                    want = want.to(dtype)
+                assert lamina.equal(value, want), key

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import lamina
+import row
 from compile_cases import OPTIMIZERS, REFUSED, STEPS, mlp, square, train
 from lamina import _core, nn, optim
 from lamina.vision import models
@@ -63,7 +64,7 @@ def bits(value):
     ]
 
 
-def run(build, inputs, compiled):
+def run(build, inputs, compiled, calls=CALLS):
     """The bits of what the calls return and leave behind, and how often Python ran."""
     lamina.manual_seed(1)
     step, parts = build()
@@ -75,15 +76,15 @@ def run(build, inputs, compiled):
 
     call = lamina.compile(counted, fullgraph=True) if compiled else counted
     rng, seen = np.random.default_rng(3), []
-    for _ in range(CALLS):
+    for _ in range(calls):
         seen.append(bits(call(*inputs(rng))))
         seen.append(bits(parts))
     return seen, bits(lamina.get_rng_state()), next(runs)
 
 
-def assert_replays_with_eager_bits(build, inputs, monkeypatch=None):
-    want, rng, _ = run(build, inputs, False)
-    got, rng_after, python = run(build, inputs, True)
+def assert_replays_with_eager_bits(build, inputs, monkeypatch=None, calls=CALLS):
+    want, rng, _ = run(build, inputs, False, calls)
+    got, rng_after, python = run(build, inputs, True, calls)
     assert got == want and rng_after == rng
     assert python <= 4  # the others were replays
     if monkeypatch:
@@ -167,4 +168,6 @@ def test_vision_models(name):
 
         return both, parts
 
-    assert_replays_with_eager_bits(build, inputs)
+    # An emulated device takes seconds a step.
+    calls = CALLS if row.DEVICE == "cpu" else 5
+    assert_replays_with_eager_bits(build, inputs, calls=calls)

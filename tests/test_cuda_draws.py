@@ -10,6 +10,7 @@ import pytest
 
 import lamina
 from lamina import nn, optim
+from optim_cases import assert_halves_are_rounded
 
 cuda = lamina.cuda
 pytestmark = pytest.mark.skipif(not cuda.is_available(), reason="no CUDA device")
@@ -302,6 +303,15 @@ def test_steps_are_the_cpus(name):
                 for state in optimizer.state.values():
                     for key, t in state.items():
                         assert t.is_cuda == (key not in optimizer._counters or bool(where))
+
+
+@pytest.mark.parametrize("dtype", [lamina.float16, lamina.bfloat16], ids=str)
+@pytest.mark.parametrize("name", STEPS)
+def test_halves_are_float32_rounded_at_every_step(name, dtype):
+    for options in STEPS[name]:
+        options = {"lr": 0.05, **options}
+        for where in ({}, there(name)):
+            assert_halves_are_rounded(name, {**options, **where}, dtype, "cuda")
 
 
 def test_a_launch_reads_what_lies_on_the_device():

@@ -10,6 +10,7 @@ from lamina import _core, optim
 from optim_cases import (
     SHAPES,
     STEPS,
+    assert_halves_are_rounded,
     each,
     each_of_torch,
     leaf,
@@ -175,6 +176,12 @@ def test_half_parameters(dtype):
     assert p.dtype is dtype and o.state[p]["exp_avg"].dtype is dtype
     assert o.state[p]["step"].dtype is lamina.float32
     assert p.detach().to(lamina.float32).numpy().tolist() == [0.75, -2.25, 3.25]
+
+
+@each
+def test_halves_are_float32_rounded_at_every_step(name, options):
+    for dtype in (lamina.float16, lamina.bfloat16):
+        assert_halves_are_rounded(name, options, dtype)
 
 
 def test_mixed_dtypes_in_one_group():

@@ -15,7 +15,8 @@ struct UpdateArgs {
 struct DeviceUpdate {
   UpdateArgs args;
   int64_t n;
-  int flags, compute;  // compute: kF32 or kF64
+  int flags;
+  DType dtype;         // of p, g and s; those of half precision are updated in float32
   float* counters[3];  // null: there is none
   double* started;     // the parameter's mark
 };

@@ -8,8 +8,8 @@
 // group (written by set_numbers, read at launch), then one mark per parameter (sgd).
 //
 // Result: 0, or, when parameters with a gradient lack a state, their count: then nothing was done.
-// Parameters and gradients are float32 or float64, and dense; any other floating dtype or layout
-// goes through a dense copy. Errors: a gradient whose shape or dtype is not the parameter's, a
+// float16 and bfloat16 elements are updated in float32 and rounded once; what is not dense goes
+// through a dense copy. Errors: a gradient whose shape or dtype is not the parameter's, a
 // state whose shape is not, memory that is read-only.
 #pragma once
 #include <optional>

@@ -1,5 +1,5 @@
 // The launch of an optimizer step: which tensors it gets, and what is copied when they are not
-// dense or are of half precision.
+// dense.
 #include "ops/update_step.h"
 
 #include "ops/complex.h"
@@ -7,13 +7,7 @@
 namespace lamina {
 namespace {
 
-// The element type the kernels work in.
-DType working_type(const Tensor& t) {
-  return t.dtype() == DType::float64 ? DType::float64 : DType::float32;
-}
-bool direct(const Tensor& t) { return t.is_contiguous() && working_type(t) == t.dtype(); }
 thread_local Tensor t_found_inf, t_skipped;
-Tensor dense(const Tensor& t) { return contiguous(to_dtype(t, working_type(t))); }
 
 }  // namespace
 
@@ -79,7 +73,7 @@ void step_on_device(const StepParts& parts, NumbersFn fn) {
       u.flags = form(i, u.args);
     }
     u.n = p.numel();
-    u.compute = compute_type(p.dtype());
+    u.dtype = p.dtype();
     if (u.n || formed_there) list.push_back(u);
   }
   DeviceUpdates all{list.data(),
@@ -93,6 +87,26 @@ void step_on_device(const StepParts& parts, NumbersFn fn) {
     guard[i] = {parts.guard()[i].data(), nullptr, nullptr, 0, DType::float32, false};
   device_kernel(*c.op).launch(
       {c.name(), &all, guard, nullptr, 2 * parts.a.guarded, 0, c.device.index, {}});
+}
+
+void step_in_float(const UpdateArgs& a, UpdateFn fn, DType dtype, int64_t begin, int64_t end) {
+  constexpr int64_t kPart = 512;
+  alignas(64) float held[5][kPart];
+  void* const arrays[5] = {a.p, const_cast<void*>(a.g), a.s[0], a.s[1], a.s[2]};
+  UpdateArgs part = a;
+  part.p = held[0];
+  part.g = held[1];
+  for (int s = 0; s < 3; ++s) part.s[s] = a.s[s] ? held[2 + s] : nullptr;
+  const Kernels& k = cpu_kernels();
+  for (int64_t at = begin; at < end; at += kPart) {
+    const int64_t n = end - at < kPart ? end - at : kPart;
+    const auto of = [&](int i) { return static_cast<char*>(arrays[i]) + at * item_size(dtype); };
+    for (int i = 0; i < 5; ++i)
+      if (arrays[i]) k.load[int(dtype)][kF32](held[i], of(i), 1, n);
+    fn(part, 0, n);
+    for (int i = 0; i < 5; ++i)
+      if (arrays[i] && i != 1) k.store[int(dtype)][kF32](of(i), 1, held[i], n);
+  }
 }
 
 namespace {
@@ -137,7 +151,7 @@ int64_t take_step(const Op& op, const Tensor& numbers, const Tensors& params,
           lists[l]->size(), " tensors of a state");
 
   int64_t active = 0, lacking = 0;
-  bool all_direct = true;
+  bool all_dense = true;
   for (size_t i = 0; i < n; ++i) {
     const Tensor& p = params[i];
     check(p.defined(), ErrorKind::type, op.name, ": parameter ", i, " is None");
@@ -147,7 +161,7 @@ int64_t take_step(const Op& op, const Tensor& numbers, const Tensors& params,
           "; only floating-point tensors can be optimized");
     check(p->storage->writable, ErrorKind::value, op.name, ": the memory of parameter ", i,
           " is read-only (it came from a read-only array); use .clone()");
-    all_direct &= direct(p) && p->grad.is_contiguous();
+    all_dense &= p.is_contiguous() && p->grad.is_contiguous();
     bool complete = true;
     for (int l = 1; l < count; ++l) {
       const Tensor& s = (*lists[l])[i];
@@ -159,7 +173,7 @@ int64_t take_step(const Op& op, const Tensor& numbers, const Tensors& params,
               " must be a float32 tensor of one element on ", device_name(numbers.device()),
               ", where the group's numbers are, got ", s, " on ", device_name(s.device()));
       else
-        all_direct &= direct(s);
+        all_dense &= s.is_contiguous();
     }
     lacking += !complete;
   }
@@ -177,20 +191,20 @@ int64_t take_step(const Op& op, const Tensor& numbers, const Tensors& params,
       if (!params[i]->grad.defined())
         call->in.push_back(Tensor());
       else
-        call->in.push_back(all_direct || counter || direct(t) ? t : dense(t));
+        call->in.push_back(all_dense || counter ? t : contiguous(t));
     }
   for (const Tensor& p : params) {
     const Tensor& g = p->grad;
-    call->in.push_back(all_direct || !g.defined() || direct(g) ? g : dense(g));
+    call->in.push_back(all_dense || !g.defined() ? g : contiguous(g));
   }
   if (t_found_inf.defined()) {
     call->args<StepArgs>().guarded = true;
     call->in.push_back(t_found_inf);
     call->in.push_back(t_skipped);
   }
-  const SmallVec<Tensor, 3> inputs = all_direct ? SmallVec<Tensor, 3>{} : call->in;
+  const SmallVec<Tensor, 3> inputs = all_dense ? SmallVec<Tensor, 3>{} : call->in;
   run(call);
-  if (all_direct) return 0;
+  if (all_dense) return 0;
   int at = 1;  // copies go back to where they came from
   for (int l = 0; l < count; ++l)
     for (size_t i = 0; i < n; ++i, ++at) {

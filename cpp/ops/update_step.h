@@ -64,6 +64,7 @@ struct StepParts {
 struct UpdatePiece {
   UpdateArgs args;
   UpdateFn fn;
+  DType dtype;
   int64_t first;       // element of the tensor
   int64_t start, end;  // in the common range; start is a multiple of kUpdateAlign
 };
@@ -106,6 +107,9 @@ class StepFormer {
 // numbers lie on the CPU.
 void step_on_device(const StepParts& parts, NumbersFn fn);
 
+// fn on elements of half precision: they are widened, updated in float32 and rounded once.
+void step_in_float(const UpdateArgs& a, UpdateFn fn, DType dtype, int64_t begin, int64_t end);
+
 // A step by the kernels table[dtype][flags].
 template <int Kinds>
 void take_step_by(Call& c, const UpdateFn (&table)[2][Kinds], double ns_per_element, NumbersFn fn) {
@@ -125,6 +129,7 @@ void take_step_by(Call& c, const UpdateFn (&table)[2][Kinds], double ns_per_elem
     piece.args.g = parts.grad(i).data();
     for (int s = 0; s < 3; ++s) piece.args.s[s] = parts.state(s, i);
     piece.fn = table[compute_type(p.dtype())][form(i, piece.args)];
+    piece.dtype = p.dtype();
     piece.end = p.numel();
   }
   // The same part of every large tensor one after another, so that a thread's range of the blocks
@@ -161,7 +166,11 @@ void take_step_by(Call& c, const UpdateFn (&table)[2][Kinds], double ns_per_elem
       const int64_t from = b > pieces[j].start ? b : pieces[j].start;
       const int64_t to = e < pieces[j].end ? e : pieces[j].end;
       const int64_t at = pieces[j].first - pieces[j].start;
-      if (from < to) pieces[j].fn(pieces[j].args, from + at, to + at);
+      if (from >= to) continue;
+      if (item_size(pieces[j].dtype) == 2)
+        step_in_float(pieces[j].args, pieces[j].fn, pieces[j].dtype, from + at, to + at);
+      else
+        pieces[j].fn(pieces[j].args, from + at, to + at);
     }
   });
 }

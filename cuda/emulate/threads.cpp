@@ -5,7 +5,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -85,13 +84,15 @@ struct Fiber {
   State state = kDone;
   unsigned mask = 0;            // of the shuffle it waits in
   uint64_t value[kWords] = {};  // what it gives there
+  int words = 0;                // how many of them
   std::vector<Copy> copies;     // that were not waited for
   int group = 0;                // of copies made now
   std::unique_ptr<char[]> stack;
 };
 
 struct Block {
-  std::deque<Fiber> fibers;  // they stay where they are
+  Fiber fibers[1024];  // made as they are needed
+  int made = 0;
   std::vector<int> order;
   int count = 0, running = 0;
   Context main;
@@ -107,26 +108,25 @@ std::mutex one_launch;  // kernels run one at a time
 
 [[noreturn]] void stop(const char* what) {
   std::fprintf(stderr, "emulated CUDA device: %s (block %u,%u,%u)\n", what,
-               block.fibers[size_t(block.running)].place.block.x,
-               block.fibers[size_t(block.running)].place.block.y,
-               block.fibers[size_t(block.running)].place.block.z);
+               block.fibers[block.running].place.block.x, block.fibers[block.running].place.block.y,
+               block.fibers[block.running].place.block.z);
   std::abort();
 }
 
-void yield() { change(block.fibers[size_t(block.running)].context, block.main); }
+void yield() { change(block.fibers[block.running].context, block.main); }
 
 void fiber_main() {
   for (;;) {
     (*block.body)();
-    block.fibers[size_t(block.running)].state = kDone;
+    block.fibers[block.running].state = kDone;
     yield();
   }
 }
 
 void resume(int i) {
   block.running = i;
-  position = &block.fibers[size_t(i)].place;
-  change(block.main, block.fibers[size_t(i)].context);
+  position = &block.fibers[i].place;
+  change(block.main, block.fibers[i].context);
 }
 
 // Runs the lanes of a warp until each is at the block's barrier or has ended.
@@ -135,21 +135,21 @@ void run_warp(int warp) {
   for (;;) {
     for (int k : block.order) {
       const int i = first + k;
-      if (i < last && block.fibers[size_t(i)].state == kReady) resume(i);
+      if (i < last && block.fibers[i].state == kReady) resume(i);
     }
     unsigned waiting = 0, wanted = 0;
     for (int i = first; i < last; ++i)
-      if (block.fibers[size_t(i)].state == kInWarp) {
+      if (block.fibers[i].state == kInWarp) {
         waiting |= 1u << (i - first);
-        wanted |= block.fibers[size_t(i)].mask;
+        wanted |= block.fibers[i].mask;
       }
     if (!waiting) return;
     const unsigned exists = last - first == 32 ? ~0u : (1u << (last - first)) - 1;
     if ((wanted & exists) != waiting)
       stop("a shuffle or vote that not all lanes of its mask reach");
     for (int i = first; i < last; ++i) {
-      Fiber& f = block.fibers[size_t(i)];
-      std::memcpy(block.slots[size_t(i)].of, f.value, sizeof f.value);
+      Fiber& f = block.fibers[i];
+      std::memcpy(block.slots[size_t(i)].of, f.value, size_t(f.words) * sizeof(uint64_t));
       if (f.state == kInWarp) f.state = kReady;
     }
   }
@@ -161,7 +161,7 @@ void run_block(const Position& place) {
   for (unsigned z = 0; z < size.z; ++z)
     for (unsigned y = 0; y < size.y; ++y)
       for (unsigned x = 0; x < size.x; ++x, ++i) {
-        Fiber& f = block.fibers[size_t(i)];
+        Fiber& f = block.fibers[i];
         f.place = place;
         f.place.thread = {x, y, z};
         f.state = kReady;
@@ -173,10 +173,10 @@ void run_block(const Position& place) {
   for (;;) {
     for (int w = 0; w < warps; ++w) run_warp(backwards ? warps - 1 - w : w);
     int at_barrier = 0;
-    for (int k = 0; k < block.count; ++k) at_barrier += block.fibers[size_t(k)].state == kAtBarrier;
+    for (int k = 0; k < block.count; ++k) at_barrier += block.fibers[k].state == kAtBarrier;
     if (at_barrier == 0) return;
     if (at_barrier != block.count) stop("__syncthreads that not all threads of the block reach");
-    for (int k = 0; k < block.count; ++k) block.fibers[size_t(k)].state = kReady;
+    for (int k = 0; k < block.count; ++k) block.fibers[k].state = kReady;
   }
 }
 
@@ -201,9 +201,8 @@ void run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>&
   block.slots.assign(size_t(block.count), {});
   // What a block finds in shared memory is garbage: NaN.
   block.shared.assign(shared_bytes + 64, char(0xff));
-  while (int(block.fibers.size()) < block.count) {
-    block.fibers.emplace_back();
-    Fiber& f = block.fibers.back();
+  while (block.made < block.count) {
+    Fiber& f = block.fibers[block.made++];
     f.stack.reset(new char[kStack]);
     f.context.prepare(f.stack.get(), kStack, fiber_main);
   }
@@ -215,17 +214,18 @@ void run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>&
 }
 
 void barrier() {
-  block.fibers[size_t(block.running)].state = kAtBarrier;
+  block.fibers[block.running].state = kAtBarrier;
   yield();
 }
 
 int lane() { return block.running % 32; }
 
 uint64_t exchange(unsigned mask, uint64_t value, int from) {
-  Fiber& f = block.fibers[size_t(block.running)];
+  Fiber& f = block.fibers[block.running];
   const int mine = block.running, first = mine - mine % 32;
   f.mask = mask;
   f.value[0] = value;
+  f.words = 1;
   f.state = kInWarp;
   yield();
   const int source = from < 0 ? mine : first + from;
@@ -243,8 +243,9 @@ unsigned vote(unsigned mask, bool predicate) {
 }
 
 void exchange_all(const uint64_t* words, int n) {
-  Fiber& f = block.fibers[size_t(block.running)];
+  Fiber& f = block.fibers[block.running];
   std::memcpy(f.value, words, size_t(n) * 8);
+  f.words = n;
   f.mask = ~0u;
   f.state = kInWarp;
   yield();
@@ -256,12 +257,12 @@ const uint64_t* given_by(int lane) {
 void copy_later(void* to, const void* from, int valid) {
   if ((reinterpret_cast<uintptr_t>(to) | (valid ? reinterpret_cast<uintptr_t>(from) : 0)) % 16)
     stop("an asynchronous copy from or to an address that is no multiple of 16");
-  Fiber& f = block.fibers[size_t(block.running)];
+  Fiber& f = block.fibers[block.running];
   f.copies.push_back({to, from, valid, f.group});
 }
-void copies_close() { ++block.fibers[size_t(block.running)].group; }
+void copies_close() { ++block.fibers[block.running].group; }
 void copies_wait(int pending) {
-  Fiber& f = block.fibers[size_t(block.running)];
+  Fiber& f = block.fibers[block.running];
   size_t kept = 0;
   for (const Copy& c : f.copies)
     if (c.group >= f.group - pending) {

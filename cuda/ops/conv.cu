@@ -133,9 +133,12 @@ void depthwise(const DeviceCall& c, ConvWay way) {
            c.inputs > 2 ? static_cast<const T*>(c.in[2].data) : nullptr, y);
   else if (way == kConvInputGrad)
     launch(c, depthwise_input_grad_kernel<T>, dim3(blocks_for(n)), dim3(kBlock), 0, g, p, q, y);
+  else if (g.N * g.OH * g.OW < 8 * kBlock)
+    launch(c, depthwise_weight_grad_kernel<T, 32>, dim3(blocks_for(n, kBlock / 32)), dim3(kBlock),
+           0, g, p, q, y);
   else
-    launch(c, depthwise_weight_grad_kernel<T>, dim3(unsigned(n < kMaxGrid ? n : kMaxGrid)),
-           dim3(kBlock), 0, g, p, q, y);
+    launch(c, depthwise_weight_grad_kernel<T, kBlock>, dim3(blocks_for(n, 1)), dim3(kBlock), 0, g,
+           p, q, y);
 }
 
 template <template <class> class P>
