@@ -314,3 +314,26 @@ def test_a_linear_layer():
 def test_refused(f):
     with pytest.raises(lamina.DTypeError):
         f(lamina.tensor([1 + 2j, 3j]))
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 8, 15, 16, 17, 33, 4099])
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_dense_pairs_are_as_spread_ones(n, dtype, threads):
+    """Dense operands are worked on where they lie, others through planes: the same numbers."""
+    rng = np.random.default_rng(n)
+    a, b = (rng.standard_normal((2, n, 2)) + 1j * rng.standard_normal((2, n, 2))).astype(dtype)
+    x, y = lamina.tensor(a), lamina.tensor(b)
+    tol = {"rtol": 1e-5 if dtype is np.complex64 else 1e-12}
+    calls = {
+        "mul": (lambda x, y: x * y, lambda a, b: a * b),
+        "div": (lambda x, y: x / y, lambda a, b: a / b),
+        "conj": (lambda x, y: x.conj(), lambda a, b: a.conj()),
+        "abs": (lambda x, y: x.abs(), lambda a, b: np.abs(a)),
+        "exp": (lambda x, y: x.exp(), lambda a, b: np.exp(a)),
+        "real factor": (lambda x, y: x * y.real, lambda a, b: a * b.real),
+        "row": (lambda x, y: x * y.real[:1], lambda a, b: a * b.real[:1]),
+    }
+    for name, (f, want) in calls.items():
+        dense, spread = f(x, y), f(x.t().contiguous().t(), y)
+        np.testing.assert_allclose(dense.numpy(), want(a, b), err_msg=name, **tol)
+        np.testing.assert_array_equal(dense.numpy(), spread.numpy(), err_msg=name)

@@ -130,3 +130,15 @@ def test_errors():
         F.embedding_bag(numbers + 3, table, offsets)
     with pytest.raises(lamina.DTypeError, match="expected integer input"):
         F.embedding_bag(numbers.float(), table, offsets)
+
+
+def test_long_bags():
+    """Rows are added some at a time: as exact as a sum of rows."""
+    rng = np.random.default_rng(5)
+    w = rng.uniform(0, 1, (50, 7)).astype(np.float32)
+    for length in (1, 31, 32, 33, 64, 65, 1000):
+        at = rng.integers(0, 50, (3, length))
+        for mode in ("sum", "mean"):
+            want = getattr(w.astype(np.float64)[at], mode)(1)
+            got = F.embedding_bag(lamina.tensor(at), lamina.tensor(w), mode=mode)
+            np.testing.assert_allclose(got.numpy(), want, rtol=4e-6)

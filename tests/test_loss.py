@@ -320,3 +320,52 @@ def test_bits_do_not_depend_on_threads():
         finally:
             lamina.set_num_threads(before)
         assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize("shape", [(5,), (6, 5), (0, 5), (2, 5, 3, 7), (40_000, 3)])
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_nll_loss(shape, reduction, weighted, threads):
+    """Value, gradient and the gradient of the gradient, which is the loss of another input."""
+    rng = np.random.default_rng(3)
+    axis = 0 if len(shape) == 1 else 1
+    rest = shape[:axis] + shape[axis + 1 :]
+    a, t = rng.standard_normal(shape), np.asarray(rng.integers(0, shape[axis], rest))
+    w = rng.uniform(0.5, 2, shape[axis]) if weighted else np.ones(shape[axis])
+    counts = w[t] * (t != 1)
+    scale = 1 / counts.sum() if reduction == "mean" and counts.sum() else 1
+    hits = np.zeros(shape)
+    np.put_along_axis(hits, np.expand_dims(t, axis), np.expand_dims(-counts * scale, axis), axis)
+    loss = (a * hits).sum(axis)
+    x = lamina.tensor(a, requires_grad=True)
+    weight = lamina.tensor(w) if weighted else None
+    y = F.nll_loss(x, lamina.tensor(t), weight, ignore_index=1, reduction=reduction)
+    if counts.sum() == 0 and reduction == "mean":
+        assert y.isnan().item()
+        return
+    want = loss if reduction == "none" else loss.sum()
+    np.testing.assert_allclose(y.detach().numpy(), want, rtol=1e-12, atol=1e-14)
+    v = lamina.ones_like(y).requires_grad_()
+    (gx,) = lamina.autograd.grad(y, x, v, create_graph=True)
+    np.testing.assert_allclose(gx.detach().numpy(), hits, rtol=1e-12)
+    other = lamina.tensor(rng.standard_normal(shape))
+    (gv,) = lamina.autograd.grad(gx, v, other)
+    want = (other.numpy() * hits).sum(axis)
+    want = want if reduction == "none" else want.sum()
+    np.testing.assert_allclose(gv.numpy(), want, rtol=1e-11, atol=1e-13)
+
+
+def test_nll_loss_of_other_types():
+    x, t = lamina.tensor([[0.5, -1.5], [2.0, 0.25]]), lamina.tensor([1, 0])
+    assert F.nll_loss(x, t.to(lamina.uint8)).item() == pytest.approx(-0.25)
+    for dtype in (lamina.float16, lamina.bfloat16):
+        y = F.nll_loss(x.to(dtype), t)
+        assert y.dtype is dtype and y.item() == -0.25
+    assert F.nll_loss(lamina.tensor([[-math.inf, 0.0]]), lamina.tensor([0]), ignore_index=0,
+                      reduction="sum").item() == 0  # fmt: skip
+    with pytest.raises(lamina.ShapeError, match="nll_loss: weight must have one element for each"):
+        F.nll_loss(x, t, lamina.ones(3))
+    with pytest.raises(TypeError, match="nll_loss: input must hold floating log-probabilities"):
+        F.nll_loss(x.long(), t)
+    with pytest.raises(ValueError, match="nll_loss: reduction must be 'none', 'mean' or 'sum'"):
+        F.nll_loss(x, t, reduction="all")

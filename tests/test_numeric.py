@@ -38,6 +38,25 @@ def test_distances(p):
         lamina.cdist(x, lamina.tensor(Y.T))
 
 
+def test_gradients_of_distances_by_a_product():
+    """(x - y) / |x - y|, 0 for equal rows; and its own gradient."""
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((30, 5)), rng.standard_normal((27, 5))
+    b[3] = a[4]
+    a[4] = b[3] = [1, 2, 3, 4, 5]  # |a|^2 + |b|^2 - 2 a.b is 0 exactly
+    x, y = lamina.tensor(a, requires_grad=True), lamina.tensor(b, requires_grad=True)
+    d = lamina.cdist(x, y)
+    assert d[4, 3].item() == 0
+    apart = a[:, None] - b[None]
+    norm = np.sqrt((apart**2).sum(-1))
+    np.testing.assert_allclose(d.detach().numpy(), norm, rtol=1e-11)
+    d.sum().backward()
+    unit = np.divide(apart, norm[..., None], out=np.zeros_like(apart), where=norm[..., None] > 0)
+    np.testing.assert_allclose(x.grad.numpy(), unit.sum(1), rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(y.grad.numpy(), -unit.sum(0), rtol=1e-9, atol=1e-11)
+    assert lamina.autograd.gradcheck(lambda x: lamina.cdist(x, y.detach()[5:]), (x,))
+
+
 def test_distances_by_a_product():
     a, b = (np.random.default_rng(i).standard_normal((2, 40 + i, 9)) for i in range(2))
     want = np.linalg.norm(a[:, :, None] - b[:, None], 2, -1)

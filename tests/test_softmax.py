@@ -150,3 +150,27 @@ def test_bits_do_not_depend_on_threads(shape, dim):
     finally:
         lamina.set_num_threads(before)
     assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize("shape", [(300, 256), (257, 512), (2, 400, 256), (1030, 256), (300, 255)])
+def test_many_rows_far_apart(shape, threads):
+    """Along a dimension whose elements lie a power of two apart: worked on in dense copies."""
+    rng = np.random.default_rng(0)
+    a, g = (rng.standard_normal(shape).astype(np.float32) for _ in range(2))
+    dim = len(shape) - 2
+    z = a.astype(np.float64) - a.max(dim, keepdims=True)
+    logp = z - np.log(np.exp(z).sum(dim, keepdims=True))
+    p = np.exp(logp)
+    for dtype, tol in ((lamina.float32, 2e-6), (lamina.float64, 1e-12)):
+        x = lamina.tensor(a, dtype=dtype, requires_grad=True)
+        y = x.softmax(dim)
+        np.testing.assert_allclose(y.detach().numpy(), p, atol=tol)
+        y.backward(lamina.tensor(g, dtype=dtype))
+        want = p * (g - (g * p).sum(dim, keepdims=True))
+        np.testing.assert_allclose(x.grad.numpy(), want, atol=10 * tol)
+        x.grad = None
+        y = x.log_softmax(dim)
+        np.testing.assert_allclose(y.detach().numpy(), logp, atol=10 * tol)
+        y.backward(lamina.tensor(g, dtype=dtype))
+        want = g - p * g.sum(dim, keepdims=True, dtype=np.float64)
+        np.testing.assert_allclose(x.grad.numpy(), want, atol=20 * tol)

@@ -214,6 +214,15 @@ def test_counting():
 def test_one_hot():
     assert one_hot(lamina.tensor([1, 0])).tolist() == [[0, 1], [1, 0]]
     assert one_hot(lamina.tensor([[1]]), 3).tolist() == [[[0, 1, 0]]]
+    assert one_hot(lamina.tensor(2)).tolist() == [0, 0, 1]
+    assert one_hot(lamina.zeros(0).long(), 3).shape == (0, 3)
+    a = np.random.default_rng(0).integers(0, 37, (17, 3))
+    for dtype in (lamina.int64, lamina.int32, lamina.uint8):
+        x = lamina.tensor(a).to(dtype)
+        np.testing.assert_array_equal(one_hot(x, 37).numpy(), np.eye(37, dtype=np.int64)[a])
+        np.testing.assert_array_equal(one_hot(x.t(), 37).numpy(), np.eye(37, dtype=np.int64)[a.T])
+    with pytest.raises(ValueError, match="an empty tensor does not tell num_classes"):
+        one_hot(lamina.zeros(0).long())
     with pytest.raises(IndexError, match="one_hot: class number 3 is out of range for 3 classes"):
         one_hot(lamina.tensor([3]), 3)
     with pytest.raises(IndexError, match="one_hot: class number -1"):

@@ -48,15 +48,17 @@ constexpr Int shift_left(Int a, Int b) {
 }
 constexpr Int shift_right(Int a, Int b) { return {a.v >> (b.v < 0 || b.v > 63 ? 63 : b.v)}; }
 constexpr Int fmod(Int a, Int b) { return {b.v == 0 || b.v == -1 ? 0 : a.v % b.v}; }
+// Corrections by a product with 0 or 1: signs and rests are anyone's guess, and a wrong one costs
+// as much as the division.
 constexpr Int remainder(Int a, Int b) {  // the sign of b
   const Int r = fmod(a, b);
-  return r.v != 0 && (r.v < 0) != (b.v < 0) ? r + b : r;
+  return r + b * Int{int64_t((r.v ^ b.v) < 0) & int64_t(r.v != 0)};
 }
 constexpr Int floor_divide(Int a, Int b) {
   if (b.v == 0) return {0};
   if (b.v == -1) return -a;
   const int64_t q = a.v / b.v;
-  return {q * b.v != a.v && (a.v < 0) != (b.v < 0) ? q - 1 : q};
+  return {q - (int64_t((a.v ^ b.v) < 0) & int64_t(q * b.v != a.v))};
 }
 constexpr Int pow(Int base, Int e) {
   if (e.v < 0) return {base.v == 1 ? 1 : base.v == -1 ? (e.v & 1 ? -1 : 1) : 0};

@@ -128,6 +128,7 @@ struct Extreme {
   using T = Scalar<V>;
   using A = Slot<V>;
   static constexpr int planes = 1;
+  static constexpr bool exact = true;  // in any order, over any length
   static T identity() {
     if constexpr (kIsFloat<V>)
       return largest ? -T(__builtin_inf()) : T(__builtin_inf());

@@ -55,6 +55,19 @@ void launch(Call& c) {
   loop.merge();
   const int64_t part = via == kF64 ? 8 : 4;
   const bool real = f == kComplexAbs;
+  bool dense = true;  // every run is
+  for (int i = 0; i <= n; ++i) dense &= loop.inner(i) == 1 || loop.numel == 1;
+  if (dense) {
+    const double ns = f <= kComplexDiv || f == kComplexConj ? 0.6 : 4.0;
+    parallel_rows(loop.numel, ns, [&](int64_t begin, int64_t end) {
+      loop.runs(begin, end, [&](const int64_t* at, int64_t run) {
+        const void* x[2] = {};
+        for (int i = 0; i < n; ++i) x[i] = c.in[i].data<char>() + at[i + 1] * 2 * part;
+        k.f[f][via](y.data<char>() + at[0] * (real ? 1 : 2) * part, nullptr, x, run);
+      });
+    });
+    return;
+  }
   const StoreFn store = cpu_kernels().store[int(part_type(y.dtype()))][via];
   parallel_rows(loop.numel, f <= kComplexDiv ? 2.0 : 8.0, [&](int64_t begin, int64_t end) {
     alignas(64) char plane[6][kComplexBlock * 8];

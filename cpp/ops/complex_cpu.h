@@ -1,7 +1,8 @@
 // Elementwise functions of complex numbers z = a + ib.
 //
 // Layout: a block of pairs is split into a plane of real and one of imaginary parts, the function
-// works on vectors of each, and the result is joined to pairs again. Cost: one pass.
+// works on vectors of each, and the result is joined to pairs again; dense pairs in registers
+// (im null: re and each of x hold pairs). Cost: one pass.
 //   z w       (ac - bd) + i(ad + bc)
 //   z / w     z (c - id) / |w|^2, w divided by its larger part first (Smith, CACM 5, 1962)
 //   exp z     e^a (cos b + i sin b)              log z   log|z| + i atan2(b, a)
@@ -117,6 +118,12 @@ inline Pair<V> evaluate(Pair<V> x, [[maybe_unused]] Pair<V> y) {
   if constexpr (f == kComplexAbs) return {modulus(x), zero};
 }
 
+template <class V>
+inline Pair<V> load_pairs(const void* pairs, int64_t i, int m) {
+  V x, y;
+  load_two(static_cast<const Scalar<V>*>(pairs) + 2 * i, 2 * m, &x, &y);
+  return {evens(x, y), odds(x, y)};
+}
 template <int f, class V>
 void complex_block(void* re, void* im, const void* const* x, int64_t n) {
   using S = Scalar<V>;
@@ -125,14 +132,23 @@ void complex_block(void* re, void* im, const void* const* x, int64_t n) {
     const S* p = static_cast<const S*>(x[k]) + i;
     return m == kLanes<V> ? load<V>(p) : load<V>(p, m, S(1));
   };
+  S* const to = static_cast<S*>(re);
   for (int64_t i = 0; i < n; i += kLanes<V>) {
     const int m = n - i < kLanes<V> ? int(n - i) : kLanes<V>;
-    const Pair<V> a{at(0, i, m), at(1, i, m)};
-    Pair<V> b = a;
-    if constexpr (two) b = {at(2, i, m), at(3, i, m)};
+    Pair<V> a, b;
+    if (im || f == kComplexAbs) {
+      a = im ? Pair<V>{at(0, i, m), at(1, i, m)} : load_pairs<V>(x[0], i, m);
+      b = a;
+      if constexpr (two) b = {at(2, i, m), at(3, i, m)};
+      const Pair<V> y = evaluate<f>(a, b);
+      store(to + i, y.re, m);
+      if constexpr (f != kComplexAbs) store(static_cast<S*>(im) + i, y.im, m);
+      continue;
+    }
+    a = load_pairs<V>(x[0], i, m);
+    b = two ? load_pairs<V>(x[1], i, m) : a;
     const Pair<V> y = evaluate<f>(a, b);
-    store(static_cast<S*>(re) + i, y.re, m);
-    if constexpr (f != kComplexAbs) store(static_cast<S*>(im) + i, y.im, m);
+    store_two(to + 2 * i, 2 * m, zip_low(y.re, y.im), zip_high(y.re, y.im));
   }
 }
 

@@ -88,10 +88,12 @@ Tensor of_two(std::string_view name, const Tensor& a, const Tensor& b, double p0
   static const int kAdd = function("add"), kSub = function("sub"), kMul = function("mul"),
                    kDiv = function("div");
   const bool one = is_complex(a.dtype()), two = is_complex(b.dtype());
-  auto on_pairs = [&](int f) {
+  const auto doubled = [](const Tensor& x) {  // beside pairs; a dense one, for long runs
+    return x.numel() == 1 ? unsqueeze(x, -1) : stack({x, x}, -1);
+  };
+  const auto on_pairs = [&](int f) {
     return view_as_complex(elementwise(
-        f, {one ? view_as_real(a) : unsqueeze(a, -1), two ? view_as_real(b) : unsqueeze(b, -1)},
-        p0));
+        f, {one ? view_as_real(a) : doubled(a), two ? view_as_real(b) : doubled(b)}, p0));
   };
   if (name == "mul") return one && two ? complex_function(kComplexMul, a, b) : on_pairs(kMul);
   if (name == "div" && one && !two) return on_pairs(kDiv);

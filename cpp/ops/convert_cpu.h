@@ -5,6 +5,10 @@
 #pragma once
 #include "kernels/kernels.h"
 
+#if defined(LAMINA_ISA_AVX2) || defined(LAMINA_ISA_AVX512)
+#include <immintrin.h>
+#endif
+
 namespace lamina::LAMINA_ISA {
 namespace {
 
@@ -138,10 +142,36 @@ void load_as(void* dst, const void* src, int64_t stride, int64_t n) {
     for (int64_t i = 0; i < n; ++i) d[i] = from<C, S>(s[i * stride]);
   }
 }
+// As many floats as an instruction takes to halves at once; returns how many elements that did.
+inline int64_t narrow_many([[maybe_unused]] Half* d, [[maybe_unused]] const float* s,
+                           [[maybe_unused]] int64_t n) {
+  int64_t i = 0;
+#if defined(LAMINA_ISA_AVX2) || defined(LAMINA_ISA_AVX512)
+  for (; i + 8 <= n; i += 8) {
+    const __m256 v = _mm256_loadu_ps(s + i);
+    const __m128i h = _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    if (_mm256_movemask_ps(_mm256_cmp_ps(v, v, _CMP_UNORD_Q))) {  // one NaN, as everywhere else
+      for (int k = 0; k < 8; ++k) d[i + k] = narrow_half(s[i + k]);
+    } else {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(d + i), h);
+    }
+  }
+#endif
+  return i;
+}
+
 template <class S, class C>
 void store_as(void* dst, int64_t stride, const void* src, int64_t n) {
   S* d = static_cast<S*>(dst);
   const C* s = static_cast<const C*>(src);
+  if constexpr (__is_same(S, Half) && __is_same(C, float)) {
+    if (stride == 1) {
+      const int64_t done = narrow_many(d, s, n);
+      d += done;
+      s += done;
+      n -= done;
+    }
+  }
   if (stride == 1) {
     for (int64_t i = 0; i < n; ++i) d[i] = To<S, C>::get(s[i]);
   } else {

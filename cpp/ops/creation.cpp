@@ -10,6 +10,7 @@
 #include "ops/complex.h"
 #include "ops/creation_args.h"
 #include "ops/ops.h"
+#include "ops/strided.h"
 #include "ops/strided_copy.h"
 #include "ops/transfer.h"
 
@@ -165,25 +166,39 @@ void range_infer(Call& c) {
   const auto& a = c.args<RangeArgs>();
   c.output({a.n}, a.dtype);
 }
+// Elements [b, e). Integers are counted up, places as doubles: both without an instruction that
+// only some vectors have.
+template <class T>
+void range(const RangeArgs& a, T* y, int64_t b, int64_t e) {
+  for (int64_t at = b; at < e; at += kBlock) {
+    const int m = int(e - at < kBlock ? e - at : kBlock);
+    if constexpr (std::is_floating_point_v<T>) {
+      const double first = double(at);
+      for (int k = 0; k < m; ++k) y[at - b + k] = T(a.start + (first + double(k)) * a.step);
+    } else {
+      T value = a.i_start + at * a.i_step;
+      for (int k = 0; k < m; ++k, value += a.i_step) y[at - b + k] = value;
+    }
+  }
+}
 void range_launch(Call& c) {
   const auto& a = c.args<RangeArgs>();
   const Tensor& y = c.out[0];
-  const StoreFn store = cpu_kernels().store[int(y.dtype())][is_floating(y.dtype()) ? kF64 : kI64];
-  char* const p = y.data<char>();
-  const int64_t size = item_size(y.dtype());
-  const bool floating = is_floating(y.dtype());
-  parallel_rows(a.n, 0.3, [&](int64_t b, int64_t e) {
-    union {
-      double f[256];
-      int64_t n[256];
-    } block;
-    for (int64_t at = b; at < e; at += 256) {
-      const int64_t m = e - at < 256 ? e - at : 256;
-      if (floating)
-        for (int64_t k = 0; k < m; ++k) block.f[k] = a.start + double(at + k) * a.step;
+  const DType t = y.dtype();
+  const StoreFn store = cpu_kernels().store[int(t)][is_floating(t) ? kF64 : kI64];
+  const int64_t size = item_size(t);
+  parallel_rows(a.n, 0.05 * double(size), [&](int64_t b, int64_t e) {
+    if (t == DType::int64) return range(a, y.data<int64_t>() + b, b, e);
+    if (t == DType::float32) return range(a, y.data<float>() + b, b, e);
+    if (t == DType::float64) return range(a, y.data<double>() + b, b, e);
+    alignas(64) char block[kBlock * 8];
+    for (int64_t at = b; at < e; at += kBlock) {
+      const int64_t end = e - at < kBlock ? e : at + kBlock;
+      if (is_floating(t))
+        range(a, reinterpret_cast<double*>(block), at, end);
       else
-        for (int64_t k = 0; k < m; ++k) block.n[k] = a.i_start + (at + k) * a.i_step;
-      store(p + at * size, 1, &block, m);
+        range(a, reinterpret_cast<int64_t*>(block), at, end);
+      store(y.data<char>() + at * size, 1, block, end - at);
     }
   });
 }

@@ -92,7 +92,7 @@ void gemm_batched(int compute, const GemmArgs& args, int64_t batches, GemmOffset
                   const void* context) {
   if (args.M <= 0 || args.N <= 0 || batches <= 0) return;
   // Multiply-adds per nanosecond of one thread, about: float32, float64, int64, bfloat16.
-  constexpr double rate[kProducts] = {50, 25, 1, 50};
+  constexpr double rate[kProducts] = {50, 25, 12, 50};
   double ns = double(args.M) * double(args.N) * double(args.K) / rate[compute];
   // One row (or column): reading the matrix takes longer.
   if (args.M == 1 || args.N == 1) ns *= 6;

@@ -115,6 +115,19 @@ void sample(const GridCall& a, const T* x, const T* grid, T* y) {
   });
 }
 
+// The transpose of sample_planes: gx (planes, plane) += what g (planes, P) sends to its corners.
+template <int planes, class T>
+void spread_planes(const Corners<T>& k, T* gx, int64_t plane, int64_t points, const T* g,
+                   int64_t P) {
+  for (int64_t p = 0; p < points; ++p)
+    for (int i = 0; i < k.count; ++i) {
+      const T w = k.weight[i][p];
+      T* const at = gx + k.place[i][p];
+#pragma GCC unroll 4
+      for (int c = 0; c < planes; ++c) at[c * plane] += w * g[c * P + p];
+    }
+}
+
 template <class T>
 void input_grad(const GridCall& a, const T* g, const T* grid, T* gx) {
   const int64_t parts = (a.C + kChannels - 1) / kChannels;  // of the channels of a sample
@@ -127,37 +140,57 @@ void input_grad(const GridCall& a, const T* g, const T* grid, T* gx) {
       std::memset(gx + (n * a.C + first) * a.plane(), 0, size_t(bytes));
       each_block(a, grid, false, n * blocks_of(a), (n + 1) * blocks_of(a),
                  [&](int64_t, int64_t from, int64_t points, const Corners<T>& k) {
-                   for (int64_t c = first; c < last; ++c) {
-                     T* const plane = gx + (n * a.C + c) * a.plane();
+                   for (int64_t c = first; c < last;) {
+                     T* const to = gx + (n * a.C + c) * a.plane();
                      const T* const of = g + (n * a.C + c) * a.P + from;
-                     for (int64_t p = 0; p < points; ++p)
-                       for (int i = 0; i < k.count; ++i)
-                         plane[k.place[i][p]] += k.weight[i][p] * of[p];
+                     if (c + 4 <= last)
+                       spread_planes<4>(k, to, a.plane(), points, of, a.P), c += 4;
+                     else
+                       spread_planes<1>(k, to, a.plane(), points, of, a.P), c += 1;
                    }
                  });
     }
   });
 }
 
+// d loss / d the nd coordinates of points, from x (C, plane) and g (C, P).
+template <int nd, int count, class T>
+void slope_block(const GridCall& a, const Corners<T>& k, const T* x, const T* g, int64_t points,
+                 T* ggrid) {
+  for (int64_t p = 0; p < points; ++p) {
+    T sum[nd] = {};
+    for (int64_t c = 0; c < a.C; ++c) {
+      const T* const plane = x + c * a.plane();
+      const T of = g[c * a.P + p];
+      T inner[nd] = {};
+#pragma GCC unroll 8
+      for (int i = 0; i < count; ++i) {
+        const T v = plane[k.place[i][p]];
+#pragma GCC unroll 3
+        for (int d = 0; d < nd; ++d) inner[d] += k.slope[d][i][p] * v;
+      }
+#pragma GCC unroll 3
+      for (int d = 0; d < nd; ++d) sum[d] += inner[d] * of;
+    }
+    for (int d = 0; d < nd; ++d) ggrid[p * nd + d] = sum[d];
+  }
+}
 template <class T>
 void grid_grad(const GridCall& a, const T* g, const T* x, const T* grid, T* ggrid) {
-  const double cost = double(kBlock) * (40 + double(a.C * a.nd) * (3 << a.nd));
+  const double cost = double(kBlock) * (40 + double(a.C) * (3 << a.nd));
   parallel_rows(a.N * blocks_of(a), cost, [&](int64_t b, int64_t e) {
     each_block(a, grid, true, b, e,
                [&](int64_t n, int64_t from, int64_t points, const Corners<T>& k) {
+                 const T *const xs = x + n * a.C * a.plane(), *const gs = g + n * a.C * a.P + from;
                  T* const to = ggrid + (n * a.P + from) * a.nd;
-                 for (int64_t p = 0; p < points; ++p)
-                   for (int d = 0; d < a.nd; ++d) {
-                     T sum = 0;
-                     for (int64_t c = 0; c < a.C; ++c) {
-                       const T* const plane = x + (n * a.C + c) * a.plane();
-                       T inner = 0;
-                       for (int i = 0; i < k.count; ++i)
-                         inner += k.slope[d][i][p] * plane[k.place[i][p]];
-                       sum += inner * g[(n * a.C + c) * a.P + from + p];
-                     }
-                     to[p * a.nd + d] = sum;
-                   }
+                 if (a.nd == 2 && k.count == 4)
+                   slope_block<2, 4>(a, k, xs, gs, points, to);
+                 else if (a.nd == 2)
+                   slope_block<2, 1>(a, k, xs, gs, points, to);
+                 else if (k.count == 8)
+                   slope_block<3, 8>(a, k, xs, gs, points, to);
+                 else
+                   slope_block<3, 1>(a, k, xs, gs, points, to);
                });
   });
 }

@@ -377,40 +377,16 @@ static void gemm(const GemmArgs& given) {
   }
 }
 
-// Integers: plain loops over four rows of B at a time, modulo 2^64.
-static void gemm_i64(const GemmArgs& g) {
-  const uint64_t *a = static_cast<const uint64_t*>(g.a), *b = static_cast<const uint64_t*>(g.b);
-  const int64_t N = g.N;
-  for (int64_t i = 0; i < g.M; ++i, a += g.a_row) {
-    uint64_t* const c = static_cast<uint64_t*>(g.c) + i * g.c_row;
-    if (!g.accumulate)
-      for (int64_t j = 0; j < N; ++j) c[j] = 0;
-    for (int64_t k = 0; k < g.K; k += g.b_col == 1 && k + 4 <= g.K ? 4 : 1) {
-      const uint64_t *x = a + k * g.a_k, *row = b + k * g.b_k;
-      if (g.b_col == 1 && k + 4 <= g.K) {
-        const uint64_t x0 = x[0], x1 = x[g.a_k], x2 = x[2 * g.a_k], x3 = x[3 * g.a_k];
-        const uint64_t *r1 = row + g.b_k, *r2 = r1 + g.b_k, *r3 = r2 + g.b_k;
-#pragma GCC ivdep
-        for (int64_t j = 0; j < N; ++j) c[j] += x0 * row[j] + x1 * r1[j] + x2 * r2[j] + x3 * r3[j];
-      } else {
-        for (int64_t j = 0; j < N; ++j) c[j] += *x * row[j * g.b_col];
-      }
-    }
-  }
-}
-
 }  // namespace
 
 void fill_matmul(Kernels& k) {
   k.matmul.gemm[kF32] = gemm<F32>;
   k.matmul.gemm[kF64] = gemm<F64>;
-  k.matmul.gemm[kI64] = gemm_i64;
   k.matmul.tile_rows[kF32] = k.matmul.tile_rows[kF64] = kMR;
   k.matmul.tile_columns[kF32] = kNR<F32>;
   k.matmul.tile_columns[kF64] = kNR<F64>;
   k.matmul.panel_columns[kF32] = 2 * kNR<F32>;
   k.matmul.panel_columns[kF64] = 2 * kNR<F64>;
-  k.matmul.tile_rows[kI64] = k.matmul.tile_columns[kI64] = 8;
 }
 
 }  // namespace lamina::LAMINA_ISA

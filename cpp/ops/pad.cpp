@@ -23,10 +23,13 @@ void pad_infer(Call& c) {
   c.output(padded_shape(c.in[0].shape(), c.args<PadArgs>(), 1), c.in[0].dtype());
 }
 
-// Where position i of a padded dimension comes from; n is the size in x.
-int64_t source(int64_t i, int64_t before, int64_t n, int mode) {
+// Where position i of a padded dimension comes from, -1: from the constant; n is the size in x.
+inline int64_t source(int64_t i, int64_t before, int64_t n, int mode) {
   int64_t s = i - before;
-  if (mode == kReflect) {
+  if (s >= 0 && s < n) return s;
+  if (mode == kConstant) {
+    s = -1;
+  } else if (mode == kReflect) {
     if (s < 0) s = -s;
     if (s >= n) s = 2 * (n - 1) - s;
   } else if (mode == kReplicate) {
@@ -37,17 +40,32 @@ int64_t source(int64_t i, int64_t before, int64_t n, int mode) {
   return s;
 }
 
-// The row of x (all dimensions but the last) that row r of y comes from.
-int64_t source_row(int64_t r, const Dims& xs, const Dims& ys, const PadArgs& a) {
-  int64_t row = 0, step = 1;
-  for (int d = ys.n - 2; d >= 0; --d) {
+// fn(r, place) for rows [b, e) of y (all dimensions but the last): where in x the row comes from,
+// steps apart from one index to the next, or -1: outside it.
+template <class F>
+void each_row(const Dims& xs, const Dims& ys, const Dims& steps, const PadArgs& a, int64_t b,
+              int64_t e, F fn) {
+  const auto from = [&](int d, int64_t at) {
     const int i = ys.n - 1 - d;
-    const int64_t at = r % ys.v[d];
-    r /= ys.v[d];
-    row += step * (i < a.n ? source(at, a.before[i], xs.v[d], a.mode) : at);
-    step *= xs.v[d];
+    return i < a.n ? source(at, a.before[i], xs.v[d], a.mode) : at;
+  };
+  const int last = ys.n - 2;
+  const int64_t H = last < 0 ? 1 : ys.v[last], step = last < 0 ? 0 : steps.v[last];
+  for (int64_t r = b; r < e;) {
+    const int64_t first = r % H, end = std::min(H, first + e - r);
+    int64_t rest = r / H, base = 0;
+    bool outside = false;
+    for (int d = last - 1; d >= 0; --d) {
+      const int64_t s = from(d, rest % ys.v[d]);
+      rest /= ys.v[d];
+      outside |= s < 0;
+      base += s * steps.v[d];
+    }
+    for (int64_t h = first; h < end; ++h, ++r) {
+      const int64_t s = last < 0 ? 0 : from(last, h);
+      fn(r, outside || s < 0 ? -1 : base + s * step);
+    }
   }
-  return row;
 }
 
 // A row of y: x itself in [begin, end), and what the mode says on both sides.
@@ -58,77 +76,57 @@ struct Inside {
         end(std::max(begin, std::min(W, before + n))) {}
 };
 template <class T>
-void pad_row(T* y, const T* x, int64_t n, int64_t W, const PadArgs& a) {
-  const int64_t before = a.before[0];
+void pad_rows(const Tensor& x, const Tensor& y, const PadArgs& a, T value, int64_t b, int64_t e) {
+  const int64_t n = x.size(-1), W = y.size(-1), before = a.before[0];
+  const int mode = a.mode;
   const Inside in(before, n, W);
-  for (int64_t i = 0; i < in.begin; ++i) y[i] = x[source(i, before, n, a.mode)];
-  if (in.end > in.begin)
-    std::memcpy(y + in.begin, x + in.begin - before, size_t(in.end - in.begin) * sizeof(T));
-  for (int64_t i = in.end; i < W; ++i) y[i] = x[source(i, before, n, a.mode)];
+  T* const yp = y.data<T>();
+  const T* const xp = x.data<T>();
+  each_row(x.shape(), y.shape(), x.strides(), a, b, e, [&](int64_t r, int64_t place) {
+    T* const to = yp + r * W;
+    if (place < 0) {
+      for (int64_t i = 0; i < W; ++i) to[i] = value;
+      return;
+    }
+    const T* const from = xp + place;
+    const auto edge = [&](int64_t i) {
+      to[i] = mode == kConstant ? value : from[source(i, before, n, mode)];
+    };
+    for (int64_t i = 0; i < in.begin; ++i) edge(i);
+    copy_run(to + in.begin, from + (in.begin - before), (in.end - in.begin) * int64_t(sizeof(T)));
+    for (int64_t i = in.end; i < W; ++i) edge(i);
+  });
 }
 
-void pad_launch(Call& c) {
+// The constant as an element of y.
+void constant_of(const PadArgs& a, DType dtype, void* element) {
+  const Compute via = compute_type(dtype);
+  const float f = float(a.value);
+  const int64_t i = int64_t(a.value);
+  const void* const value = via == kF32   ? static_cast<const void*>(&f)
+                            : via == kF64 ? static_cast<const void*>(&a.value)
+                                          : static_cast<const void*>(&i);
+  cpu_kernels().store[int(dtype)][via](element, 1, value, 1);
+}
+
+void pad_launch(Call& c) {  // x has dense rows
   const auto& a = c.args<PadArgs>();
   const Tensor &x = c.in[0], &y = c.out[0];
   if (y.numel() == 0) return;
-  const int64_t item = item_size(x.dtype());
-  if (a.mode == kConstant) {  // pads were checked: the kept part lies inside both
-    Dims part = x.shape();
-    int64_t from = 0, to = 0;
-    for (int i = 0; i < a.n; ++i) {
-      const int d = x.dim() - 1 - i;
-      const int64_t cut = a.before[i] < 0 ? -a.before[i] : 0;
-      const int64_t cut_end = a.after[i] < 0 ? -a.after[i] : 0;
-      part.v[d] -= cut + cut_end;
-      if (part.v[d] <= 0) return;
-      from += cut * x.stride(d);
-      to += (a.before[i] > 0 ? a.before[i] : 0) * y.stride(d);
-    }
-    strided_copy(y.data<char>() + to * item, y.strides().v, x.data<char>() + from * item,
-                 x.strides().v, part, item);
-    return;
-  }
-  const int64_t n = x.size(-1), W = y.size(-1);
-  parallel_rows(y.numel() / W, 0.1 * double(W) + 20, [&](int64_t b, int64_t e) {
-    for (int64_t r = b; r < e; ++r) {
-      const int64_t row = source_row(r, x.shape(), y.shape(), a);
-      if (item == 4)
-        pad_row(y.data<uint32_t>() + r * W, x.data<uint32_t>() + row * n, n, W, a);
-      else if (item == 8)
-        pad_row(y.data<uint64_t>() + r * W, x.data<uint64_t>() + row * n, n, W, a);
-      else if (item == 2)
-        pad_row(y.data<uint16_t>() + r * W, x.data<uint16_t>() + row * n, n, W, a);
-      else
-        pad_row(y.data<uint8_t>() + r * W, x.data<uint8_t>() + row * n, n, W, a);
-    }
+  const int64_t item = item_size(x.dtype()), W = y.size(-1);
+  union {
+    uint8_t b1;
+    uint16_t b2;
+    uint32_t b4;
+    uint64_t b8;
+  } value;
+  constant_of(a, y.dtype(), &value);
+  parallel_rows(y.numel() / W, 0.05 * double(W * item) + 5, [&](int64_t b, int64_t e) {
+    if (item == 4) return pad_rows<uint32_t>(x, y, a, value.b4, b, e);
+    if (item == 8) return pad_rows<uint64_t>(x, y, a, value.b8, b, e);
+    if (item == 2) return pad_rows<uint16_t>(x, y, a, value.b2, b, e);
+    pad_rows<uint8_t>(x, y, a, value.b1, b, e);
   });
-}
-
-// The constant goes everywhere first (PadArgs alone says where x does not).
-void fill_launch(Call& c) {
-  const auto& a = c.args<PadArgs>();
-  const Tensor& y = c.out[0];
-  if (y.numel() == 0) return;
-  const Compute via = compute_type(y.dtype());
-  const float f = float(a.value);
-  const int64_t i = int64_t(a.value);
-  const void* value = via == kF32   ? static_cast<const void*>(&f)
-                      : via == kF64 ? static_cast<const void*>(&a.value)
-                                    : static_cast<const void*>(&i);
-  constexpr DType holder[3] = {DType::float32, DType::float64, DType::int64};
-  const LoadFn load = cpu_kernels().load[int(holder[via])][via];
-  const StoreFn store = cpu_kernels().store[int(y.dtype())][via];
-  const int64_t item = item_size(y.dtype());
-  parallel_rows(y.numel(), 0.05 * double(item), [&](int64_t b, int64_t e) {
-    alignas(64) char block[1024 * 8];
-    load(block, value, 0, e - b < 1024 ? e - b : 1024);
-    for (int64_t k = b; k < e; k += 1024)
-      store(y.data<char>() + k * item, 1, block, e - k < 1024 ? e - k : 1024);
-  });
-}
-void constant_launch(Call& c) {
-  fill_launch(c);
-  pad_launch(c);
 }
 
 void pad_grad_infer(Call& c) {
@@ -137,12 +135,16 @@ void pad_grad_infer(Call& c) {
 template <class T>
 void pad_grad(T* gx, const T* g, const Dims& xs, const Dims& ys, const PadArgs& a, int64_t b,
               int64_t e) {
-  const int64_t n = xs.back(), W = ys.back();
-  for (int64_t r = b; r < e; ++r) {
-    T* const to = gx + source_row(r, xs, ys, a) * n;
-    const T* const from = g + r * W;
-    for (int64_t i = 0; i < W; ++i) to[source(i, a.before[0], n, a.mode)] += from[i];
-  }
+  const int64_t n = xs.back(), W = ys.back(), before = a.before[0];
+  const Dims steps = contiguous_strides(xs);
+  const Inside in(before, n, W);
+  each_row(xs, ys, steps, a, b, e, [&](int64_t r, int64_t place) {
+    T* const __restrict to = gx + place;
+    const T* const __restrict from = g + r * W;
+    for (int64_t i = 0; i < in.begin; ++i) to[source(i, before, n, a.mode)] += from[i];
+    for (int64_t i = in.begin; i < in.end; ++i) to[i - before] += from[i];
+    for (int64_t i = in.end; i < W; ++i) to[source(i, before, n, a.mode)] += from[i];
+  });
 }
 void pad_grad_launch(Call& c) {
   const auto& a = c.args<PadArgs>();
@@ -179,11 +181,10 @@ void pad_vjp(Vjp& c) {
   c.set(0, to_dtype(apply(kPadGrad, {contiguous(to_dtype(g, t))}, a), g.dtype()));
 }
 const Op kPad{.name = "pad", .infer = pad_infer, .launch = pad_launch, .vjp = pad_vjp};
-const Op kPadConstant{.name = "pad", .infer = pad_infer, .launch = constant_launch, .vjp = pad_vjp};
 
 Tensor apply_pad(const Tensor& x, const PadArgs& a) {
-  if (a.mode == kConstant) return apply(kPadConstant, {x}, a);
-  return apply(kPad, {contiguous(x)}, a);
+  const bool dense = x.is_contiguous() || (a.mode == kConstant && x.stride(-1) == 1);
+  return apply(kPad, {dense ? x : clone(x)}, a);
 }
 
 }  // namespace
@@ -199,6 +200,7 @@ Tensor pad(const Tensor& x, const Dims& pads, int64_t mode, double value) {
     for (int64_t n : pads) parts.push(n);
     return on_parts(x, [&](const Tensor& p) { return pad(p, parts, mode, 0); });
   }
+  if (pads.n == 0) return clone(x);
   PadArgs a{};
   a.n = int8_t(pads.n / 2);
   a.mode = int8_t(mode);

@@ -51,7 +51,7 @@ void max_columns(const PoolArgs& a, const T* x, T* y, I* index, int64_t from, in
     }
   }
 }
-template <class T, class I>
+template <bool places, class T, class I>
 void max_plane(const PoolArgs& a, const T* x, T* y, I* index) {
   using V = typename VecOf<T>::V;
   using Place = Scalar<Mask<V>>;
@@ -72,10 +72,10 @@ void max_plane(const PoolArgs& a, const T* x, T* y, I* index) {
           const V v = load_steps<V>(x + h * a.W + w, a.column_stride, n);
           const Mask<V> m = (v > best) | (v != v);
           best = select(m, v, best);
-          at = select(m, lane + Place(h * a.W + w), at);
+          if (places) at = select(m, lane + Place(h * a.W + w), at);
         }
       store(y + i * a.OW + j, best, n);
-      if (index)
+      if (places)
         for (int l = 0; l < n; ++l) index[i * a.OW + j + l] = I(at[l]);
     }
 }
@@ -85,10 +85,12 @@ void max_pool(const PoolArgs& a, int64_t begin, int64_t end) {
   for (int64_t p = begin; p < end; ++p) {
     const T* const x = static_cast<const T*>(a.x) + p * in;
     T* const y = static_cast<T*>(a.y) + p * out;
-    if (a.index_type == kPoolInt64)
-      max_plane(a, x, y, static_cast<int64_t*>(a.index) + p * out);
+    if (!a.index)
+      max_plane<false>(a, x, y, static_cast<int32_t*>(nullptr));
+    else if (a.index_type == kPoolInt64)
+      max_plane<true>(a, x, y, static_cast<int64_t*>(a.index) + p * out);
     else
-      max_plane(a, x, y, a.index ? static_cast<int32_t*>(a.index) + p * out : nullptr);
+      max_plane<true>(a, x, y, static_cast<int32_t*>(a.index) + p * out);
   }
 }
 

@@ -3,6 +3,7 @@
 //   roll      y[i] = x[i-shift mod n]              gx = roll(g, -shift)
 //   tril      y = x where column - row <= k        gx = tril(g, k)      (triu: >=)
 //   diag_embed  y = 0, diagonal(y) = x             gx = diagonal(g)
+#include "core/threads.h"
 #include "ops/join.h"
 #include "ops/ops.h"
 #include "ops/strided_copy.h"

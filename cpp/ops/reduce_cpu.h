@@ -64,8 +64,10 @@ struct Simple : K {
   using A = Slot<V>;
   static void run(const void* xv, int64_t n, int64_t, void* acc) {
     const T* x = static_cast<const T*>(xv);
-    for (; n > 0; n -= kRunBlock, x += kRunBlock)
-      K::take(static_cast<A*>(acc), 1, block<K>(x, n < kRunBlock ? n : kRunBlock));
+    int64_t most = kRunBlock;
+    if constexpr (requires { K::exact; }) most = n;
+    for (; n > 0; n -= most, x += most)
+      K::take(static_cast<A*>(acc), 1, block<K>(x, n < most ? n : most));
   }
   static void columns(const void* xv, int64_t row_stride, int64_t rows, int64_t n, int64_t,
                       void* accv, int64_t plane) {

@@ -131,6 +131,42 @@ inline void tiles(int64_t N, int64_t S, int64_t begin, int64_t end, F f) {
       f(p * N * S + j, p * S + j, to - j < kLanes<V> ? to - j : kLanes<V>);
   }
 }
+// Rows so far apart that their elements of one column share a few sets of the caches: some columns
+// at a time are worked on in a dense copy. The same numbers as without.
+constexpr int64_t kDenseBytes = 1 << 16;
+template <class V>
+inline bool crowded(int64_t N, int64_t S) {
+  return N > 256 && S * int64_t(sizeof(Scalar<V>)) % 1024 == 0 &&
+         N * int64_t(sizeof(V)) <= kDenseBytes;
+}
+template <class V, int kind>
+void dense_columns(const SoftmaxArgs& a, int64_t begin, int64_t end) {
+  using T = Scalar<V>;
+  constexpr int64_t L = kLanes<V>, room = kDenseBytes / int64_t(sizeof(T));
+  constexpr bool grad = kind == kSoftmaxGrad || kind == kLogSoftmaxGrad;
+  const T *const x = static_cast<const T*>(a.x), *const g = static_cast<const T*>(a.g);
+  alignas(64) T xs[room], gs[grad ? room : 1];
+  const int64_t most = room / (a.N * L), W = (most < 4 ? most : 4) * L;
+  const int64_t count = (a.S + kSoftmaxTile - 1) / kSoftmaxTile;
+  for (int64_t u = begin; u < end;) {  // all tiles of one p together
+    const int64_t p = u / count, next = (p + 1) * count < end ? (p + 1) * count : end;
+    const int64_t to = (next - p * count) * kSoftmaxTile;  // S is a multiple of a tile
+    for (int64_t j = (u - p * count) * kSoftmaxTile; j < to; j += W) {
+      const int64_t w = to - j < W ? to - j : W, at = p * a.N * a.S + j;
+      for (int64_t r = 0; r < a.N; ++r)
+        for (int64_t i = 0; i < w; i += L) {
+          store(xs + r * W + i, load<V>(x + at + r * a.S + i));
+          if constexpr (grad) store(gs + r * W + i, load<V>(g + at + r * a.S + i));
+        }
+      for (int64_t i = 0; i < w; i += L)
+        column<V, kind>(xs + i, gs + (grad ? i : 0), xs + i, a.N, W, L);
+      T* const y = static_cast<T*>(a.y) + at;
+      for (int64_t r = 0; r < a.N; ++r)
+        for (int64_t i = 0; i < w; i += L) store(y + r * a.S + i, load<V>(xs + r * W + i));
+    }
+    u = next;
+  }
+}
 template <class V, int kind>
 void softmax(const SoftmaxArgs& a, int64_t begin, int64_t end) {
   using T = Scalar<V>;
@@ -146,6 +182,7 @@ void softmax(const SoftmaxArgs& a, int64_t begin, int64_t end) {
     streamed();
     return;
   }
+  if (crowded<V>(a.N, a.S)) return dense_columns<V, kind>(a, begin, end);
   tiles<V>(a.N, a.S, begin, end, [&](int64_t at, int64_t, int64_t w) {
     column<V, kind>(x + at, g + at, y + at, a.N, a.S, w);
   });

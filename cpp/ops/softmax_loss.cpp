@@ -9,6 +9,7 @@
 #include "core/threads.h"
 #include "ops/half.h"
 #include "ops/index.h"
+#include "ops/nll_loss.h"
 #include "ops/ops.h"
 #include "ops/softmax.h"
 #include "ops/softmax_args.h"
@@ -53,19 +54,6 @@ void infer(Call& c) {
   c.output({}, kept_dtype(x.dtype()));
 }
 
-[[noreturn]] void bad_target(const Tensor& target, int64_t row, int64_t classes, int64_t ignore) {
-  const int64_t value = target.data<int64_t>()[row];
-  Dims at = target.shape();
-  for (int d = at.n - 1; d >= 0; --d) {
-    const int64_t n = at.v[d];
-    at.v[d] = row % n;
-    row /= n;
-  }
-  fail(ErrorKind::index, "cross_entropy: target ", value, " at position ", at,
-       " is out of range for ", classes, " classes; targets must be 0 to ", classes - 1,
-       " or ignore_index (", ignore, ")");
-}
-
 template <class T>
 double total_weight(const CrossEntropyArgs& a) {
   const T* const w = static_cast<const T*>(a.weight);
@@ -92,7 +80,7 @@ void launch(Call& c) {
       }
     });
   }
-  if (bad.load() != INT64_MAX) bad_target(target, bad.load(), a.N, o.ignore);
+  if (bad.load() != INT64_MAX) bad_class("cross_entropy", target, bad.load(), a.N, o.ignore);
   const double total = via == kF64 ? total_weight<double>(a) : total_weight<float>(a);
   double sum[kReducePlanes] = {};
   if (o.reduction != kNone) {

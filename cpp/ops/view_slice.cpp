@@ -7,6 +7,7 @@
 #include "ops/join.h"
 #include "ops/ops.h"
 #include "ops/packed_dims.h"
+#include "ops/strided_copy.h"
 #include "ops/view_args.h"
 
 namespace lamina {
@@ -37,31 +38,31 @@ void slice_grad_infer(Call& c) {
   shape.v[a.dim] = a.size;
   c.output(shape, c.in[0].dtype());
 }
-// One pass over y: g is (outer, n, inner), y is (outer, size, inner), rows not in g become zero.
+// y is (outer, size, inner), g (outer, n, inner); rows not in g become zero. One pass where g lies
+// in one piece.
 void slice_grad_launch(Call& c) {
   const auto& a = c.args<SliceGradArgs>();
   const Tensor &g = c.in[0], &y = c.out[0];
   if (y.numel() == 0) return;
-  const int64_t n = g.size(int(a.dim));
-  int64_t outer = 1, inner = item_size(y.dtype());
+  const int64_t n = g.size(int(a.dim)), item = item_size(y.dtype());
+  int64_t outer = 1, inner = 1;
   for (int i = 0; i < y.dim(); ++i) (i < a.dim ? outer : inner) *= i == a.dim ? 1 : y.size(i);
+  const int64_t row = inner * item;
   const char* const gp = g.numel() ? g.data<char>() : nullptr;
   char* const yp = y.data<char>();
-  parallel_rows(outer, 0.05 * double(a.size * inner) + 2, [&](int64_t b, int64_t e) {
+  const bool whole = a.step == 1;
+  parallel_rows(outer, 0.05 * double(a.size * row) + 2, [&](int64_t b, int64_t e) {
     for (int64_t o = b; o < e; ++o) {
-      char* const row = yp + o * a.size * inner;
-      const char* const from = gp + o * n * inner;
-      if (a.step == 1) {
-        std::memset(row, 0, size_t(a.start * inner));
-        std::memcpy(row + a.start * inner, from, size_t(n * inner));
-        std::memset(row + (a.start + n) * inner, 0, size_t((a.size - a.start - n) * inner));
-        continue;
-      }
-      std::memset(row, 0, size_t(a.size * inner));
-      for (int64_t i = 0; i < n; ++i)
-        std::memcpy(row + (a.start + i * a.step) * inner, from + i * inner, size_t(inner));
+      char* const to = yp + o * a.size * row;
+      const int64_t first = whole ? a.start : a.size, end = whole ? a.start + n : a.size;
+      std::memset(to, 0, size_t(first * row));
+      if (whole) std::memcpy(to + first * row, gp + o * n * row, size_t(n * row));
+      std::memset(to + end * row, 0, size_t((a.size - end) * row));
     }
   });
+  if (whole || g.numel() == 0) return;
+  const int64_t to[3] = {a.size * inner, a.step * inner, 1}, from[3] = {n * inner, inner, 1};
+  strided_copy(yp + a.start * row, to, gp, from, {outer, n, inner}, item);
 }
 void slice_grad_vjp(Vjp& c) {
   const auto& a = c.args<SliceGradArgs>();

@@ -119,17 +119,18 @@ def istft(input: Tensor, n_fft, hop_length=None, win_length=None, window=None, c
     else:
         z = z.narrow(-1, 0, n_fft // 2 + 1)
         pieces = _core.fft_from_half(z, -1, n_fft, scale)
-    pieces = (pieces * window).reshape(-1, count * n_fft)
+    pieces = (pieces * window).reshape(-1, count, n_fft)
     total = n_fft + hop * (count - 1)
-    first = _core.arange(0, count * hop, hop, _core.int64).unsqueeze(1)
-    places = (first + _core.arange(0, n_fft, 1, _core.int64)).reshape(-1)
 
-    def added(x: Tensor) -> Tensor:
-        return _core.full((x.shape[0], total), 0, x.dtype).index_add(1, places, x)
+    def added(x: Tensor) -> Tensor:  # (B, pieces, n_fft) where they overlap
+        if x.dtype.is_complex:
+            return _core.complex(added(x.real), added(x.imag))
+        y = _core.fold_patches(_core.transpose(x, 1, 2), (1, total), (1, n_fft), 1, 0, (1, hop))
+        return y.reshape(-1, total)
 
     begin = n_fft // 2 if center else 0
     end = begin + length if length is not None else total - begin
-    envelope = added((window * window).expand(count, n_fft).reshape(1, -1))[:, begin:end]
+    envelope = added((window * window).expand(1, count, n_fft))[:, begin:end]
     if not bool((envelope.detach().abs() > 1e-11).all()):
         raise RuntimeError("istft: the windows leave samples uncovered; use a smaller hop_length")
     y = added(pieces)[:, begin:end] / envelope

@@ -9,7 +9,6 @@ __all__: list[str] = []
 __functional__ = ["embedding_bag"]
 
 _NAME = "embedding_bag"
-_SHORT = 64  # bags whose rows may be added one after the other in float32
 
 
 def _flat(input: Tensor, offsets, include_last_offset: bool) -> tuple:
@@ -84,7 +83,7 @@ def embedding_bag(
     numbers, ends = _flat(input, offsets, include_last_offset)
     plain = max_norm is None and padding_idx is None and per_sample_weights is None
     if (
-        plain and mode != "max" and input.dim() == 2 and input.shape[1] <= _SHORT
+        plain and mode != "max" and input.dim() == 2
         and not (scale_grad_by_freq or sparse)
         and weight.dim() == 2 and weight.dtype in (_core.float32, _core.float64)
         and weight.device.type == "cpu"

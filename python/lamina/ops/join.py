@@ -108,9 +108,7 @@ def rot90(input: Tensor, k=1, dims=(0, 1)) -> Tensor:
         return input.clone()
     if k == 2:
         return _core.flip(input, (a, b))
-    if k == 1:
-        return _core.flip(_core.transpose(input, a, b), (a,))
-    return _core.flip(_core.transpose(input, a, b), (b,))
+    return _core.transpose(_core.flip(input, (b if k == 1 else a,)), a, b)
 
 
 @method

@@ -111,6 +111,8 @@ def nll_loss(input: Tensor, target: Tensor, weight=None, size_average=None, igno
     """
     if size_average is not None or reduce is not None:
         reduction = _legacy(size_average, reduce)
+    if not input.is_cuda:
+        return _core.nll_loss(input, target, weight, reduction, ignore_index)
     along = 1 if input.dim() > 1 else 0
     shape = tuple(input.shape)
     if input.dim() == 0 or tuple(target.shape) != shape[:along] + shape[along + 1 :]:

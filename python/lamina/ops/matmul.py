@@ -280,9 +280,15 @@ def kron(input: Tensor, other: Tensor, *, out=None) -> Tensor:
     n = max(input.dim(), other.dim())
     a = [1] * (n - input.dim()) + list(input.shape)
     b = [1] * (n - other.dim()) + list(other.shape)
-    left = input.reshape([s for size in a for s in (size, 1)])
-    right = other.reshape([s for size in b for s in (1, size)])
-    return write(out, (left * right).reshape([x * y for x, y in zip(a, b)]))
+    shape = [x * y for x, y in zip(a, b)]
+    if n == 0:
+        return write(out, input * other)
+    # Both as wide as the result: its rows are products of rows.
+    left = input.reshape(*a, 1).expand(*a, b[-1])
+    right = other.reshape(*b[:-1], 1, b[-1]).expand(*b[:-1], a[-1], b[-1])
+    left = left.reshape([s for size in a[:-1] for s in (size, 1)] + [shape[-1]])
+    right = right.reshape([s for size in b[:-1] for s in (1, size)] + [shape[-1]])
+    return write(out, (left * right).reshape(shape))
 
 
 def chain_matmul(*matrices: Tensor, out=None) -> Tensor:

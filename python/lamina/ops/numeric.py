@@ -64,9 +64,9 @@ _CDIST_MODES = (
 @under_autocast("float32", "float32")
 def cdist(x1: Tensor, x2: Tensor, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     """Distances of rows: (..., N, D) and (..., M, D) give (..., N, M), the p-norm of each
-    difference. compute_mode, of p = 2 where no gradient is recorded: "use_mm_for_euclid_dist" takes
-    |x|^2 + |y|^2 - 2 x.y, which needs no (N, M, D) tensor but loses distances that are small beside
-    the rows; "use_mm_for_euclid_dist_if_necessary" does so where N or M is above 25.
+    difference. compute_mode, of p = 2: "use_mm_for_euclid_dist" takes |x|^2 + |y|^2 - 2 x.y, which
+    needs no (N, M, D) tensor but loses distances that are small beside the rows;
+    "use_mm_for_euclid_dist_if_necessary" does so where N or M is above 25.
 
     Raises ShapeError when the sizes D differ.
     """
@@ -81,11 +81,14 @@ def cdist(x1: Tensor, x2: Tensor, p=2.0, compute_mode="use_mm_for_euclid_dist_if
         raise _core.ArgumentError(
             f"cdist: compute_mode must be one of {_CDIST_MODES}, got {compute_mode!r}"
         )
-    recorded = _core.grad_enabled() and (x1.requires_grad or x2.requires_grad)
     large = max(x1.shape[-2], x2.shape[-2]) > 25 or compute_mode == _CDIST_MODES[1]
-    if p == 2 and large and compute_mode != _CDIST_MODES[2] and not recorded:
+    if p == 2 and large and compute_mode != _CDIST_MODES[2]:
         squares = x1.square().sum(-1, True) + x2.square().sum(-1).unsqueeze(-2)
-        return (squares - 2 * (x1 @ x2.mT)).clamp_min(0).sqrt()
+        squares = squares - 2 * (x1 @ x2.mT)
+        if not (_core.grad_enabled() and squares.requires_grad):
+            return squares.clamp_min(0).sqrt()
+        none = squares <= 0  # distance 0, gradient 0
+        return squares.masked_fill(none, 1).sqrt().masked_fill(none, 0)
     return _norm_of_rows(x1.unsqueeze(-2) - x2.unsqueeze(-3), p)
 
 

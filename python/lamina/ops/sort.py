@@ -289,16 +289,14 @@ def bincount(input: Tensor, weights=None, minlength=0) -> Tensor:
         raise _core.ShapeError(
             f"bincount: weights has shape {tuple(weights.shape)}, expected {tuple(input.shape)}"
         )
-    ends = _core.amin(at, (0,), False), _core.amax(at, (0,), False)
-    low, high = _core.stack(ends, 0).tolist()
-    if low < 0:
-        raise _core.ArgumentError(f"bincount: {low} is negative")
-    if weights is None:
-        weights = at.new_full((), 1).expand(at.shape)
-    elif weights.dtype is not _core.float32:
+    if weights is not None and weights.dtype is not _core.float32:
         weights = weights.double()
-    n = max(minlength, high + 1)
-    return _core.scatter(weights.new_full((n,), 0), 0, at, weights, "sum", True)
+    try:
+        if at.device.type == "cpu" or at.min().item() >= 0:  # a device would say it later
+            return _core.bincount(at, weights, minlength)
+    except _core.RangeError:
+        pass
+    raise _core.ArgumentError(f"bincount: {at.min().item()} is negative")
 
 
 @method
@@ -332,22 +330,18 @@ def one_hot(tensor: Tensor, num_classes=-1) -> Tensor:
     """
     if tensor.dtype.is_floating_point:
         raise _core.DTypeError(f"one_hot: class numbers must be integers, got {tensor.dtype}")
-    at = tensor.long()
     n = num_classes
-    if not at.numel() and n <= 0:
+    if not tensor.numel() and n <= 0:
         raise _core.ArgumentError("one_hot: an empty tensor does not tell num_classes; give it")
-    if n == -1:
-        n = at.max().item() + 1
-    if n > 0:
-        if at.device.type != "cpu":  # errors come when the device is next synchronised: with a name
-            _core.expect((at >= 0) & (at < n), _outside("a class number", n), "index")
-        one = at.new_full((), 1).expand((*at.shape, 1))
-        try:
-            return _core.scatter(at.new_zeros((*at.shape, n)), -1, at.unsqueeze(-1), one, "", True)
-        except _core.RangeError:
-            pass
-    low, high = at.min().item(), at.max().item()
-    raise _core.RangeError(_outside(f"class number {low if low < 0 else high}", n))
+    if n > 0 and tensor.device.type != "cpu":
+        # Errors come when the device is next synchronised: with a name.
+        _core.expect((tensor >= 0) & (tensor < n), _outside("a class number", n), "index")
+    try:
+        return _core.one_hot(tensor, n)
+    except _core.RangeError:
+        low, high = tensor.min().item(), tensor.max().item()
+        wrong, n = low if low < 0 else high, high + 1 if n == -1 else n
+        raise _core.RangeError(_outside(f"class number {wrong}", n)) from None
 
 
 def _outside(what: str, classes: int) -> str:
