@@ -51,6 +51,8 @@ def torch_region(torch, device):
 @pytest.mark.filterwarnings("ignore")
 def test_types(name, kind, device):
     torch = pytest.importorskip("torch")
+    if device != "cpu" and "Cell" in name:
+        pytest.skip("torch's cells abort on tensors without memory")
     call, shapes = CASES[name]
     with torch_region(torch, device):
         try:
