@@ -185,3 +185,11 @@ def test_a_function_with_a_complex_result():
     y = Pair.apply(x)
     y.abs().square().sum().backward()
     assert y.requires_grad and x.grad.tolist() == [10.0] * 3  # d 5 x^2 / dx
+
+
+def test_backward_of_inputs_given_twice_or_not_at_all():
+    a = lamina.tensor([1.0, 2.0], requires_grad=True)
+    (a * 2).sum().backward(inputs=[a, a])
+    assert a.grad.tolist() == [2, 2]
+    with pytest.raises(RuntimeError, match="^backward: inputs is empty"):
+        (a * 2).sum().backward(inputs=[])

@@ -90,6 +90,32 @@ def test_nan_zeros_and_infinities(threads):
     assert calls(plan) == ["conv"]
 
 
+@pytest.mark.parametrize("tail", [
+    lambda m, y: m(y) + y, lambda m, y: (y + m(y)).relu(), lambda m, y: m(y) + y.view(y.shape),
+    lambda m, y: nn.functional.batch_norm(y, y.view(-1)[:4], m.running_var),
+])  # fmt: skip
+def test_result_that_is_its_own_summand(tail):
+    """The norm reads the convolution twice: new inputs show whether it is made each time."""
+    conv = nn.Conv2d(3, 4, 3, padding=1)
+    norm = norm_of(conv).eval()
+    step = forward(conv, lambda m, x: tail(norm, m(x)))
+    call = lamina.compile(step, fullgraph=True)
+    for _ in range(5):
+        x = lamina.randn(2, 3, 6, 6)
+        assert same(call(x), step(x))
+
+
+def test_nan_of_two_nans():
+    conv = nn.Conv2d(1, 1, 1, bias=False)
+    norm = norm_of(conv).eval()
+    x = lamina.full((1, 1, 4, 5), float("nan"))
+    r = lamina.tensor(-np.full((1, 1, 4, 5), np.nan, np.float32))
+    for tail in (lambda m, x, r: m(x) + r, lambda m, x, r: r + m(x)):
+        replayed(
+            lamina.no_grad()(lambda x, r, tail=tail: tail(lambda v: norm(conv(v)), x, r)), x, r
+        )
+
+
 def test_what_is_not_joined(threads):
     conv = nn.Conv2d(3, 4, 3, padding=1)
     model, x = nn.Sequential(conv, norm_of(conv)).eval(), lamina.randn(2, 3, 8, 8)

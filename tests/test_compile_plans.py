@@ -240,3 +240,14 @@ def test_nan_is_one_number():
     for _ in range(30):
         assert call(lamina.ones(1), float("nan")).isnan().all()
     assert call.plan is not None
+
+
+def test_numbers_that_print_alike():
+    class Rate(float):
+        def __repr__(self):
+            return "a rate"
+
+    double = lamina.compile(lambda x, s: x * s)
+    with lamina.no_grad():
+        got = [double(lamina.ones(1), Rate(s)).item() for s in (1, 1, 1, 1.5, 2)]
+    assert got == [1, 1, 1, 1.5, 2]

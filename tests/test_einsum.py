@@ -60,6 +60,16 @@ def test_einsum_agrees_with_numpy(equation, shapes):
         assert (g * v).sum().item() == pytest.approx(slope, rel=1e-10, abs=1e-10)
 
 
+@pytest.mark.parametrize("equation", ["i,i->", "bi,bi->b", "bi,ci->bc"])
+def test_einsum_keeps_the_type_and_sums_in_float32(equation):
+    shape = (2,) if equation[0] == "i" else (3, 2)
+    ints = lamina.ones(shape, dtype=lamina.int32)
+    assert lamina.einsum(equation, ints, ints).dtype is lamina.int32
+    large = lamina.full(shape, 300.0, dtype=lamina.float16)
+    sign = lamina.tensor([1.0, -1.0], dtype=lamina.float16)
+    assert not lamina.einsum(equation, large, (large * sign)).any()  # 90,000 is past float16
+
+
 def test_einsum_with_lists_of_dimensions():
     x, y = draw(2, 3), draw(3, 4, seed=1)
     close(lamina.einsum(x, [0, 1], y, [1, 2], [0, 2]), x.numpy() @ y.numpy())

@@ -205,6 +205,8 @@ def test_counting():
     assert lamina.bincount(lamina.zeros(0).long()).shape == (0,)
     assert lamina.histc(lamina.tensor([0.0, 1.0, 2.0, NAN, 9.0]), 4, 0, 4).tolist() == [1, 1, 1, 0]
     assert lamina.histc(lamina.tensor([0.0, 4.0]), 2).tolist() == [1, 1]
+    with pytest.raises(ValueError, match="bincount: 9223372036854775807 is too large"):
+        lamina.bincount(lamina.tensor([2**63 - 1]))
     with pytest.raises(ValueError, match="bincount: -1 is negative"):
         lamina.bincount(lamina.tensor([0, -1]))
     with pytest.raises(ValueError, match="bincount: expected a 1-D tensor of integers"):

@@ -34,13 +34,13 @@ enum class Map { forward, input_grad, weight_grad };
 
 void convolution(benchmark::State& state, const Shape& s, Map map) {
   const int64_t out = (s.H + 2 * s.pad - s.K) / s.stride + 1;
-  const ConvGeometry a{s.N,      s.C,      s.H,   s.H,   s.M, s.K, s.K,      out, out,
-                       s.stride, s.stride, s.pad, s.pad, 1,   1,   s.groups, 2};
+  const ConvGeometry a{s.N,      s.C,   s.H,   s.H, s.M, s.K,      s.K, out, out, s.stride,
+                       s.stride, s.pad, s.pad, 1,   1,   s.groups, 2,   0,   {}};
   const Tensor x = normal({s.N, s.C, s.H, s.H}), w = normal({s.M, s.C / s.groups, s.K, s.K});
   const Tensor y = normal({s.N, s.M, out, out});
   const bench::Meter meter(state);
   for (auto _ : state) {
-    if (map == Map::forward) conv_forward(a, kF32, x.data(), w.data(), nullptr, y.data());
+    if (map == Map::forward) conv_forward(a, kF32, x.data(), {w.data()}, {}, y.data());
     if (map == Map::input_grad) conv_input_grad(a, kF32, y.data(), w.data(), x.data());
     if (map == Map::weight_grad) conv_weight_grad(a, kF32, x.data(), y.data(), w.data());
     benchmark::ClobberMemory();

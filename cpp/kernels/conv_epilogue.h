@@ -1,7 +1,7 @@
 // ConvEpilogue on vectors: what a convolution's kernels do to sums on their way to memory.
 #pragma once
 #include "kernels/kernels.h"
-#include "kernels/vec.h"
+#include "kernels/vec_sum.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
@@ -24,7 +24,7 @@ inline V epilogue_end(const ConvEpilogue& e, int64_t at, int n, V v) {
   if (e.summand) {
     const T* const p = static_cast<const T*>(e.summand) + at;
     const V s = n == kLanes<V> ? load<V>(p) : load<V>(p, n);
-    v = e.summand_first ? s + v : v + s;
+    v = e.summand_first ? sum_of(s, v) : sum_of(v, s);
   }
   return e.relu ? max(V{}, v) : v;
 }

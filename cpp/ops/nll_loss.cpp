@@ -144,12 +144,14 @@ Tensor nll_loss(const Tensor& x, const Tensor& target, std::optional<Tensor> cla
         "nll_loss: reduction must be 'none', 'mean' or 'sum', got '", reduction, "'");
   check(is_floating(x.dtype()), ErrorKind::dtype,
         "nll_loss: input must hold floating log-probabilities, got ", x);
+  check(x.dim() > 0, ErrorKind::shape,
+        "nll_loss: input must be (C), (N, C) or (N, C, ...), got a tensor without dimensions");
   const int along = x.dim() > 1 ? 1 : 0;
   Dims wanted = x.shape();
-  if (x.dim()) wanted.erase(along);
-  check(x.dim() > 0 && target.shape() == wanted, ErrorKind::shape, "nll_loss: target has shape ",
-        target.shape(), ", expected ", wanted, " for an input of shape ", x.shape(),
-        " with classes in dimension ", along);
+  wanted.erase(along);
+  check(target.shape() == wanted, ErrorKind::shape, "nll_loss: target has shape ", target.shape(),
+        ", expected ", wanted, " for an input of shape ", x.shape(), " with classes in dimension ",
+        along);
   check(target.dtype() == DType::int64 || target.dtype() == DType::uint8, ErrorKind::dtype,
         "nll_loss: target must be int64 class numbers, got ", target.dtype(), "; use .long()");
   const DType t = kept_dtype(x.dtype());

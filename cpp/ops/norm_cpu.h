@@ -13,6 +13,7 @@
 // brought together there.
 #pragma once
 #include "kernels/vec_moments.h"
+#include "kernels/vec_sum.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
@@ -40,13 +41,6 @@ void keep_moments(const BatchNormArgs& a, int64_t c, Moments m) {
   T *const rm = out_<T>(a.running_mean) + c, *const rv = out_<T>(a.running_var) + c;
   *rm = T(keep * double(*rm) + a.momentum * m.mean);
   *rv = T(keep * double(*rv) + a.momentum * (m.variance * (n / (n - 1))));
-}
-
-// a + b, and of two NaNs the second's sign, as elementwise addition has it: the compiler may
-// exchange the operands of a sum.
-template <class V>
-V sum_of(V a, V b) {
-  return select(b != b, b + b, a + b);
 }
 
 // ---- S > 1 -------------------------------------------------------------------------------------

@@ -120,7 +120,8 @@ bool join_relu(CallGraph& g, int i, Fused& done) {
   return true;
 }
 
-// conv -> batch norm by given statistics, with the sum and relu that has taken
+// conv -> batch norm by given statistics, with the sum and relu that has taken; not where the norm
+// reads the convolution's result once more, as its summand or statistics
 bool join_conv_norm(CallGraph& g, int i, Fused& done) {
   RecordedCall c = g[i];
   if (!is_conv(*c.op) || !g.on_cpu(i)) return false;
@@ -132,6 +133,8 @@ bool join_conv_norm(CallGraph& g, int i, Fused& done) {
   if (!batch_norm_given(*norm.op, norm.args.data(), c.out[0].shape, &eps, &extra)) return false;
   if (!same_place(norm.in[0], c.out[0]) || !extend_conv(*c.op, c.args.data(), eps, extra))
     return false;
+  for (size_t k = 1; k < norm.in.size(); ++k)
+    if (norm.in[k].memory == c.out[0].memory) return false;
   while (c.in.size() < 3) c.in.push_back(Operand());
   c.in.insert(c.in.end(), norm.in.begin() + 1, norm.in.end());
   const Operand to = norm.out[0];

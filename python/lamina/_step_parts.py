@@ -38,8 +38,9 @@ def flatten(value, tensors: list) -> Any:
         return (type(value), *(flatten(v, tensors) for v in value))
     if isinstance(value, dict):
         return (type(value), *((k, flatten(v, tensors)) for k, v in value.items()))
-    if isinstance(value, (float, complex)):
-        return (type(value), repr(value))  # -0.0 is not 0.0, and NaN is NaN
+    for kind in (float, complex):
+        if isinstance(value, kind):
+            return (type(value), kind.__repr__(value))  # -0.0 is not 0.0, and NaN is NaN
     if value is None or isinstance(value, (str, bytes, int)):
         return (type(value), value)
     return Same(value)

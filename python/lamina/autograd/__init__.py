@@ -34,16 +34,19 @@ def backward(
         grad_tensors: gradients of the same shapes, or None for 1.
         retain_graph: keep saved tensors for another backward (default: create_graph).
         create_graph: record the backward pass itself, for higher derivatives.
-        inputs: accumulate only into these leaves.
+        inputs: accumulate only into these tensors, into each once.
 
-    Raises RuntimeError when a tensor has no history, or its saved tensors were freed or modified.
+    Raises RuntimeError when a tensor has no history, when its saved tensors were freed or modified,
+    and when `inputs` is empty.
     """
     retain = create_graph if retain_graph is None else retain_graph
     tensors, grads = _list(tensors), _list(grad_tensors)
     if inputs is None:
         _core.backward(tensors, grads, retain, create_graph)
         return
-    inputs = _list(inputs)
+    inputs = list({id(x): x for x in _list(inputs)}.values())
+    if not inputs:
+        raise RuntimeError("backward: inputs is empty; leave it out to reach every leaf")
     results = _core.gradients(tensors, grads, inputs, retain, create_graph, True)
     with set_grad_enabled(create_graph):
         for x, g in zip(inputs, results):

@@ -159,8 +159,6 @@ def _pair(equation, x, labels_x, y, labels_y, kept):
         x = x.reshape(*x.shape, *[1] * nc)
         y = y.reshape(*y.shape[:nb], *[1] * nr, *y.shape[nb:])
         return x * y, labels
-    if not rows and not columns:  # one number for each of the batch
-        return (x * y).sum(list(range(nb, nb + len(depth)))), labels
     outer = [size[n] for n in batch]
     x = x.expand(*outer, *x.shape[nb:])
     y = y.expand(*outer, *y.shape[nb:])
