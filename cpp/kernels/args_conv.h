@@ -21,12 +21,13 @@ struct ConvEpilogue {
     if (summand) e.summand = static_cast<const T*>(summand) + element;
     return e;
   }
-  // Bias alone, and what follows it.
+  // The bias alone.
   ConvEpilogue first() const {
     ConvEpilogue e;
     e.bias = bias;
     return e;
   }
+  // What follows the bias.
   ConvEpilogue rest() const {
     ConvEpilogue e = *this;
     e.bias = nullptr;

@@ -61,10 +61,10 @@ int64_t prepared(const ConvGeometry& a) {
 template <class T>
 void prepare(const ConvGeometry& a, const void* w, void* to) {
   const ConvPath path = path_of(a, a.C / a.groups, a.M / a.groups, 4);
-  (path == ConvPath::patches ? PatchConv<T>::prepare
-   : path == ConvPath::winograd
-       ? WinogradConv<T>::prepare
-       : LanesConv<T>::prepare)(a, static_cast<const T*>(w), static_cast<T*>(to));
+  const T* const given = static_cast<const T*>(w);
+  if (path == ConvPath::patches) PatchConv<T>::prepare(a, given, static_cast<T*>(to));
+  if (path == ConvPath::winograd) WinogradConv<T>::prepare(a, given, static_cast<T*>(to));
+  if (path == ConvPath::lanes) LanesConv<T>::prepare(a, given, static_cast<T*>(to));
 }
 template <class T>
 void input_grad(const ConvGeometry& a, const void* dy, const void* w, void* dx) {

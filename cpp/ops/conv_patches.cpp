@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/ceil_div.h"
 #include "core/storage.h"
 #include "core/threads.h"
 #include "ops/conv_launch.h"
@@ -87,8 +88,8 @@ struct Patches {
 // One image: y^T (P, M) = patches^T w^T with w^T in panels (gemm_panels), turned on its way to y.
 template <class T>
 void one_image(const ConvGeometry& a, const T* x, const T* panels, const ConvEpilogue& e, T* y) {
-  const Patches<T> p(a, 2);  // of one image a block
-  const int64_t L = cpu_kernels().conv.lanes[kConvType<T>], blocks = (p.M + L - 1) / L;
+  const Patches<T> p(a, 2);  // cut for two threads, one image is a block
+  const int64_t L = cpu_kernels().conv.lanes[kConvType<T>], blocks = ceil_div(p.M, L);
   Scratch scratch(p.bytes()), result(size_t(p.P * blocks * L) * sizeof(T));
   GemmArgs g{};
   g.M = p.P, g.N = p.M, g.K = p.K;
@@ -101,8 +102,14 @@ void one_image(const ConvGeometry& a, const T* x, const T* panels, const ConvEpi
   std::vector<int64_t> column;
   for (int64_t i = 0; i < p.P; ++i) column.push_back(i * g.c_row);
   parallel_rows(blocks, double(p.P * L) * 0.2, [&](int64_t begin, int64_t end) {
-    const ConvPixels v{y, 1, 0, p.M,          p.P, p.P, 0, 1, result.as<T>() + begin * L,
-                       L, 0, 0, column.data()};
+    ConvPixels v{};
+    v.x = y;
+    v.images = v.rows = 1;
+    v.C = p.M;
+    v.plane = v.W = p.P;
+    v.pixels = result.as<T>() + begin * L;
+    v.block = L;
+    v.column = column.data();
     cpu_kernels().conv_lanes.scatter[kConvType<T>](v, begin, end, e);
   });
 }
@@ -120,7 +127,7 @@ int64_t PatchConv<T>::prepared(const ConvGeometry& a) {
 template <class T>
 void PatchConv<T>::prepare(const ConvGeometry& a, const T* w, T* to) {
   const int64_t K = a.C * a.KH * a.KW, width = gemm_panel_columns(kConvType<T>, a.OH * a.OW);
-  parallel_rows((a.M + width - 1) / width, double(K * width), [&](int64_t begin, int64_t end) {
+  parallel_rows(ceil_div(a.M, width), double(K * width), [&](int64_t begin, int64_t end) {
     for (int64_t m = begin * width; m < std::min(end * width, a.M); m += width) {
       const int64_t n = std::min(width, a.M - m);
       for (int64_t k0 = 0; k0 < K; k0 += 16)  // a cache line of each row

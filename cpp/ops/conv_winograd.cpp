@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/ceil_div.h"
 #include "core/storage.h"
 #include "core/threads.h"
 #include "ops/conv_launch.h"
@@ -14,7 +15,6 @@ namespace {
 constexpr int64_t kTransformed = 160 * 1024;  // elements of a block's tiles, in and out
 constexpr int64_t kFewTiles = 42;             // three tiles of 14 rows: a block has more if it can
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // Matrices an odd number of cache lines apart, so that a tile's elements do not share sets.
 int64_t plane_of(int64_t vectors, int64_t lanes) { return (vectors | 1) * lanes; }
 

@@ -111,7 +111,7 @@ def nll_loss(input: Tensor, target: Tensor, weight=None, size_average=None, igno
     """
     if size_average is not None or reduce is not None:
         reduction = _legacy(size_average, reduce)
-    if not input.is_cuda:
+    if not input.is_cuda:  # there, of functions whose errors come when the device is synchronised
         return _core.nll_loss(input, target, weight, reduction, ignore_index)
     along = 1 if input.dim() > 1 else 0
     shape = tuple(input.shape)
