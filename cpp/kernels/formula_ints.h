@@ -48,8 +48,8 @@ constexpr Int shift_left(Int a, Int b) {
 }
 constexpr Int shift_right(Int a, Int b) { return {a.v >> (b.v < 0 || b.v > 63 ? 63 : b.v)}; }
 constexpr Int fmod(Int a, Int b) { return {b.v == 0 || b.v == -1 ? 0 : a.v % b.v}; }
-// Corrections without a branch: signs and rests are anyone's guess, and a branch guessed wrong costs
-// as much as the division.
+// Corrections without a branch: signs and rests are anyone's guess, and a wrong guess costs as much
+// as the division.
 constexpr Int remainder(Int a, Int b) {  // the sign of b
   const Int r = fmod(a, b);
   return r + b * Int{int64_t((r.v ^ b.v) < 0) & int64_t(r.v != 0)};
