@@ -29,7 +29,7 @@ import time
 import numpy as np
 import workloads
 from networks import lenet5
-from train import fresh, median_ms, ratio, runs_of, steady
+from train import fresh, line_of, runs_of, steady
 
 WORKLOADS = {**workloads.WORKLOADS, **workloads.LARGE}
 MODES = ("lamina", "lamina-eager", "torch", "torch-cl", "torch-fused", "torch-graphs",
@@ -172,11 +172,7 @@ def report(results, name: str, dtype: str) -> None:
         runs = runs_of(results, name, dtype, mode)
         if not runs:
             continue
-        line = f"  {mode:14} {median_ms(runs):10.4f} ms"
-        line += f"  {max(r['mb'] for r in runs.values()):6.0f} MB"
-        of = ratio(lamina, runs)
-        if mode != "lamina" and of:
-            line += f"  {of[0]:6.2f}x ({of[1]:.2f} - {of[2]:.2f})"
+        line = line_of(mode, runs, lamina)
         epochs = [r["epochs"] for r in runs.values() if "epochs" in r]
         if epochs:
             line += f"  {statistics.median(epochs):.0f} epochs"

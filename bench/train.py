@@ -170,20 +170,24 @@ def median_ms(runs: dict) -> float:
     return statistics.median(r["ms"] for r in runs.values())
 
 
+def line_of(mode: str, runs: dict, lamina: dict) -> str:
+    """Time, memory and ratio of one library's runs beside lamina's."""
+    mb = max(r["mb"] for r in runs.values())
+    line = f"  {mode:14} {median_ms(runs):10.4f} ms  {mb:6.0f} MB"
+    of = ratio(lamina, runs)
+    if mode != "lamina" and of:
+        line += f"  {of[0]:6.2f}x ({of[1]:.2f} - {of[2]:.2f})"
+    return line
+
+
 def report(results, name: str, threads: int, modes) -> None:
     """A few lines about one workload."""
     print(f"{name}, {threads} thread(s): {WORKLOADS[name].__doc__}")
     lamina = runs_of(results, name, threads, "lamina")
     for mode in modes:
         runs = runs_of(results, name, threads, mode)
-        if not runs:
-            continue
-        mb = max(r["mb"] for r in runs.values())
-        line = f"  {mode:14} {median_ms(runs):10.4f} ms  {mb:6.0f} MB"
-        of = ratio(lamina, runs)
-        if mode != "lamina" and of:
-            line += f"  {of[0]:6.2f}x ({of[1]:.2f} - {of[2]:.2f})"
-        print(line, flush=True)
+        if runs:
+            print(line_of(mode, runs, lamina), flush=True)
     for r in results:
         if (r["workload"], r["threads"]) == (name, threads) and "error" in r:
             print(f"  {r['mode']:14} round {r['round']} failed: {r['error']}", flush=True)

@@ -10,7 +10,7 @@ import lamina
 from joined import replayed
 from lamina import nn
 from test_compile_conv import CONVS, POOLS
-from test_compile_weights import SETTLED, WRITES, same
+from test_compile_weights import SETTLED, WRITES, check_write_is_seen, same
 
 f32, f64 = lamina.float32, lamina.float64
 
@@ -105,6 +105,10 @@ def test_result_that_is_its_own_summand(tail):
         assert same(call(x), step(x))
 
 
+@pytest.mark.skipif(
+    lamina._core.isa() not in ("avx2", "avx512"),
+    reason="which of two NaNs a sum keeps is the compiler's",
+)
 def test_nan_of_two_nans():
     conv = nn.Conv2d(1, 1, 1, bias=False)
     norm = norm_of(conv).eval()
@@ -190,10 +194,6 @@ def kept(name, dtype=f32, bias=True):
     return model, lamina.randn(*shape, dtype=dtype)
 
 
-def packed(compiled):
-    return compiled.plan.stats()["packed_bytes"]
-
-
 @pytest.mark.parametrize("dtype", [f32, f64])
 @pytest.mark.parametrize("name", KEPT)
 def test_prepared_weights(name, dtype, threads):
@@ -223,14 +223,7 @@ def test_writes_are_seen(name, way):
     with lamina.no_grad():
         for _ in range(SETTLED):
             compiled(x)
-        assert packed(compiled)
-        before = compiled(x).clone()
-    WRITES[way](model)
-    with lamina.no_grad():
-        for _ in range(2 * SETTLED):
-            y = model(x)
-            assert not same(y, before)
-            assert same(compiled(x), y)
+    check_write_is_seen(model, compiled, x, way)
 
 
 def test_statistics_are_read_anew():
