@@ -52,12 +52,20 @@ extern Position* position;  // of the running fiber; blocks' and grids' sizes ar
 
 void open_memory();  // device memory can be touched until it is closed as often
 void close_memory();
-void run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body);
+struct Range {
+  const char *begin, *end;
+};
+Range device_memory();
+// False: the launch has a race, and the library is built to look for them (race.h).
+bool run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body);
 void barrier();
 // All lanes of the warp give 8 bytes and see those of lane `from`; -1: the lane's own.
-uint64_t exchange(unsigned mask, uint64_t value, int from);
+// `orders`: what lanes did to memory before is seen by the others after.
+uint64_t exchange(unsigned mask, uint64_t value, int from, bool orders = false);
 unsigned vote(unsigned mask, bool predicate);
 int lane();
+int compare_and_swap(int* p, int expected, int value);
+int fetch_and_add(int* p, int value);
 void* dynamic_shared();
 // All 32 lanes give up to kWords words, which each then finds under given_by(lane).
 constexpr int kWords = 4;
@@ -87,7 +95,7 @@ T shuffle(unsigned mask, T value, int from) {
 #define gridDim (lamina::emulate::position->grid_size)
 
 inline void __syncthreads() { lamina::emulate::barrier(); }
-inline void __syncwarp(unsigned mask = ~0u) { lamina::emulate::vote(mask, false); }
+inline void __syncwarp(unsigned mask = ~0u) { lamina::emulate::exchange(mask, 0, -1, true); }
 template <class T>
 T __shfl_xor_sync(unsigned mask, T v, int bits) {
   return lamina::emulate::shuffle(mask, v, lamina::emulate::lane() ^ bits);
@@ -111,15 +119,9 @@ inline void __threadfence() {}
 inline void __threadfence_system() {}
 
 inline int atomicCAS(int* p, int expected, int value) {
-  const int old = *p;
-  if (old == expected) *p = value;
-  return old;
+  return lamina::emulate::compare_and_swap(p, expected, value);
 }
-inline int atomicAdd(int* p, int value) {
-  const int old = *p;
-  *p += value;
-  return old;
-}
+inline int atomicAdd(int* p, int value) { return lamina::emulate::fetch_and_add(p, value); }
 
 inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
 inline double rsqrt(double x) { return 1 / std::sqrt(x); }
@@ -143,6 +145,7 @@ enum cudaError_t {
   cudaErrorMemoryAllocation = 2,
   cudaErrorNoDevice = 100,
   cudaErrorNotReady = 600,
+  cudaErrorLaunchFailure = 719,
   cudaErrorStreamCaptureUnsupported = 900
 };
 enum cudaMemcpyKind {

@@ -16,8 +16,16 @@ void issue(cudaStream_t s, std::function<void()> work, bool kernel) {
 }
 
 namespace {
+thread_local bool raced = false;  // a launch since the last result
+cudaError_t result() {
+  const bool bad = raced;
+  raced = false;
+  return bad ? cudaErrorLaunchFailure : cudaSuccess;
+}
 std::function<void()> closure_of(const cudaKernelNodeParams& k) {
-  return [k] { run(k.grid, k.block, k.shared, k.body); };
+  return [k] {
+    if (!run(k.grid, k.block, k.shared, k.body)) raced = true;
+  };
 }
 cudaError_t exchange(cudaGraphExec_t exec, cudaGraphNode_t node, bool kernel,
                      std::function<void()> work) {
@@ -35,7 +43,7 @@ using namespace lamina::emulate;
 
 cudaError_t cudaLaunchKernelNode(const cudaKernelNodeParams& node, cudaStream_t s) {
   issue(s, closure_of(node), true);
-  return cudaSuccess;
+  return result();
 }
 cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode) {
   if (!s || s->capture) return cudaErrorInvalidValue;  // nor can the default stream be captured
@@ -81,7 +89,7 @@ cudaError_t cudaGraphExecMemcpyNodeSetParams1D(cudaGraphExec_t exec, cudaGraphNo
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t s) {
   for (const auto& work : exec->work) issue(s, work);
-  return cudaSuccess;
+  return result();
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
   delete exec;

@@ -108,6 +108,7 @@ void open_memory() {
   std::lock_guard<std::mutex> lock(a.mutex);
   if (a.open++ == 0) a.protect();
 }
+Range device_memory() { return {arena().base, arena().base + arena().bytes}; }
 void close_memory() {
   Arena& a = arena();
   std::lock_guard<std::mutex> lock(a.mutex);
@@ -121,6 +122,7 @@ using namespace lamina::emulate;
 const char* cudaGetErrorString(cudaError_t e) {
   return e == cudaSuccess                 ? "no error"
          : e == cudaErrorMemoryAllocation ? "out of memory"
+         : e == cudaErrorLaunchFailure    ? "a race (above, on standard error)"
          : e == cudaErrorStreamCaptureUnsupported
              ? "operation not permitted when stream is capturing"
              : "invalid argument";

@@ -10,6 +10,8 @@
 #include <mutex>
 #include <vector>
 
+#include "race.h"
+
 namespace lamina::emulate {
 
 Position* position = nullptr;
@@ -84,6 +86,7 @@ struct Fiber {
   Position place;
   State state = kDone;
   unsigned mask = 0;            // of the shuffle it waits in
+  bool orders = false;          // which is a barrier
   uint64_t value[kWords] = {};  // what it gives there
   int words = 0;                // how many of them
   std::vector<Copy> copies;     // that were not waited for
@@ -127,36 +130,55 @@ void fiber_main() {
 void resume(int i) {
   block.running = i;
   position = &block.fibers[i].place;
+  race::thread_runs(i);
   change(block.main, block.fibers[i].context);
+  race::thread_stops();
+}
+
+// The waiting lanes that lane i's shuffle or barrier joins; 0: not all that it names wait in it.
+unsigned joined(int first, int i, unsigned exists) {
+  const Fiber& f = block.fibers[i];
+  const unsigned mask = f.mask & exists;
+  for (int k = 0; k < 32; ++k) {
+    const Fiber& g = block.fibers[first + k];
+    if ((mask >> k & 1) && !(g.state == kInWarp && g.mask == f.mask && g.orders == f.orders &&
+                             g.words == f.words))
+      return 0;
+  }
+  return mask & 1u << (i - first) ? mask : 0;
 }
 
 // Runs the lanes of a warp until each is at the block's barrier or has ended.
 void run_warp(int warp) {
   const int first = warp * 32, last = first + 32 < block.count ? first + 32 : block.count;
+  const unsigned exists = last - first == 32 ? ~0u : (1u << (last - first)) - 1;
   for (;;) {
     for (int k : block.order) {
       const int i = first + k;
       if (i < last && block.fibers[i].state == kReady) resume(i);
     }
-    unsigned waiting = 0, wanted = 0;
-    for (int i = first; i < last; ++i)
-      if (block.fibers[i].state == kInWarp) {
-        waiting |= 1u << (i - first);
-        wanted |= block.fibers[i].mask;
-      }
-    if (!waiting) return;
-    const unsigned exists = last - first == 32 ? ~0u : (1u << (last - first)) - 1;
-    if ((wanted & exists) != waiting)
-      stop("a shuffle or vote that not all lanes of its mask reach");
+    bool waiting = false, any = false;
     for (int i = first; i < last; ++i) {
-      Fiber& f = block.fibers[i];
-      std::memcpy(block.slots[size_t(i)].of, f.value, size_t(f.words) * sizeof(uint64_t));
-      if (f.state == kInWarp) f.state = kReady;
+      if (block.fibers[i].state != kInWarp) continue;
+      waiting = true;
+      const unsigned lanes = joined(first, i, exists);
+      if (!lanes) continue;
+      any = true;
+      if (block.fibers[i].orders) race::at_warp_barrier(warp, lanes);
+      for (int k = first; k < last; ++k) {
+        Fiber& f = block.fibers[k];
+        if (!(lanes >> (k - first) & 1)) continue;
+        std::memcpy(block.slots[size_t(k)].of, f.value, size_t(f.words) * sizeof(uint64_t));
+        f.state = kReady;
+      }
     }
+    if (!waiting) return;
+    if (!any) stop("a shuffle or vote that not all lanes of its mask reach");
   }
 }
 
 void run_block(const Position& place) {
+  race::block_begins(place.block.x, place.block.y, place.block.z);
   const dim3 size = place.block_size;
   int i = 0;
   for (unsigned z = 0; z < size.z; ++z)
@@ -178,6 +200,7 @@ void run_block(const Position& place) {
     if (at_barrier == 0) return;
     if (at_barrier != block.count) stop("__syncthreads that not all threads of the block reach");
     for (int k = 0; k < block.count; ++k) block.fibers[k].state = kReady;
+    race::at_barrier();
   }
 }
 
@@ -193,7 +216,7 @@ void choose_order() {
 
 }  // namespace
 
-void run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>& body) {
+bool run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>& body) {
   std::lock_guard<std::mutex> lock(one_launch);
   std::fenv_t host;  // which may count denormals as 0; a device does not
   std::fegetenv(&host);
@@ -210,12 +233,16 @@ void run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>&
     f.stack.reset(new char[kStack]);
     f.context.prepare(f.stack.get(), kStack, fiber_main);
   }
+  const char* const shared = static_cast<const char*>(dynamic_shared());
+  race::launch_begins(block.count, device_memory(), {shared, shared + shared_bytes},
+                      {reinterpret_cast<char*>(&block), reinterpret_cast<char*>(&block + 1)});
   Position place{{0, 0, 0}, {0, 0, 0}, size, grid};
   for (place.block.z = 0; place.block.z < grid.z; ++place.block.z)
     for (place.block.y = 0; place.block.y < grid.y; ++place.block.y)
       for (place.block.x = 0; place.block.x < grid.x; ++place.block.x) run_block(place);
   close_memory();
   std::fesetenv(&host);
+  return race::launch_ends();
 }
 
 void barrier() {
@@ -225,17 +252,31 @@ void barrier() {
 
 int lane() { return block.running % 32; }
 
-uint64_t exchange(unsigned mask, uint64_t value, int from) {
+uint64_t exchange(unsigned mask, uint64_t value, int from, bool orders) {
   Fiber& f = block.fibers[block.running];
   const int mine = block.running, first = mine - mine % 32;
   f.mask = mask;
   f.value[0] = value;
   f.words = 1;
+  f.orders = orders;
   f.state = kInWarp;
   yield();
   const int source = from < 0 ? mine : first + from;
   const uint64_t got = source < block.count ? block.slots[size_t(source)].of[0] : value;
   return got;  // slots change only when every lane of the warp has gone on and stopped again
+}
+
+int compare_and_swap(int* p, int expected, int value) {
+  race::changes(p, sizeof *p);
+  const int old = *p;
+  if (old == expected) *p = value;
+  return old;
+}
+int fetch_and_add(int* p, int value) {
+  race::changes(p, sizeof *p);
+  const int old = *p;
+  *p += value;
+  return old;
 }
 
 unsigned vote(unsigned mask, bool predicate) {
@@ -252,6 +293,7 @@ void exchange_all(const uint64_t* words, int n) {
   std::memcpy(f.value, words, size_t(n) * 8);
   f.words = n;
   f.mask = ~0u;
+  f.orders = false;
   f.state = kInWarp;
   yield();
 }
@@ -264,6 +306,8 @@ void copy_later(void* to, const void* from, int valid) {
     stop("an asynchronous copy from or to an address that is no multiple of 16");
   Fiber& f = block.fibers[block.running];
   f.copies.push_back({to, from, valid, f.group});
+  race::reads(from, size_t(valid));  // and again when it is made: it may be at any time between
+  race::writes(to, 16);
 }
 void copies_close() { ++block.fibers[block.running].group; }
 void copies_wait(int pending) {
@@ -273,6 +317,8 @@ void copies_wait(int pending) {
     if (c.group >= f.group - pending) {
       f.copies[kept++] = c;
     } else {
+      race::reads(c.from, size_t(c.valid));
+      race::writes(c.to, 16);
       std::memset(c.to, 0, 16);
       if (c.valid) std::memcpy(c.to, c.from, size_t(c.valid));
     }
