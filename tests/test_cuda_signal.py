@@ -162,6 +162,13 @@ def test_ctc_of_long_targets():
     both(run, lamina.randn(900, 2, 5, dtype=lamina.float64), tol=1e-9)
 
 
+def test_ctc_rows_and_room_share_a_block():
+    """Three rows of 1535 doubles and what sums them are more than the 48 kB of a block."""
+    targets = lamina.tensor([[1, 2] * 383])
+    both(lambda x: F.ctc_loss(x, targets.to(x.device), [768], [766]),
+         lamina.rand(768, 1, 3, dtype=lamina.float64).log(), tol=1e-9)  # fmt: skip
+
+
 def test_ctc_reports_wrong_labels():
     p = F.log_softmax(lamina.randn(6, 1, 4, device="cuda"), -1)
     loss = F.ctc_loss(p, lamina.tensor([[1, 9]], device="cuda"), [6], [2])

@@ -6,7 +6,8 @@
 // before the other: by being the same thread's, by __syncthreads between them (threads of a block),
 // or by __syncwarp that both lanes take part in (directly or by way of other lanes). Shuffles,
 // votes, matrix instructions and atomics order nothing, and nothing orders two blocks of a launch.
-// Shared memory that a block reads must have been written by that block.
+// Shared memory that a block reads must have been written by that block, and what it writes of its
+// variables there must fit 48 kB beside what the launch gives it.
 //
 // An epoch is what a thread does between two barriers. It has a number, that of no other epoch of
 // any launch, and every byte keeps the epochs of its last write and of up to four reads since: the
@@ -74,11 +75,13 @@ struct Thread {
   uint32_t seen[32] = {};
 };
 
+constexpr size_t kSharedMost = 48 << 10;  // of a block that asks for no more
 Memory global, fixed, dynamic;
 Range own{};
 std::vector<Thread> threads;
 std::vector<Epoch> epochs;
 std::vector<std::pair<uint32_t, uint3>> blocks;  // of the launch, by their first epoch
+size_t held = 0;  // bytes of its own variables in shared memory that the block has written
 uint32_t next_epoch = 1, launch_first = 1, block_first = 1, barriers = 0;
 bool clean = true;
 std::set<std::pair<uint32_t, uint32_t>> told;
@@ -161,6 +164,9 @@ void byte(const Memory& memory, const char* p, uint32_t me, uint32_t pc) {
     tell(kind == kRead ? "a read" : "a write", "not ordered after the write by", memory, p, pc,
          c.write, c.write_at);
   if (kind != kRead) {
+    if (&memory == &fixed && old_write && ++held + size_t(dynamic.at.end - dynamic.at.begin) ==
+                                              kSharedMost + 1)
+      tell("a write", "the last byte of 48 kB was written by", memory, p, pc, 0, 0);
     const uint32_t reads[4] = {c.read, c.lane, c.warp, c.block};
     for (const uint32_t r : reads)
       if (r && r != me && !ordered(r, memory)) {
@@ -228,6 +234,7 @@ void block_begins(unsigned x, unsigned y, unsigned z) {
   blocks.push_back({next_epoch, {x, y, z}});
   epochs.clear();
   barriers = 0;
+  held = 0;
   for (Thread& t : threads) t = {};
 }
 void thread_runs(int thread) { running = thread; }

@@ -11,7 +11,7 @@
 namespace lamina::cuda {
 namespace {
 
-constexpr int64_t kSharedRows = 48 * 1024;
+constexpr int64_t kSharedRows = 48 * 1024 - kBlock / 32 * 8;  // what `room` leaves of a block's
 
 template <class S>
 struct Sequence {
