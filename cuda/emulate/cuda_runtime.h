@@ -7,10 +7,11 @@
 // on a barrier that is missing differ between orders. A barrier that some threads of a block never
 // reach, and a shuffle that some lanes of the mask never join, stop the program with a message.
 //
-// Device memory is one range of addresses that can be touched only while a kernel or a copy runs:
-// host code that follows a device pointer faults, as it would with a GPU.
+// A device's memory is a range of addresses that can be touched only while a copy, or a kernel on
+// this device, runs: host code that follows a device pointer faults, as it would with a GPU.
+// Launches that a GPU would refuse (grid and block sizes, more than 48 kB of shared memory) fail.
 //
-// What it cannot show: speed, real races between blocks, and anything that needs real hardware.
+// What it cannot show: speed, and anything that needs real hardware. Races: race.h.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -66,6 +67,7 @@ unsigned vote(unsigned mask, bool predicate);
 int lane();
 int compare_and_swap(int* p, int expected, int value);
 int fetch_and_add(int* p, int value);
+float fetch_and_set(float* p, float value);
 void* dynamic_shared();
 // All 32 lanes give up to kWords words, which each then finds under given_by(lane).
 constexpr int kWords = 4;
@@ -122,6 +124,7 @@ inline int atomicCAS(int* p, int expected, int value) {
   return lamina::emulate::compare_and_swap(p, expected, value);
 }
 inline int atomicAdd(int* p, int value) { return lamina::emulate::fetch_and_add(p, value); }
+inline float atomicExch(float* p, float value) { return lamina::emulate::fetch_and_set(p, value); }
 
 inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
 inline double rsqrt(double x) { return 1 / std::sqrt(x); }
@@ -143,7 +146,9 @@ enum cudaError_t {
   cudaSuccess = 0,
   cudaErrorInvalidValue = 1,
   cudaErrorMemoryAllocation = 2,
+  cudaErrorInvalidConfiguration = 9,
   cudaErrorNoDevice = 100,
+  cudaErrorInvalidResourceHandle = 400,
   cudaErrorNotReady = 600,
   cudaErrorLaunchFailure = 719,
   cudaErrorStreamCaptureUnsupported = 900
@@ -158,6 +163,10 @@ enum cudaMemcpyKind {
 enum { cudaStreamNonBlocking = 1, cudaEventDefault = 0, cudaEventDisableTiming = 2 };
 enum { cudaHostAllocDefault = 0, cudaHostAllocMapped = 2 };
 enum cudaDeviceAttr { cudaDevAttrClockRate = 13, cudaDevAttrMemoryClockRate = 36 };
+enum cudaMemoryType { cudaMemoryTypeUnregistered, cudaMemoryTypeHost, cudaMemoryTypeDevice };
+struct cudaPointerAttributes {
+  cudaMemoryType type;
+};
 struct lamina_emulated_stream;
 struct lamina_emulated_event;
 using cudaStream_t = lamina_emulated_stream*;
@@ -200,6 +209,7 @@ cudaError_t cudaFree(void* p);
 cudaError_t cudaHostAlloc(void** p, size_t bytes, unsigned flags);
 cudaError_t cudaHostGetDevicePointer(void** device, void* host, unsigned flags);
 cudaError_t cudaFreeHost(void* p);
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* a, const void* p);
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t s);
 cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t s);

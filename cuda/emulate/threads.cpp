@@ -278,6 +278,12 @@ int fetch_and_add(int* p, int value) {
   *p += value;
   return old;
 }
+float fetch_and_set(float* p, float value) {
+  race::changes(p, sizeof *p);
+  const float old = *p;
+  *p = value;
+  return old;
+}
 
 unsigned vote(unsigned mask, bool predicate) {
   exchange(mask, predicate, -1);

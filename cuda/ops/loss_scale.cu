@@ -27,7 +27,7 @@ __device__ void put(double* p, double x) { *p = x; }
 __device__ void put(Half* p, float x) { *p = narrow_half(x); }
 __device__ void put(Brain* p, float x) { *p = narrow_brain(x); }
 
-// E: as stored; T: as computed. Blocks that find something write the same 1.
+// E: as stored; T: as computed.
 template <class E, class T>
 __global__ void unscale_kernel(const Piece* pieces, int count, float* found, const float* inv) {
   int lo = 0, hi = count;  // the last piece that starts at or before this block
@@ -46,7 +46,7 @@ __global__ void unscale_kernel(const Piece* pieces, int count, float* found, con
     bad |= !(x - x == T(0));
     put(g + i, x * factor);
   }
-  if (bad) *found = 1;
+  if (bad) atomicExch(found, 1.0f);  // many threads may
 }
 
 template <class E, class T>
