@@ -185,7 +185,7 @@ bool graph_stream(int device, cudaStream_t* stream) {
 void* graph_begin(int device) {
   auto g = std::make_unique<Graph>();
   g->device = device;
-  check(cudaSetDevice(device), "graph");
+  const OnDevice on(device);
   check(cudaStreamCreateWithPriority(&g->stream, cudaStreamNonBlocking, 0), "graph");
   // Relaxed: memory may be allocated meanwhile, and other threads do as they like.
   check(cudaStreamBeginCapture(g->stream, cudaStreamCaptureModeRelaxed), "graph");
@@ -213,6 +213,7 @@ bool graph_end(void* graph, const char** why) {
     cudaGetLastError();
     g.why = cudaGetErrorString(e);
   }
+  const OnDevice on(g.device);
   for (int i = 0; g.why.empty() && i < kTurns; ++i)
     check(cudaEventCreateWithFlags(&g.done[i], cudaEventDisableTiming), "graph");
   *why = g.why.c_str();
@@ -230,6 +231,7 @@ void graph_refresh(void* graph) {
 void graph_launch(void* graph) {
   Graph& g = of(graph);
   refreshing = nullptr;
+  const OnDevice on(g.device);
   const cudaStream_t s = current_stream(g.device);
   check(cudaGraphLaunch(g.exec, s), "graph");
   check(cudaEventRecord(g.done[g.turn], s), "graph");
@@ -240,6 +242,9 @@ void graph_destroy(void* graph) {
   Graph& g = of(graph);
   if (capturing == &g) capturing = nullptr;
   if (refreshing == &g) refreshing = nullptr;
+  int before = 0;  // nothing is thrown here
+  cudaGetDevice(&before);
+  if (before != g.device) cudaSetDevice(g.device);
   cudaDeviceSynchronize();
   if (g.exec) cudaGraphExecDestroy(g.exec);
   if (g.graph) cudaGraphDestroy(g.graph);
@@ -250,6 +255,7 @@ void graph_destroy(void* graph) {
   for (void* b : g.held) cudaFreeHost(b);
   for (const Node& n : g.nodes)
     for (int i = 0; n.upload && i < kTurns; ++i) cudaFreeHost(n.buffers[i]);
+  if (before != g.device) cudaSetDevice(before);
   delete &g;
 }
 

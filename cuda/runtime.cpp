@@ -48,19 +48,6 @@ Pool& pool(int device) {
   return pools[device];
 }
 
-struct OnDevice {  // scope guard
-  int before = 0;
-  explicit OnDevice(int device) {
-    cudaGetDevice(&before);
-    if (device != before) check(cudaSetDevice(device), "cudaSetDevice");
-    now = device;
-  }
-  ~OnDevice() {
-    if (now != before) cudaSetDevice(before);
-  }
-  int now;
-};
-
 thread_local std::unordered_map<int, cudaStream_t> streams;
 
 void give_back(Pool& p) {  // the caller holds the lock
@@ -100,6 +87,14 @@ void check(cudaError_t e, const char* what) {
     cudaGetLastError();
     fail(kRuntime, "%s: the CUDA device reports: %s", what, cudaGetErrorString(e));
   }
+}
+
+OnDevice::OnDevice(int device) : now(device) {
+  cudaGetDevice(&before);
+  if (device != before) check(cudaSetDevice(device), "cudaSetDevice");
+}
+OnDevice::~OnDevice() {
+  if (now != before) cudaSetDevice(before);
 }
 
 // The stream in use, also while another one is captured for a graph.
@@ -251,17 +246,26 @@ void* t_host_allocate(size_t bytes) {
   return p;
 }
 void t_host_release(void* p) { cudaFreeHost(p); }
+bool page_locked(const void* host) {
+  cudaPointerAttributes a{};
+  if (cudaPointerGetAttributes(&a, host) == cudaSuccess) return a.type == cudaMemoryTypeHost;
+  cudaGetLastError();
+  return false;
+}
 void t_copy(void* to, int to_device, const void* from, int from_device, size_t bytes, bool wait) {
   const int device = from_device >= 0 ? from_device : to_device;
+  const bool between = from_device >= 0 && to_device >= 0 && from_device != to_device;
+  if (between) {  // whose stream does not know of this one: what it still does there comes first
+    const OnDevice there(to_device);
+    check(cudaStreamSynchronize(stream_in_use(to_device)), "copy");
+  }
   const OnDevice on(device);
   const cudaStream_t s = stream_in_use(device);
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, s), "copy");
-  if (from_device >= 0 && to_device >= 0 && from_device != to_device)
-    check(cudaStreamSynchronize(s), "copy");  // the other device's stream does not know of it
-  if (to_device < 0 && wait) {
-    check(cudaStreamSynchronize(s), "copy");
-    raise_reports(device);
-  }
+  // Pageable memory has been read by now, page-locked memory has not.
+  const bool host_source = wait && from_device < 0 && page_locked(from);
+  if (between || host_source || (to_device < 0 && wait)) check(cudaStreamSynchronize(s), "copy");
+  if (to_device < 0 && wait) raise_reports(device);
 }
 void t_synchronize(int device) {
   const OnDevice on(device);
@@ -331,6 +335,11 @@ float t_event_elapsed(int, void* from, void* to) {
   return ms;
 }
 
+void t_launch(const DeviceKernel& kernel, const DeviceCall& call) {
+  const OnDevice on(call.device);  // a default stream is that of the current one
+  kernel.launch(call);
+}
+
 const DeviceTable kTable{kDeviceVersion,
                          t_count,
                          t_why,
@@ -364,6 +373,7 @@ const DeviceTable kTable{kDeviceVersion,
                          graph_launch,
                          graph_destroy,
                          find_launch,
+                         t_launch,
                          launch_names};
 
 }  // namespace

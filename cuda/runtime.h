@@ -14,6 +14,13 @@ enum Kind { kRuntime, kShape, kDType, kValue, kIndex, kType, kDevice, kMemory, k
 [[noreturn]] void fail(Kind kind, const char* format, ...) __attribute__((format(printf, 2, 3)));
 void check(cudaError_t e, const char* what);
 
+struct OnDevice {  // the current device, until the end of the scope
+  int before = 0, now;
+  explicit OnDevice(int device);
+  ~OnDevice();
+  OnDevice(const OnDevice&) = delete;
+  OnDevice& operator=(const OnDevice&) = delete;
+};
 cudaStream_t current_stream(int device);
 void* allocate(int device, size_t bytes);
 void release(int device, void* p, size_t bytes);

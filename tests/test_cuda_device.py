@@ -306,6 +306,26 @@ def test_pinned_memory():
     assert not y.cuda().is_pinned()
     with pytest.raises(RuntimeError, match="pin_memory: only .* host memory .* on cuda:0"):
         y.cuda().pin_memory()
+    z = y.cuda()  # waits until y was read, which may then be written
+    y.fill_(5)
+    assert z.tolist() == [1.0] * 3
+
+
+@pytest.mark.skipif(cuda.device_count() < 2, reason="there is one CUDA device")
+def test_other_devices():
+    """Launches, fills, copies and streams are those of their tensors' device."""
+    x, w = lamina.randn(5, 4), lamina.randn(4, 3)
+    y = (x.to("cuda:1") @ w.to("cuda:1")).relu()
+    same(y, (x @ w).relu(), 1e-5)
+    same(y.to("cuda:0") + 1, (x @ w).relu() + 1, 1e-5)
+    grown = lamina.zeros(3, 3, device="cuda:1").index_add(0, lamina.tensor([2, 2]).to("cuda:1"),
+                                                          lamina.ones(2, 3).to("cuda:1"))  # fmt: skip
+    assert grown.sum().item() == 6 and cuda.current_device() == 0
+    with cuda.stream(cuda.Stream(1)):
+        same(x.to("cuda:1").exp(), x.exp(), 1e-5)
+    step = lamina.compile(lambda t: (t * 2).sum(1))
+    for _ in range(4):
+        same(step(x.to("cuda:1")), (x * 2).sum(1), 1e-5)
 
 
 def test_default_device_of_each_thread():

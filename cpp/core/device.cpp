@@ -257,8 +257,8 @@ void launch_on_device(Call& c) {
   SmallVec<DeviceOperand, 4> out;
   for (const Tensor& t : c.in) in.push_back(operand(t));
   for (const Tensor& t : c.out) out.push_back(operand(t));
-  kernel.launch({c.name(), c.arg_bytes, in.begin(), out.begin(), in.size(), out.size(),
-                 c.device.index, tf32_allowed});
+  device_table().launch(kernel, {c.name(), c.arg_bytes, in.begin(), out.begin(), in.size(),
+                                 out.size(), c.device.index, tf32_allowed});
 }
 
 void copy_bytes(const Tensor& to, const Tensor& from, bool wait) {

@@ -8,7 +8,7 @@
 
 namespace lamina {
 
-constexpr int kDeviceVersion = 2;  // of these structs: both sides must have been built alike
+constexpr int kDeviceVersion = 3;  // of these structs: both sides must have been built alike
 
 // A tensor as a launch sees it. `host`: a number in host memory beside tensors of the device.
 struct DeviceOperand {
@@ -79,7 +79,8 @@ struct DeviceTable {
   void* (*host_allocate)(size_t bytes);  // page-locked
   void (*host_release)(void* p);
   // Bytes between host (device -1) and devices in the order of the current stream. A copy to the
-  // host returns when it is done, unless `wait` is false, and raises what kernels reported.
+  // host returns when it is done, unless `wait` is false, and raises what kernels reported; one
+  // from page-locked memory when it has been read, so that it may change.
   void (*copy)(void* to, int to_device, const void* from, int from_device, size_t bytes, bool wait);
 
   void (*synchronize)(int device);  // raises what kernels reported
@@ -112,6 +113,7 @@ struct DeviceTable {
   void (*graph_destroy)(void* graph);
 
   const DeviceKernel* (*find)(const char* op);   // null: there is none
+  void (*launch)(const DeviceKernel& kernel, const DeviceCall& call);
   int (*ops)(const char** names, int capacity);  // those with a kernel; returns how many
 };
 using DeviceEntry = const DeviceTable* (*)(const HostTable*);

@@ -85,7 +85,8 @@ void step_on_device(const StepParts& parts, NumbersFn fn) {
   DeviceOperand guard[2];
   for (int i = 0; i < 2 * parts.a.guarded; ++i)
     guard[i] = {parts.guard()[i].data(), nullptr, nullptr, 0, DType::float32, false};
-  device_kernel(*c.op).launch(
+  device_table().launch(
+      device_kernel(*c.op),
       {c.name(), &all, guard, nullptr, 2 * parts.a.guarded, 0, c.device.index, {}});
 }
 

@@ -10,7 +10,10 @@ struct lamina_emulated_exec {
 namespace lamina::emulate {
 
 void issue(cudaStream_t s, std::function<void()> work, bool kernel) {
-  if (!s || !s->capture) return work();
+  if (!s || !s->capture) {
+    make_copies();
+    return work();
+  }
   s->capture->nodes.emplace_back(new lamina_emulated_node{std::move(work), kernel});
   s->last = s->capture->nodes.back().get();
 }
@@ -27,6 +30,12 @@ std::function<void()> closure_of(const cudaKernelNodeParams& k) {
     if (!run(k.grid, k.block, k.shared, k.body)) raced = true;
   };
 }
+// What a device can launch.
+bool fits(const cudaKernelNodeParams& k) {
+  const dim3 &g = k.grid, &b = k.block;
+  return g.x && g.y && g.z && g.x <= INT32_MAX && g.y <= 65535 && g.z <= 65535 && b.x && b.y &&
+         b.z && b.z <= 64 && b.x * b.y * b.z <= 1024 && k.shared <= 48 << 10;
+}
 cudaError_t exchange(cudaGraphExec_t exec, cudaGraphNode_t node, bool kernel,
                      std::function<void()> work) {
   for (size_t i = 0; i < exec->nodes.size(); ++i)
@@ -42,6 +51,10 @@ cudaError_t exchange(cudaGraphExec_t exec, cudaGraphNode_t node, bool kernel,
 using namespace lamina::emulate;
 
 cudaError_t cudaLaunchKernelNode(const cudaKernelNodeParams& node, cudaStream_t s) {
+  int device = 0;
+  cudaGetDevice(&device);
+  if (s && s->device != device) return cudaErrorInvalidResourceHandle;
+  if (!fits(node)) return cudaErrorInvalidConfiguration;
   issue(s, closure_of(node), true);
   return result();
 }
@@ -80,6 +93,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsig
 }
 cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
                                              const cudaKernelNodeParams* params) {
+  if (!fits(*params)) return cudaErrorInvalidConfiguration;
   return exchange(exec, node, true, closure_of(*params));
 }
 cudaError_t cudaGraphExecMemcpyNodeSetParams1D(cudaGraphExec_t exec, cudaGraphNode_t node, void* to,

@@ -16,10 +16,13 @@ struct lamina_emulated_graph {
 struct lamina_emulated_stream {
   lamina_emulated_graph* capture = nullptr;
   cudaGraphNode_t last = nullptr;
+  int device = 0;
 };
 
 namespace lamina::emulate {
 
+// Makes the copies from page-locked memory that were put off.
+void make_copies();
 // Does the work, or keeps it for the graph that the stream is captured into.
 void issue(cudaStream_t s, std::function<void()> work, bool kernel = false);
 
