@@ -13,8 +13,8 @@ bool launch_ends();  // whether it was free of races
 void block_begins(unsigned x, unsigned y, unsigned z);
 void thread_runs(int thread);
 void thread_stops();
-void at_barrier();                            // all threads of the block are
-void at_warp_barrier(int warp, unsigned lanes);  // these lanes of a warp are
+void at_barrier(const void* place);  // all threads of the block are
+void at_warp_barrier(int warp, unsigned lanes, const void* place);  // these lanes of a warp are
 void reads(const void* p, size_t bytes);
 void writes(const void* p, size_t bytes);
 void changes(const void* p, size_t bytes);  // as one indivisible step
@@ -26,8 +26,8 @@ inline bool launch_ends() { return true; }
 inline void block_begins(unsigned, unsigned, unsigned) {}
 inline void thread_runs(int) {}
 inline void thread_stops() {}
-inline void at_barrier() {}
-inline void at_warp_barrier(int, unsigned) {}
+inline void at_barrier(const void*) {}
+inline void at_warp_barrier(int, unsigned, const void*) {}
 inline void reads(const void*, size_t) {}
 inline void writes(const void*, size_t) {}
 inline void changes(const void*, size_t) {}

@@ -87,6 +87,7 @@ struct Fiber {
   State state = kDone;
   unsigned mask = 0;            // of the shuffle it waits in
   bool orders = false;          // which is a barrier
+  const void* called = nullptr;  // where the barrier is
   uint64_t value[kWords] = {};  // what it gives there
   int words = 0;                // how many of them
   std::vector<Copy> copies;     // that were not waited for
@@ -164,7 +165,7 @@ void run_warp(int warp) {
       const unsigned lanes = joined(first, i, exists);
       if (!lanes) continue;
       any = true;
-      if (block.fibers[i].orders) race::at_warp_barrier(warp, lanes);
+      if (block.fibers[i].orders) race::at_warp_barrier(warp, lanes, block.fibers[i].called);
       for (int k = first; k < last; ++k) {
         Fiber& f = block.fibers[k];
         if (!(lanes >> (k - first) & 1)) continue;
@@ -200,7 +201,7 @@ void run_block(const Position& place) {
     if (at_barrier == 0) return;
     if (at_barrier != block.count) stop("__syncthreads that not all threads of the block reach");
     for (int k = 0; k < block.count; ++k) block.fibers[k].state = kReady;
-    race::at_barrier();
+    race::at_barrier(block.fibers[0].called);
   }
 }
 
@@ -247,6 +248,7 @@ bool run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<void()>&
 
 void barrier() {
   block.fibers[block.running].state = kAtBarrier;
+  block.fibers[block.running].called = __builtin_return_address(0);
   yield();
 }
 
@@ -259,6 +261,7 @@ uint64_t exchange(unsigned mask, uint64_t value, int from, bool orders) {
   f.value[0] = value;
   f.words = 1;
   f.orders = orders;
+  f.called = __builtin_return_address(0);
   f.state = kInWarp;
   yield();
   const int source = from < 0 ? mine : first + from;
