@@ -310,6 +310,21 @@ extern "C" __attribute__((visibility("hidden"))) unsigned char __tsan_atomic8_lo
     const volatile unsigned char* p, int) {
   return __atomic_load_n(p, __ATOMIC_ACQUIRE);
 }
+// clang's, in place of the C library's
+extern "C" __attribute__((visibility("hidden"))) void* __tsan_memset(void* p, int v, size_t n) {
+  __tsan_write_range(p, n);
+  return std::memset(p, v, n);
+}
+extern "C" __attribute__((visibility("hidden"))) void* __tsan_memmove(void* p, const void* from,
+                                                                      size_t n) {
+  __tsan_read_range(const_cast<void*>(from), n);
+  __tsan_write_range(p, n);
+  return std::memmove(p, from, n);
+}
+extern "C" __attribute__((visibility("hidden"))) void* __tsan_memcpy(void* p, const void* from,
+                                                                     size_t n) {
+  return __tsan_memmove(p, from, n);
+}
 LAMINA_CALLED __tsan_init() {}
 LAMINA_CALLED __tsan_func_entry(void*) {}
 LAMINA_CALLED __tsan_func_exit() {}

@@ -2,8 +2,8 @@
 // "name wanted found" for every case, and ends with 1 if it was wrong about one.
 #include <cstdio>
 
-#include "../mma.h"
 #include "cuda_runtime.h"
+#include "mma.h"
 
 namespace {
 
