@@ -204,7 +204,7 @@ int main() {
   void* p = nullptr;
   if (cudaMalloc(&p, 4096 * sizeof(float)) != cudaSuccess) return 1;
   memory = static_cast<float*>(p);
-#define CASE(name, grid, block)               \
+#define CASE(name, grid, block)                  \
   check(#name, name<false>, false, grid, block); \
   check(#name, name<true>, true, grid, block)
   CASE(neighbours, 1, 128);

@@ -1,7 +1,7 @@
 """The CUDA backend where there is no GPU: its kernels run on the CPU (cuda/emulate/).
 
 The emulated library lies beside the module in development builds, or LAMINA_CUDA_EMULATED names it.
-It shows that the kernels' logic is right, not that they are fast or free of races.
+It shows that the kernels' logic is right, not that they are fast; races: test_races.py.
 """
 
 import os

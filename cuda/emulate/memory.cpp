@@ -1,9 +1,9 @@
 // Memory, streams and events of the emulated device (see cuda_runtime.h).
 //
 // The memory of a device is a reserved range of addresses, readable and writable only while kernels
-// on this device and copies run. Work is done as it is issued, so streams are always idle and events
-// already past; but for copies from page-locked memory, which are made at the last moment: when
-// other work is issued, or somebody waits.
+// on this device and copies run. Work is done as it is issued, so streams are always idle and
+// events already past; but for copies from page-locked memory, which are made at the last moment:
+// when other work is issued, or somebody waits.
 #include <execinfo.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -164,10 +164,10 @@ void close_memory() { close(arena()); }
 using namespace lamina::emulate;
 
 const char* cudaGetErrorString(cudaError_t e) {
-  return e == cudaSuccess                 ? "no error"
-         : e == cudaErrorMemoryAllocation ? "out of memory"
-         : e == cudaErrorLaunchFailure    ? "a race (above, on standard error)"
-         : e == cudaErrorInvalidConfiguration ? "invalid configuration argument"
+  return e == cudaSuccess                      ? "no error"
+         : e == cudaErrorMemoryAllocation      ? "out of memory"
+         : e == cudaErrorLaunchFailure         ? "a race (above, on standard error)"
+         : e == cudaErrorInvalidConfiguration  ? "invalid configuration argument"
          : e == cudaErrorInvalidResourceHandle ? "invalid resource handle"
          : e == cudaErrorStreamCaptureUnsupported
              ? "operation not permitted when stream is capturing"
@@ -246,7 +246,7 @@ cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t s) {
   return cudaSuccess;
 }
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* a, const void* p) {
-  a->type = arena_of(p)        ? cudaMemoryTypeDevice
+  a->type = arena_of(p)       ? cudaMemoryTypeDevice
             : locked().has(p) ? cudaMemoryTypeHost
                               : cudaMemoryTypeUnregistered;
   return cudaSuccess;

@@ -179,8 +179,8 @@ void byte(const Memory& memory, const char* p, uint32_t me, uint32_t pc) {
     tell(kind == kRead ? "a read" : "a write", "not ordered after the write by", memory, p, pc,
          c.write, c.write_at);
   if (kind != kRead) {
-    if (&memory == &fixed && old_write && ++held + size_t(dynamic.at.end - dynamic.at.begin) ==
-                                              kSharedMost + 1)
+    if (&memory == &fixed && old_write &&
+        ++held + size_t(dynamic.at.end - dynamic.at.begin) == kSharedMost + 1)
       tell("a write", "the last byte of 48 kB was written by", memory, p, pc, 0, 0);
     const uint32_t reads[4] = {c.read, c.lane, c.warp, c.block};
     for (const uint32_t r : reads)
@@ -283,16 +283,16 @@ void changes(const void* p, size_t n) { access<kAtomic>(p, n, __builtin_return_a
 
 // What the compiler calls.
 #define LAMINA_CALLED extern "C" __attribute__((visibility("hidden"))) void
-#define LAMINA_ACCESS(n)                                                                   \
-  LAMINA_CALLED __tsan_read##n(void* p) {                                                  \
-    lamina::emulate::race::access<lamina::emulate::race::kRead>(p, n,                      \
-                                                                __builtin_return_address(0)); \
-  }                                                                                        \
-  LAMINA_CALLED __tsan_write##n(void* p) {                                                 \
-    lamina::emulate::race::access<lamina::emulate::race::kWrite>(p, n,                     \
+#define LAMINA_ACCESS(n)                                                                       \
+  LAMINA_CALLED __tsan_read##n(void* p) {                                                      \
+    lamina::emulate::race::access<lamina::emulate::race::kRead>(p, n,                          \
+                                                                __builtin_return_address(0));  \
+  }                                                                                            \
+  LAMINA_CALLED __tsan_write##n(void* p) {                                                     \
+    lamina::emulate::race::access<lamina::emulate::race::kWrite>(p, n,                         \
                                                                  __builtin_return_address(0)); \
-  }                                                                                        \
-  LAMINA_CALLED __tsan_unaligned_read##n(void* p) __attribute__((alias("__tsan_read" #n)));   \
+  }                                                                                            \
+  LAMINA_CALLED __tsan_unaligned_read##n(void* p) __attribute__((alias("__tsan_read" #n)));    \
   LAMINA_CALLED __tsan_unaligned_write##n(void* p) __attribute__((alias("__tsan_write" #n)));
 LAMINA_ACCESS(1)
 LAMINA_ACCESS(2)

@@ -13,7 +13,7 @@ bool launch_ends();  // whether it was free of races
 void block_begins(unsigned x, unsigned y, unsigned z);
 void thread_runs(int thread);
 void thread_stops();
-void at_barrier(const void* place);  // all threads of the block are
+void at_barrier(const void* place);                                 // all threads of the block are
 void at_warp_barrier(int warp, unsigned lanes, const void* place);  // these lanes of a warp are
 void reads(const void* p, size_t bytes);
 void writes(const void* p, size_t bytes);

@@ -85,13 +85,13 @@ struct Fiber {
   Context context;
   Position place;
   State state = kDone;
-  unsigned mask = 0;            // of the shuffle it waits in
-  bool orders = false;          // which is a barrier
+  unsigned mask = 0;             // of the shuffle it waits in
+  bool orders = false;           // which is a barrier
   const void* called = nullptr;  // where the barrier is
-  uint64_t value[kWords] = {};  // what it gives there
-  int words = 0;                // how many of them
-  std::vector<Copy> copies;     // that were not waited for
-  int group = 0;                // of copies made now
+  uint64_t value[kWords] = {};   // what it gives there
+  int words = 0;                 // how many of them
+  std::vector<Copy> copies;      // that were not waited for
+  int group = 0;                 // of copies made now
   std::unique_ptr<char[]> stack;
 };
 
@@ -142,8 +142,8 @@ unsigned joined(int first, int i, unsigned exists) {
   const unsigned mask = f.mask & exists;
   for (int k = 0; k < 32; ++k) {
     const Fiber& g = block.fibers[first + k];
-    if ((mask >> k & 1) && !(g.state == kInWarp && g.mask == f.mask && g.orders == f.orders &&
-                             g.words == f.words))
+    if ((mask >> k & 1) &&
+        !(g.state == kInWarp && g.mask == f.mask && g.orders == f.orders && g.words == f.words))
       return 0;
   }
   return mask & 1u << (i - first) ? mask : 0;
