@@ -318,8 +318,8 @@ def test_other_devices():
     y = (x.to("cuda:1") @ w.to("cuda:1")).relu()
     same(y, (x @ w).relu(), 1e-5)
     same(y.to("cuda:0") + 1, (x @ w).relu() + 1, 1e-5)
-    grown = lamina.zeros(3, 3, device="cuda:1").index_add(0, lamina.tensor([2, 2]).to("cuda:1"),
-                                                          lamina.ones(2, 3).to("cuda:1"))  # fmt: skip
+    at, ones = lamina.tensor([2, 2]).to("cuda:1"), lamina.ones(2, 3).to("cuda:1")
+    grown = lamina.zeros(3, 3, device="cuda:1").index_add(0, at, ones)
     assert grown.sum().item() == 6 and cuda.current_device() == 0
     with cuda.stream(cuda.Stream(1)):
         same(x.to("cuda:1").exp(), x.exp(), 1e-5)
