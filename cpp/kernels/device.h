@@ -112,7 +112,7 @@ struct DeviceTable {
   void (*graph_launch)(void* graph);
   void (*graph_destroy)(void* graph);
 
-  const DeviceKernel* (*find)(const char* op);   // null: there is none
+  const DeviceKernel* (*find)(const char* op);  // null: there is none
   void (*launch)(const DeviceKernel& kernel, const DeviceCall& call);
   int (*ops)(const char** names, int capacity);  // those with a kernel; returns how many
 };
