@@ -67,6 +67,6 @@ def test_kernels():
 def test_a_barrier_less():
     lines = (SOURCES / "reduce.h").read_text().splitlines()
     barrier = max(i for i, line in enumerate(lines, 1) if "__syncthreads()" in line)
-    code, said = run("test_rows.py", "--device", "cuda", "-k", "layer_norm and test_value",
+    code, said = run("test_rows.py", "--device", "cuda", "-k", "batch_norm and test_value",
                      LAMINA_RACES_WITHOUT=f"reduce.h:{barrier}")  # fmt: skip
     assert code != 0 and "a read of shared memory" in said and "group_all" in said, said[-4000:]
