@@ -30,6 +30,8 @@ struct WinogradArgs {
   void* sum;      // laid out as w
   bool add;       // to what sum holds
 };
+// Tiles of a row, at most, where C and M are one vector each (winograd_rows).
+constexpr int64_t kWinogradRow = 32;
 // Vectors of a block's padded input, or of its outputs, L channels at a time.
 inline int64_t winograd_pixels(int64_t m, int64_t rows, int64_t across) {
   return (m * rows + 2) * (m * across + 2);
@@ -58,6 +60,7 @@ struct WinogradKernels {  // [m = 4][kF32 or kF64]
   void (*weights[2][2])(const WinogradWeightsArgs&) = {};
   void (*inputs[2][2])(const WinogradArgs&) = {};     // v from x
   void (*forward[2][2])(const WinogradArgs&) = {};    // y from v and w
+  void (*rows[2][2])(const WinogradArgs&) = {};       // y from x and w: C and M of one vector
   void (*gradients[2][2])(const WinogradArgs&) = {};  // q from g
   void (*outer[2][2])(const WinogradArgs&) = {};      // sum from v and q
   void (*finish[2][2])(const WinogradSumArgs&) = {};

@@ -225,6 +225,67 @@ void winograd_forward(const WinogradArgs& a) {
   }
 }
 
+// C and M of one vector each, a row of tiles at a time: its transformed inputs, then in their place
+// the sums, stay in the first cache beside the weights. The outputs of the row before go to memory
+// between the matrices, so that multiply-adds go on while stores wait.
+template <class T, class F>
+void winograd_rows(const WinogradArgs& a) {
+  using V = typename VecOf<T>::V;
+  constexpr int L = kLanes<V>, matrices = F::e * F::e, plane = (kWinogradRow + 1) * L;
+  const int64_t width = F::m * a.across + 2, P = a.across, row = width * L;
+  const int C = int(a.C), M = int(a.M);
+  T *const pixels = static_cast<T*>(a.pixels), *const v = static_cast<T*>(a.v);
+  T* const outputs = pixels + F::e * row;  // of a row of tiles
+  const ConvTap one{};
+  for (int64_t i = 0; i < F::e * width; ++i) store(pixels + i * L, V{});
+  // Row r of the block's padded input, in one of F::e places.
+  const auto place = [&](int64_t r) { return pixels + r % F::e * row; };
+  const auto read = [&](int64_t r) {
+    const int64_t h = F::m * a.row - a.ph + r;
+    if (h >= 0 && h < a.H)
+      interleave(static_cast<const T*>(a.x) + h * a.W, a.H * a.W, C, a.W,
+                 Walk<T>{place(r) + a.pw * L, a.column, a.W, 0});
+    else
+      for (int64_t i = 0; i < width; ++i) store(place(r) + i * L, V{});
+  };
+  // Vectors [begin, end) of row i's outputs to y.
+  const auto write = [&](int64_t i, int64_t begin, int64_t end, int64_t numbers) {
+    for (int64_t p = begin * L; p < end * L; p += L) {
+      const int64_t at = F::m * (a.row + i) * a.OW + p;
+      deinterleave(Walk<const T>{outputs + p / a.OW * row, a.column, a.OW, row, p % a.OW},
+                   static_cast<T*>(a.y) + at, a.OH * a.OW, M, numbers - p < L ? numbers - p : L,
+                   a.epilogue.from<T>(0, at));
+    }
+  };
+  int64_t numbers = 0;  // a channel's outputs in the row before
+  for (int64_t r = 0; r < F::e - F::m; ++r) read(r);
+  for (int64_t i = 0; i < a.rows; ++i) {
+    for (int64_t r = F::e - F::m; r < F::e; ++r) read(F::m * i + r);
+    const T* from[F::e];
+    for (int64_t r = 0; r < F::e; ++r) from[r] = place(F::m * i + r);
+    for (int64_t j = 0; j < P; ++j)
+      transform_tile<V, F::e, F::e>(
+          F::template input<V>, [&](int r, int s) { return load<V>(from[r] + (j * F::m + s) * L); },
+          [&](int r, int s, V u) { store(v + (r * F::e + s) * plane + j * L, u); });
+    const int64_t vectors = (numbers + L - 1) / L;
+    for (int64_t k = 0; k < matrices; ++k) {
+      T* const in = v + k * plane;
+      lanes_tiles<T>({in, P * L, a.C, &one, 1,
+                      static_cast<const T*>(a.w) + k * winograd_matrix(a.C, a.M, L), in, P * L, L},
+                     P, 1);
+      write(i - 1, vectors * k / matrices, vectors * (k + 1) / matrices, numbers);
+    }
+    for (int64_t j = 0; j < P; ++j)
+      transform_tile<V, F::e, F::m>(
+          F::template output<V>,
+          [&](int r, int s) { return load<V>(v + (r * F::e + s) * plane + j * L); },
+          [&](int r, int s, V u) { store(outputs + r * row + (j * F::m + s) * L, u); });
+    const int64_t left = a.OH - F::m * (a.row + i);
+    numbers = (left < F::m ? left : F::m) * a.OW;
+  }
+  write(a.rows - 1, 0, (numbers + L - 1) / L, numbers);
+}
+
 // ---- weight gradient ---------------------------------------------------------------------------
 template <class T, class F>
 void winograd_gradients(const WinogradArgs& a) {
@@ -301,6 +362,7 @@ void fill(WinogradKernels& k, int m, int t) {
   k.weights[m][t] = winograd_weights<T, F>;
   k.inputs[m][t] = winograd_inputs<T, F>;
   k.forward[m][t] = winograd_forward<T, F>;
+  k.rows[m][t] = winograd_rows<T, F>;
   k.gradients[m][t] = winograd_gradients<T, F>;
   k.outer[m][t] = winograd_outer<T, F>;
   k.finish[m][t] = winograd_finish<T, F>;
