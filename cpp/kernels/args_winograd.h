@@ -58,10 +58,11 @@ struct WinogradSumArgs {
 
 struct WinogradKernels {  // [m = 4][kF32 or kF64]
   void (*weights[2][2])(const WinogradWeightsArgs&) = {};
-  void (*inputs[2][2])(const WinogradArgs&) = {};     // v from x
-  void (*forward[2][2])(const WinogradArgs&) = {};    // y from v and w
-  void (*rows[2][2])(const WinogradArgs&) = {};       // y from x and w: C and M of one vector
-  void (*gradients[2][2])(const WinogradArgs&) = {};  // q from g
-  void (*outer[2][2])(const WinogradArgs&) = {};      // sum from v and q
+  void (*inputs[2][2])(const WinogradArgs&) = {};      // v from x
+  void (*forward[2][2])(const WinogradArgs&) = {};     // y from v and w
+  void (*rows[2][2])(const WinogradArgs&) = {};        // y from x and w: C and M of one vector
+  void (*gradients[2][2])(const WinogradArgs&) = {};   // q from g
+  void (*outer[2][2])(const WinogradArgs&) = {};       // sum from v and q
+  void (*outer_rows[2][2])(const WinogradArgs&) = {};  // sum from x and g: C and M of one vector
   void (*finish[2][2])(const WinogradSumArgs&) = {};
 };

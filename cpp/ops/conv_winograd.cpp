@@ -34,7 +34,7 @@ struct Plan {
   // shares: blocks of images there should be at least, where there are several images; least: tiles
   // a block should have, even where they leave the cache.
   Plan(int64_t m, int64_t N, int64_t C, int64_t H, int64_t W, int64_t M, int64_t OH, int64_t OW,
-       int64_t ph, int64_t pw, int64_t lanes, int64_t shares, int64_t least, bool forward)
+       int64_t ph, int64_t pw, int64_t lanes, int64_t shares, int64_t least)
       : m(m), C(C), H(H), W(W), M(M), OH(OH), OW(OW), ph(ph), pw(pw), lanes(lanes), N(N) {
     down = ceil_div(OH, m), across = ceil_div(OW, m);
 
@@ -43,7 +43,7 @@ struct Plan {
     pieces = ceil_div(down, rows);
     rows = ceil_div(down, pieces);
     pieces = ceil_div(down, rows);
-    by_rows = forward && m == 2 && vectors(C) == 1 && vectors(M) == 1 && rows > 1 &&
+    by_rows = m == 2 && vectors(C) == 1 && vectors(M) == 1 && rows > 1 &&
               across >= kWinogradRow / 2 && across <= kWinogradRow;
     images = pieces > 1 || by_rows ? 1
                                    : std::clamp<int64_t>(fit / (down * across), 1,
@@ -91,7 +91,7 @@ struct Plan {
 template <class T>
 Plan forward_plan(const ConvGeometry& a) {
   return Plan(tile_of<T>(a), a.N, a.C / a.groups, a.H, a.W, a.M / a.groups, a.OH, a.OW, a.ph, a.pw,
-              cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles, true);
+              cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles);
 }
 
 // The weight from c to m of group g lies at g * wg + m * wo + c * wc.
@@ -176,7 +176,7 @@ template <class T>
 void WinogradConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx) {
   const int64_t C = a.C / a.groups, M = a.M / a.groups;
   const Plan p(tile_of<T>(a), a.N, M, a.OH, a.OW, C, a.H, a.W, 2 - a.ph, 2 - a.pw,
-               cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles, true);
+               cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles);
   Scratch packed(size_t(a.groups * p.weights()) * sizeof(T));
   transform_weights(p, a.groups, w, M * C * 9, 9, C * 9, true, packed.as<T>());
   run_forward<T>(p, a.groups, a.nanoseconds(kConvType<T>) / 2, dy, packed.as<T>(), {}, dx);
@@ -193,7 +193,7 @@ void WinogradConv<T>::weight_grad(const ConvGeometry& a, const T* x, const T* dy
   const bool shared = e * e * C * M > kTransformed * 8;
   const Plan p(tile_of<T>(a), a.N, C, a.H, a.W, M, a.OH, a.OW, a.ph, a.pw,
                cpu_kernels().conv.lanes[t], shared ? 1 : 2,
-               std::max(kFewTiles, 2 * C * M / (C + M)), false);
+               std::max(kFewTiles, 2 * C * M / (C + M)));
   const int F = p.m == 4;
   const int64_t each = p.weights(), units = p.blocks, elements = a.groups * each;
   if (units == 0) return std::fill(dw, dw + a.M * C * 9, T(0));
@@ -241,10 +241,15 @@ void WinogradConv<T>::weight_grad(const ConvGeometry& a, const T* x, const T* dy
           for (int64_t g = 0; g < a.groups; ++g) {
             WinogradArgs f = piece(unit, g, first + chunk * elements, scratch.as<T>());
             f.begin = 0, f.end = p.vectors(C);
+            f.add = unit > from;
+            if (p.by_rows) {
+              kernels.outer_rows[F][t](f);
+              continue;
+            }
             kernels.inputs[F][t](f);
             f.end = p.vectors(M);
             kernels.gradients[F][t](f);
-            f.end = p.elements(), f.add = unit > from;
+            f.end = p.elements();
             kernels.outer[F][t](f);
           }
       }

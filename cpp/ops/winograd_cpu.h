@@ -225,65 +225,129 @@ void winograd_forward(const WinogradArgs& a) {
   }
 }
 
-// C and M of one vector each, a row of tiles at a time: its transformed inputs, then in their place
-// the sums, stay in the first cache beside the weights. The outputs of the row before go to memory
-// between the matrices, so that multiply-adds go on while stores wait.
+// Where C and M are one vector each, tiles go row by row: what is computed of a row stays in the
+// first cache beside the weights or sums.
+//
+// The padded inputs of a block's rows of tiles, in turn: of a channel's F::e rows of pixels, those
+// two rows of tiles share are read once.
 template <class T, class F>
-void winograd_rows(const WinogradArgs& a) {
+class WinogradInputRows {
+ public:
+  explicit WinogradInputRows(const WinogradArgs& a) : a(a), row((F::m * a.across + 2) * L) {
+    for (int64_t i = 0; i < F::e * row; i += L) store(place(i / row) + i % row, V{});
+    for (int64_t r = 0; r < F::e - F::m; ++r) read(r);
+  }
+  // v: the transformed tiles of row i, after rows [0, i).
+  void transform(int64_t i, T* v) {
+    for (int64_t r = F::e - F::m; r < F::e; ++r) read(F::m * i + r);
+    const T* from[F::e];
+    for (int64_t r = 0; r < F::e; ++r) from[r] = place(F::m * i + r);
+    for (int64_t j = 0; j < a.across; ++j)
+      transform_tile<V, F::e, F::e>(
+          F::template input<V>, [&](int r, int s) { return load<V>(from[r] + (j * F::m + s) * L); },
+          [&](int r, int s, V u) { store(v + (r * F::e + s) * kPlane + j * L, u); });
+  }
+  // Asks for the pixels of channel c that row i + 1 will read.
+  void prefetch(int64_t i, int64_t c) const {
+    prefetch_rows(static_cast<const T*>(a.x) + c * a.H * a.W, F::m * (a.row + i) - a.ph + F::e, a.H,
+                  a.W);
+  }
+  // Rows [first, first + F::m), those there are, of a plane (H, W).
+  static void prefetch_rows(const T* plane, int64_t first, int64_t H, int64_t W) {
+    const int64_t end = first + F::m < H ? first + F::m : H;
+    for (int64_t p = first * W; p < end * W; p += L) __builtin_prefetch(plane + p);
+  }
+  T* end() const { return static_cast<T*>(a.pixels) + F::e * row; }  // of the pixels it keeps
+
   using V = typename VecOf<T>::V;
-  constexpr int L = kLanes<V>, matrices = F::e * F::e, plane = (kWinogradRow + 1) * L;
-  const int64_t width = F::m * a.across + 2, P = a.across, row = width * L;
-  const int C = int(a.C), M = int(a.M);
-  T *const pixels = static_cast<T*>(a.pixels), *const v = static_cast<T*>(a.v);
-  T* const outputs = pixels + F::e * row;  // of a row of tiles
-  const ConvTap one{};
-  for (int64_t i = 0; i < F::e * width; ++i) store(pixels + i * L, V{});
-  // Row r of the block's padded input, in one of F::e places.
-  const auto place = [&](int64_t r) { return pixels + r % F::e * row; };
-  const auto read = [&](int64_t r) {
+  static constexpr int L = kLanes<V>;
+  static constexpr int64_t kPlane = (kWinogradRow + 1) * L;  // from one matrix to the next
+
+ private:
+  T* place(int64_t r) const { return static_cast<T*>(a.pixels) + r % F::e * row; }
+  void read(int64_t r) {
     const int64_t h = F::m * a.row - a.ph + r;
     if (h >= 0 && h < a.H)
-      interleave(static_cast<const T*>(a.x) + h * a.W, a.H * a.W, C, a.W,
+      interleave(static_cast<const T*>(a.x) + h * a.W, a.H * a.W, int(a.C), a.W,
                  Walk<T>{place(r) + a.pw * L, a.column, a.W, 0});
     else
-      for (int64_t i = 0; i < width; ++i) store(place(r) + i * L, V{});
-  };
-  // Vectors [begin, end) of row i's outputs to y.
+      for (int64_t i = 0; i < row; i += L) store(place(r) + i, V{});
+  }
+  const WinogradArgs& a;
+  const int64_t row;  // numbers
+};
+
+// y. Sums lie where the transformed inputs were; outputs of the row before go to memory between the
+// matrices, so that multiply-adds go on while stores wait.
+template <class T, class F>
+void winograd_rows(const WinogradArgs& a) {
+  using Rows = WinogradInputRows<T, F>;
+  using V = typename Rows::V;
+  constexpr int L = Rows::L, matrices = F::e * F::e;
+  const int64_t P = a.across, row = F::m * P * L;
+  T* const v = static_cast<T*>(a.v);
+  const ConvTap one{};
+  Rows inputs(a);
+  T* const outputs = inputs.end();  // of a row of tiles
+  // Vectors [begin, end) of row i's `numbers` outputs of a channel to y.
   const auto write = [&](int64_t i, int64_t begin, int64_t end, int64_t numbers) {
     for (int64_t p = begin * L; p < end * L; p += L) {
       const int64_t at = F::m * (a.row + i) * a.OW + p;
       deinterleave(Walk<const T>{outputs + p / a.OW * row, a.column, a.OW, row, p % a.OW},
-                   static_cast<T*>(a.y) + at, a.OH * a.OW, M, numbers - p < L ? numbers - p : L,
-                   a.epilogue.from<T>(0, at));
+                   static_cast<T*>(a.y) + at, a.OH * a.OW, int(a.M),
+                   numbers - p < L ? numbers - p : L, a.epilogue.from<T>(0, at));
     }
   };
-  int64_t numbers = 0;  // a channel's outputs in the row before
-  for (int64_t r = 0; r < F::e - F::m; ++r) read(r);
+  int64_t numbers = 0;  // of the row before
   for (int64_t i = 0; i < a.rows; ++i) {
-    for (int64_t r = F::e - F::m; r < F::e; ++r) read(F::m * i + r);
-    const T* from[F::e];
-    for (int64_t r = 0; r < F::e; ++r) from[r] = place(F::m * i + r);
-    for (int64_t j = 0; j < P; ++j)
-      transform_tile<V, F::e, F::e>(
-          F::template input<V>, [&](int r, int s) { return load<V>(from[r] + (j * F::m + s) * L); },
-          [&](int r, int s, V u) { store(v + (r * F::e + s) * plane + j * L, u); });
+    inputs.transform(i, v);
     const int64_t vectors = (numbers + L - 1) / L;
     for (int64_t k = 0; k < matrices; ++k) {
-      T* const in = v + k * plane;
-      lanes_tiles<T>({in, P * L, a.C, &one, 1,
-                      static_cast<const T*>(a.w) + k * winograd_matrix(a.C, a.M, L), in, P * L, L},
-                     P, 1);
+      const T* const w = static_cast<const T*>(a.w) + k * winograd_matrix(a.C, a.M, L);
+      T* const in = v + k * Rows::kPlane;
+      lanes_tiles<T>({in, 0, a.C, &one, 1, w, in, 0, L}, P, 1);
       write(i - 1, vectors * k / matrices, vectors * (k + 1) / matrices, numbers);
     }
     for (int64_t j = 0; j < P; ++j)
       transform_tile<V, F::e, F::m>(
           F::template output<V>,
-          [&](int r, int s) { return load<V>(v + (r * F::e + s) * plane + j * L); },
+          [&](int r, int s) { return load<V>(v + (r * F::e + s) * Rows::kPlane + j * L); },
           [&](int r, int s, V u) { store(outputs + r * row + (j * F::m + s) * L, u); });
     const int64_t left = a.OH - F::m * (a.row + i);
     numbers = (left < F::m ? left : F::m) * a.OW;
   }
   write(a.rows - 1, 0, (numbers + L - 1) / L, numbers);
+}
+
+// sum: the gradient of the transformed weights.
+template <class T, class F>
+void winograd_outer_rows(const WinogradArgs& a) {
+  using Rows = WinogradInputRows<T, F>;
+  using V = typename Rows::V;
+  constexpr int L = Rows::L;
+  const int64_t P = a.across, row = F::m * P * L;
+  T *const v = static_cast<T*>(a.v), *const q = static_cast<T*>(a.q);
+  const ConvRun all{0, 0, P};
+  Rows inputs(a);
+  T* const pixels = inputs.end();  // of dy, zeros past its edges
+  for (int64_t i = 0; i < F::m * row; i += L) store(pixels + i, V{});
+  for (int64_t i = 0; i < a.rows; ++i) {
+    inputs.transform(i, v);
+    const int64_t top = F::m * (a.row + i), rows = a.OH - top < F::m ? a.OH - top : F::m;
+    for (int64_t p = rows * row; p < F::m * row; p += L) store(pixels + p, V{});
+    interleave(static_cast<const T*>(a.g) + top * a.OW, a.OH * a.OW, int(a.M), rows * a.OW,
+               Walk<T>{pixels, a.column, a.OW, row});
+    for (int64_t j = 0; j < P; ++j)
+      transform_tile<V, F::m, F::e>(
+          F::template output_transposed<V>,
+          [&](int r, int s) { return load<V>(pixels + r * row + (j * F::m + s) * L); },
+          [&](int r, int s, V u) { store(q + (r * F::e + s) * Rows::kPlane + j * L, u); });
+    for (int64_t k = 0; k < F::e * F::e; ++k)
+      lanes_outer_block<T>(
+          {v + k * Rows::kPlane, q + k * Rows::kPlane, 0, &all, 1,
+           static_cast<T*>(a.sum) + k * winograd_matrix(a.C, a.M, L), a.add || i > 0},
+          int(a.C), 1);
+  }
 }
 
 // ---- weight gradient ---------------------------------------------------------------------------
@@ -365,6 +429,7 @@ void fill(WinogradKernels& k, int m, int t) {
   k.rows[m][t] = winograd_rows<T, F>;
   k.gradients[m][t] = winograd_gradients<T, F>;
   k.outer[m][t] = winograd_outer<T, F>;
+  k.outer_rows[m][t] = winograd_outer_rows<T, F>;
   k.finish[m][t] = winograd_finish<T, F>;
 }
 
