@@ -14,6 +14,7 @@ namespace {
 
 constexpr int64_t kTransformed = 160 * 1024;  // elements of a block's tiles, in and out
 constexpr int64_t kFewTiles = 42;             // three tiles of 14 rows: a block has more if it can
+constexpr int64_t kVectorsByRows = 2;
 
 // Matrices an odd number of cache lines apart, so that a tile's elements do not share sets.
 int64_t plane_of(int64_t vectors, int64_t lanes) { return (vectors | 1) * lanes; }
@@ -34,7 +35,7 @@ struct Plan {
   // shares: blocks of images there should be at least, where there are several images; least: tiles
   // a block should have, even where they leave the cache.
   Plan(int64_t m, int64_t N, int64_t C, int64_t H, int64_t W, int64_t M, int64_t OH, int64_t OW,
-       int64_t ph, int64_t pw, int64_t lanes, int64_t shares, int64_t least)
+       int64_t ph, int64_t pw, int64_t lanes, int64_t shares, int64_t least, int64_t row_vectors)
       : m(m), C(C), H(H), W(W), M(M), OH(OH), OW(OW), ph(ph), pw(pw), lanes(lanes), N(N) {
     down = ceil_div(OH, m), across = ceil_div(OW, m);
 
@@ -43,8 +44,9 @@ struct Plan {
     pieces = ceil_div(down, rows);
     rows = ceil_div(down, pieces);
     pieces = ceil_div(down, rows);
-    by_rows = m == 2 && vectors(C) == 1 && vectors(M) == 1 && rows > 1 &&
-              across >= kWinogradRow / 2 && across <= kWinogradRow;
+    const int64_t row = vectors(C) * across;
+    by_rows = m == 2 && vectors(C) == vectors(M) && vectors(C) <= row_vectors && rows > 1 &&
+              row >= kWinogradRow / 2 && row <= kWinogradRow;
     images = pieces > 1 || by_rows ? 1
                                    : std::clamp<int64_t>(fit / (down * across), 1,
                                                          std::max<int64_t>(1, ceil_div(N, shares)));
@@ -59,7 +61,11 @@ struct Plan {
   int64_t vectors(int64_t channels) const { return ceil_div(channels, lanes); }
   int64_t weights() const { return elements() * winograd_matrix(C, M, lanes); }
   // Of a thread: pixels, v and q, in T's.
-  int64_t pixels() const { return winograd_pixels(m, rows, across) * lanes; }
+  int64_t pixels() const {
+    return (by_rows ? vectors(C) * winograd_pixels(m, 2, across)
+                    : winograd_pixels(m, rows, across)) *
+           lanes;
+  }
   int64_t scratch() const { return pixels() + elements() * (v_plane + q_plane); }
   // Block b of group g; x and y hold `groups` groups of C and M planes.
   template <class T>
@@ -91,7 +97,7 @@ struct Plan {
 template <class T>
 Plan forward_plan(const ConvGeometry& a) {
   return Plan(tile_of<T>(a), a.N, a.C / a.groups, a.H, a.W, a.M / a.groups, a.OH, a.OW, a.ph, a.pw,
-              cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles);
+              cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles, kVectorsByRows);
 }
 
 // The weight from c to m of group g lies at g * wg + m * wo + c * wc.
@@ -176,7 +182,7 @@ template <class T>
 void WinogradConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx) {
   const int64_t C = a.C / a.groups, M = a.M / a.groups;
   const Plan p(tile_of<T>(a), a.N, M, a.OH, a.OW, C, a.H, a.W, 2 - a.ph, 2 - a.pw,
-               cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles);
+               cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles, kVectorsByRows);
   Scratch packed(size_t(a.groups * p.weights()) * sizeof(T));
   transform_weights(p, a.groups, w, M * C * 9, 9, C * 9, true, packed.as<T>());
   run_forward<T>(p, a.groups, a.nanoseconds(kConvType<T>) / 2, dy, packed.as<T>(), {}, dx);
@@ -193,7 +199,7 @@ void WinogradConv<T>::weight_grad(const ConvGeometry& a, const T* x, const T* dy
   const bool shared = e * e * C * M > kTransformed * 8;
   const Plan p(tile_of<T>(a), a.N, C, a.H, a.W, M, a.OH, a.OW, a.ph, a.pw,
                cpu_kernels().conv.lanes[t], shared ? 1 : 2,
-               std::max(kFewTiles, 2 * C * M / (C + M)));
+               std::max(kFewTiles, 2 * C * M / (C + M)), 1);
   const int F = p.m == 4;
   const int64_t each = p.weights(), units = p.blocks, elements = a.groups * each;
   if (units == 0) return std::fill(dw, dw + a.M * C * 9, T(0));

@@ -234,18 +234,21 @@ template <class T, class F>
 class WinogradInputRows {
  public:
   explicit WinogradInputRows(const WinogradArgs& a) : a(a), row((F::m * a.across + 2) * L) {
-    for (int64_t i = 0; i < F::e * row; i += L) store(place(i / row) + i % row, V{});
+    for (T* p = static_cast<T*>(a.pixels); p < end(); p += L) store(p, V{});
     for (int64_t r = 0; r < F::e - F::m; ++r) read(r);
   }
   // v: the transformed tiles of row i, after rows [0, i).
   void transform(int64_t i, T* v) {
     for (int64_t r = F::e - F::m; r < F::e; ++r) read(F::m * i + r);
-    const T* from[F::e];
-    for (int64_t r = 0; r < F::e; ++r) from[r] = place(F::m * i + r);
-    for (int64_t j = 0; j < a.across; ++j)
-      transform_tile<V, F::e, F::e>(
-          F::template input<V>, [&](int r, int s) { return load<V>(from[r] + (j * F::m + s) * L); },
-          [&](int r, int s, V u) { store(v + (r * F::e + s) * kPlane + j * L, u); });
+    for (int64_t c = 0; c < a.C; c += L, v += a.across * L) {
+      const T* from[F::e];
+      for (int64_t r = 0; r < F::e; ++r) from[r] = place(F::m * i + r, c);
+      for (int64_t j = 0; j < a.across; ++j)
+        transform_tile<V, F::e, F::e>(
+            F::template input<V>,
+            [&](int r, int s) { return load<V>(from[r] + (j * F::m + s) * L); },
+            [&](int r, int s, V u) { store(v + (r * F::e + s) * kPlane + j * L, u); });
+    }
   }
   // Asks for the pixels of channel c that row i + 1 will read.
   void prefetch(int64_t i, int64_t c) const {
@@ -257,21 +260,25 @@ class WinogradInputRows {
     const int64_t end = first + F::m < H ? first + F::m : H;
     for (int64_t p = first * W; p < end * W; p += L) __builtin_prefetch(plane + p);
   }
-  T* end() const { return static_cast<T*>(a.pixels) + F::e * row; }  // of the pixels it keeps
+  T* end() const { return place(0, (a.C + L - 1) / L * L); }  // of the pixels it keeps
 
   using V = typename VecOf<T>::V;
   static constexpr int L = kLanes<V>;
   static constexpr int64_t kPlane = (kWinogradRow + 1) * L;  // from one matrix to the next
 
  private:
-  T* place(int64_t r) const { return static_cast<T*>(a.pixels) + r % F::e * row; }
+  T* place(int64_t r, int64_t c) const {
+    return static_cast<T*>(a.pixels) + (c / L * F::e + r % F::e) * row;
+  }
   void read(int64_t r) {
     const int64_t h = F::m * a.row - a.ph + r;
-    if (h >= 0 && h < a.H)
-      interleave(static_cast<const T*>(a.x) + h * a.W, a.H * a.W, int(a.C), a.W,
-                 Walk<T>{place(r) + a.pw * L, a.column, a.W, 0});
-    else
-      for (int64_t i = 0; i < row; i += L) store(place(r) + i, V{});
+    for (int64_t c = 0; c < a.C; c += L)
+      if (h >= 0 && h < a.H)
+        interleave(static_cast<const T*>(a.x) + (c * a.H + h) * a.W, a.H * a.W,
+                   a.C - c < L ? int(a.C - c) : L, a.W,
+                   Walk<T>{place(r, c) + a.pw * L, a.column, a.W, 0});
+      else
+        for (int64_t i = 0; i < row; i += L) store(place(r, c) + i, V{});
   }
   const WinogradArgs& a;
   const int64_t row;  // numbers
@@ -284,39 +291,46 @@ void winograd_rows(const WinogradArgs& a) {
   using Rows = WinogradInputRows<T, F>;
   using V = typename Rows::V;
   constexpr int L = Rows::L, matrices = F::e * F::e;
-  const int64_t P = a.across, row = F::m * P * L;
+  const int64_t P = a.across, row = F::m * P * L, blocks = (a.M + L - 1) / L;
   T* const v = static_cast<T*>(a.v);
   const ConvTap one{};
   Rows inputs(a);
   T* const outputs = inputs.end();  // of a row of tiles
-  // Vectors [begin, end) of row i's `numbers` outputs of a channel to y.
+  // Vectors [begin, end) of row i's outputs to y, which have `numbers` of each channel.
   const auto write = [&](int64_t i, int64_t begin, int64_t end, int64_t numbers) {
-    for (int64_t p = begin * L; p < end * L; p += L) {
-      const int64_t at = F::m * (a.row + i) * a.OW + p;
-      deinterleave(Walk<const T>{outputs + p / a.OW * row, a.column, a.OW, row, p % a.OW},
-                   static_cast<T*>(a.y) + at, a.OH * a.OW, int(a.M),
-                   numbers - p < L ? numbers - p : L, a.epilogue.from<T>(0, at));
+    const int64_t vectors = (numbers + L - 1) / L, top = F::m * (a.row + i);
+    for (int64_t k = begin; k < end; ++k) {
+      const int64_t m = k / vectors * L, p = k % vectors * L, at = (m * a.OH + top) * a.OW + p;
+      deinterleave(Walk<const T>{outputs + m * F::m * F::m * P + p / a.OW * row, a.column, a.OW,
+                                 row, p % a.OW},
+                   static_cast<T*>(a.y) + at, a.OH * a.OW, a.M - m < L ? int(a.M - m) : L,
+                   numbers - p < L ? numbers - p : L, a.epilogue.from<T>(m, at));
     }
   };
-  int64_t numbers = 0;  // of the row before
+  int64_t numbers = 0, vectors = 0;  // of the row before
   for (int64_t i = 0; i < a.rows; ++i) {
     inputs.transform(i, v);
-    const int64_t vectors = (numbers + L - 1) / L;
     for (int64_t k = 0; k < matrices; ++k) {
       const T* const w = static_cast<const T*>(a.w) + k * winograd_matrix(a.C, a.M, L);
       T* const in = v + k * Rows::kPlane;
-      lanes_tiles<T>({in, 0, a.C, &one, 1, w, in, 0, L}, P, 1);
+      lanes_tiles<T>({in, P * L, a.C, &one, 1, w, in, P * L, L}, P, blocks);
       write(i - 1, vectors * k / matrices, vectors * (k + 1) / matrices, numbers);
     }
-    for (int64_t j = 0; j < P; ++j)
-      transform_tile<V, F::e, F::m>(
-          F::template output<V>,
-          [&](int r, int s) { return load<V>(v + (r * F::e + s) * Rows::kPlane + j * L); },
-          [&](int r, int s, V u) { store(outputs + r * row + (j * F::m + s) * L, u); });
+    for (int64_t m = 0; m < blocks; ++m)
+      for (int64_t j = 0; j < P; ++j)
+        transform_tile<V, F::e, F::m>(
+            F::template output<V>,
+            [&](int r, int s) {
+              return load<V>(v + (r * F::e + s) * Rows::kPlane + (m * P + j) * L);
+            },
+            [&](int r, int s, V u) {
+              store(outputs + (m * F::m + r) * row + (j * F::m + s) * L, u);
+            });
     const int64_t left = a.OH - F::m * (a.row + i);
     numbers = (left < F::m ? left : F::m) * a.OW;
+    vectors = (numbers + L - 1) / L * blocks;
   }
-  write(a.rows - 1, 0, (numbers + L - 1) / L, numbers);
+  write(a.rows - 1, 0, vectors, numbers);
 }
 
 // sum: the gradient of the transformed weights.
