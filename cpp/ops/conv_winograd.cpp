@@ -14,7 +14,6 @@ namespace {
 
 constexpr int64_t kTransformed = 160 * 1024;  // elements of a block's tiles, in and out
 constexpr int64_t kFewTiles = 42;             // three tiles of 14 rows: a block has more if it can
-constexpr int64_t kVectorsByRows = 2;
 
 // Matrices an odd number of cache lines apart, so that a tile's elements do not share sets.
 int64_t plane_of(int64_t vectors, int64_t lanes) { return (vectors | 1) * lanes; }
@@ -26,7 +25,8 @@ int64_t tile_of(const ConvGeometry& a) {
 }
 
 // One map from C planes (H, W) to M planes (OH, OW), per group. A block is `rows` tile rows of
-// `images` images; by_rows: its tile rows go one after another (winograd_rows).
+// `images` images; by_rows: its tile rows go one after another (winograd_rows_cpu.h), of up to
+// row_vectors vectors of channels.
 struct Plan {
   int64_t m, C, H, W, M, OH, OW, ph, pw, lanes;
   int64_t N, down, across, rows, images, pieces, blocks, tiles, v_plane, q_plane;
@@ -52,7 +52,7 @@ struct Plan {
                                                          std::max<int64_t>(1, ceil_div(N, shares)));
     if (N > 0) images = ceil_div(N, ceil_div(N, images));  // evenly
     blocks = ceil_div(N, images) * pieces;
-    tiles = by_rows ? kWinogradRow : images * rows * across;
+    tiles = by_rows ? kWinogradRow / vectors(C) : images * rows * across;
     v_plane = plane_of(vectors(C) * tiles, lanes);
     q_plane = plane_of(vectors(M) * tiles, lanes);
     for (int64_t w = 0; w < std::max(W, OW); ++w) column.push_back(w * lanes);
@@ -97,7 +97,7 @@ struct Plan {
 template <class T>
 Plan forward_plan(const ConvGeometry& a) {
   return Plan(tile_of<T>(a), a.N, a.C / a.groups, a.H, a.W, a.M / a.groups, a.OH, a.OW, a.ph, a.pw,
-              cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles, kVectorsByRows);
+              cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles, kWinogradVectors);
 }
 
 // The weight from c to m of group g lies at g * wg + m * wo + c * wc.
@@ -141,7 +141,7 @@ void run_forward(const Plan& p, int64_t groups, double ns, const T* x, const T* 
       a.y = y + p.y_offset(b, g, groups);
       a.begin = 0, a.end = p.vectors(p.C);
       if (p.by_rows) {
-        kernels.rows[F][t](a);
+        kernels.rows[t](a);
       } else {
         kernels.inputs[F][t](a);
         kernels.forward[F][t](a);
@@ -182,7 +182,7 @@ template <class T>
 void WinogradConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx) {
   const int64_t C = a.C / a.groups, M = a.M / a.groups;
   const Plan p(tile_of<T>(a), a.N, M, a.OH, a.OW, C, a.H, a.W, 2 - a.ph, 2 - a.pw,
-               cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles, kVectorsByRows);
+               cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles, kWinogradVectors);
   Scratch packed(size_t(a.groups * p.weights()) * sizeof(T));
   transform_weights(p, a.groups, w, M * C * 9, 9, C * 9, true, packed.as<T>());
   run_forward<T>(p, a.groups, a.nanoseconds(kConvType<T>) / 2, dy, packed.as<T>(), {}, dx);
@@ -249,7 +249,7 @@ void WinogradConv<T>::weight_grad(const ConvGeometry& a, const T* x, const T* dy
             f.begin = 0, f.end = p.vectors(C);
             f.add = unit > from;
             if (p.by_rows) {
-              kernels.outer_rows[F][t](f);
+              kernels.outer_rows[t](f);
               continue;
             }
             kernels.inputs[F][t](f);
