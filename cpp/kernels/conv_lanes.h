@@ -6,6 +6,7 @@
 #pragma once
 #include "kernels/conv_epilogue.h"
 #include "kernels/kernels.h"
+#include "kernels/prefetch.h"
 #include "kernels/vec.h"
 #include "kernels/vec_shuffle.h"
 #include "kernels/vec_tile.h"
@@ -28,6 +29,13 @@ struct Walk {
     return here;
   }
 };
+
+// Asks by `ask` for rows [first, first + n), those there are, of a plane (H, W).
+template <class T, class Ask>
+void ask_rows(const T* plane, int64_t first, int64_t n, int64_t H, int64_t W, Ask ask) {
+  const int64_t begin = first < 0 ? 0 : first, end = first + n < H ? first + n : H;
+  for (int64_t p = begin * W; p < end * W; p += kLanes<typename VecOf<T>::V>) ask(plane + p);
+}
 
 // `n` <= L planes of `count` numbers, `plane` apart, into pixels of L channels.
 template <class T>

@@ -82,6 +82,12 @@ void winograd_forward(const WinogradArgs& a) {
   const ConvTap one{};
   T* const q = static_cast<T*>(a.q);
   for (int64_t k = 0; k < F::e * F::e; ++k) {
+    // The places of y are asked for meanwhile: 10 to 25 % of this function where y is not in a
+    // cache.
+    for (int64_t image = 0; image < a.images; ++image)
+      for (int64_t m = k; m < a.M; m += F::e * F::e)
+        ask_rows(static_cast<const T*>(a.y) + image * a.y_image + m * a.OH * a.OW, F::m * a.row,
+                 F::m * a.rows, a.OH, a.OW, prefetch_to_write);
     const T* const v = static_cast<const T*>(a.v) + k * a.v_plane;
     const T* const w = static_cast<const T*>(a.w) + k * winograd_matrix(a.C, a.M, L);
     for (int64_t block = 0; block < blocks; block += kLaneVecs) {

@@ -10,18 +10,10 @@
 // memory (channels of 32 x 32 from memory to memory 15 % faster on one thread, 20 to 30 on two).
 #pragma once
 #include "kernels/conv_lanes.h"
-#include "kernels/prefetch.h"
 #include "kernels/winograd_tiles.h"
 
 namespace lamina::LAMINA_ISA {
 namespace {
-
-// Asks by `ask` for rows [first, first + n), those there are, of a plane (H, W).
-template <class T, class Ask>
-void ask_rows(const T* plane, int64_t first, int64_t n, int64_t H, int64_t W, Ask ask) {
-  const int64_t begin = first < 0 ? 0 : first, end = first + n < H ? first + n : H;
-  for (int64_t p = begin * W; p < end * W; p += kLanes<typename VecOf<T>::V>) ask(plane + p);
-}
 
 // The padded inputs of a block's rows of tiles, in turn: of a channel's F::e rows of pixels, those
 // two rows of tiles share are read once.
