@@ -30,6 +30,8 @@ struct WinogradArgs {
   void* sum;      // laid out as w
   bool add;       // to what sum holds
 };
+// By rows (winograd_rows_cpu.h): vectors of channels, in and out, and transformed vectors of a row.
+constexpr int64_t kWinogradVectors = 2, kWinogradRow = 32;
 // Vectors of a block's padded input, or of its outputs, L channels at a time.
 inline int64_t winograd_pixels(int64_t m, int64_t rows, int64_t across) {
   return (m * rows + 2) * (m * across + 2);
@@ -61,4 +63,7 @@ struct WinogradKernels {  // [m = 4][kF32 or kF64]
   void (*gradients[2][2])(const WinogradArgs&) = {};  // q from g
   void (*outer[2][2])(const WinogradArgs&) = {};      // sum from v and q
   void (*finish[2][2])(const WinogradSumArgs&) = {};
+  // m = 2, one to kWinogradVectors vectors of channels (of outer_rows: one), 2 or more rows.
+  void (*rows[2])(const WinogradArgs&) = {};        // y from x and w
+  void (*outer_rows[2])(const WinogradArgs&) = {};  // sum from x and g
 };

@@ -6,6 +6,7 @@
 #pragma once
 #include "kernels/conv_epilogue.h"
 #include "kernels/kernels.h"
+#include "kernels/prefetch.h"
 #include "kernels/vec.h"
 #include "kernels/vec_shuffle.h"
 #include "kernels/vec_tile.h"
@@ -29,11 +30,19 @@ struct Walk {
   }
 };
 
+// Asks by `ask` for rows [first, first + n), those there are, of a plane (H, W).
+template <class T, class Ask>
+void ask_rows(const T* plane, int64_t first, int64_t n, int64_t H, int64_t W, Ask ask) {
+  const int64_t begin = first < 0 ? 0 : first, end = first + n < H ? first + n : H;
+  for (int64_t p = begin * W; p < end * W; p += kLanes<typename VecOf<T>::V>) ask(plane + p);
+}
+
 // `n` <= L planes of `count` numbers, `plane` apart, into pixels of L channels.
 template <class T>
-void interleave(const T* x, int64_t plane, int n, int64_t count, Walk<T> pixel) {
+void interleave(const T* x, int64_t plane, int n, int64_t count, const Walk<T>& first) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
+  Walk<T> pixel = first;
   for (int64_t p = 0; p < count; p += L) {
     const int pixels = count - p < L ? int(count - p) : L;
     V r[L];
@@ -58,10 +67,11 @@ void interleave(const T* x, int64_t plane, int n, int64_t count, Walk<T> pixel) 
 // The way back, of sums to results by the epilogue of these channels and of y; only the first n
 // channels are written.
 template <class T>
-void deinterleave(Walk<const T> pixel, T* y, int64_t plane, int n, int64_t count,
+void deinterleave(const Walk<const T>& first, T* y, int64_t plane, int n, int64_t count,
                   const ConvEpilogue& e) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
+  Walk<const T> pixel = first;
   for (int64_t p = 0; p < count; p += L) {
     const int pixels = count - p < L ? int(count - p) : L;
     V r[L];
@@ -129,7 +139,8 @@ void scatter_pixels(const ConvPixels& a, int64_t first, int64_t last, const Conv
 
 // c[n * c_n + i * c_row] = sum over taps t and channels k < C of
 //   a[t.a + k / L * a_block + k % L + i * L] b[(t.b + k) * N * L + n * L]
-// for i < R positions and n < N blocks of outputs: one chain of FMAs per output, taps outermost.
+// for R positions i from `from` on and n < N blocks of outputs: one chain of FMAs per output, taps
+// outermost.
 template <class T>
 struct LanesTile {
   const T* a;
@@ -141,7 +152,7 @@ struct LanesTile {
   int64_t c_n, c_row;
 };
 template <class T, int R, int N>
-void lanes_tile(const LanesTile<T>& t) {
+void lanes_tile(const LanesTile<T>& t, int64_t from) {
   using V = typename VecOf<T>::V;
   constexpr int L = kLanes<V>;
   V sum[R][N];
@@ -150,7 +161,7 @@ void lanes_tile(const LanesTile<T>& t) {
 #pragma GCC unroll 4
     for (int n = 0; n < N; ++n) sum[i][n] = V{};
   for (int64_t tap = 0; tap < t.n_taps; ++tap) {
-    const T *a = t.a + t.taps[tap].a, *b = t.b + t.taps[tap].b * N * L;
+    const T *a = t.a + t.taps[tap].a + from * L, *b = t.b + t.taps[tap].b * N * L;
     for (int64_t left = t.C; left > 0; left -= L, a += t.a_block) {
       const int64_t steps = left < L ? left : L;
       for (int64_t k = 0; k < steps; ++k, b += N * L) {
@@ -166,52 +177,48 @@ void lanes_tile(const LanesTile<T>& t) {
       }
     }
   }
-  T* c = t.c;
+  T* c = t.c + from * t.c_row;
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i, c += t.c_row)
 #pragma GCC unroll 4
     for (int n = 0; n < N; ++n) store(c + n * t.c_n, sum[i][n]);
 }
-// The same for one tap, one block of a and one of outputs: all of b stays in registers, where there
-// are enough (AVX-512 and NEON), so that a position and channel costs one load.
+// The same for positions [0, rows), a multiple of kHeldRows, one tap, one block of a and one of
+// outputs: all of b stays in registers, where there are enough (AVX-512 and NEON), so that a
+// position and channel costs one load.
 constexpr int kHeldRows = 8;
-template <class T, int R>
-[[gnu::always_inline]] inline void held_rows(const typename VecOf<T>::V* b, const T* a, T* c,
-                                             int64_t c_row) {
-  using V = typename VecOf<T>::V;
-  constexpr int L = kLanes<V>;
-  V sum[R];
-#pragma GCC unroll 16
-  for (int i = 0; i < R; ++i) sum[i] = V{};
-#pragma GCC unroll 16
-  for (int k = 0; k < L; ++k)
-#pragma GCC unroll 16
-    for (int i = 0; i < R; ++i) sum[i] = fma(set1<V>(a[k + i * L]), b[k], sum[i]);
-#pragma GCC unroll 16
-  for (int i = 0; i < R; ++i) store(c + i * c_row, sum[i]);
-}
 template <class T>
-void lanes_held(const LanesTile<T>& t, int64_t rows) {
+[[gnu::noinline]] void lanes_held(const LanesTile<T>& t, int64_t rows) {
   using V = typename VecOf<T>::V;
-  constexpr int L = kLanes<V>;
+  constexpr int L = kLanes<V>, R = kHeldRows;
   const T *a = t.a + t.taps[0].a, *from = t.b + t.taps[0].b * L;
   T* c = t.c;
   V b[L];
 #pragma GCC unroll 16
   for (int k = 0; k < L; ++k) b[k] = load<V>(from + k * L);
-  for (; rows >= kHeldRows; rows -= kHeldRows, a += kHeldRows * L, c += kHeldRows * t.c_row)
-    held_rows<T, kHeldRows>(b, a, c, t.c_row);
-  for (; rows > 0; --rows, a += L, c += t.c_row) held_rows<T, 1>(b, a, c, t.c_row);
+  for (; rows > 0; rows -= R, a += R * L, c += R * t.c_row) {
+    V sum[R];
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) sum[i] = V{};
+#pragma GCC unroll 16
+    for (int k = 0; k < L; ++k)
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) sum[i] = fma(set1<V>(a[k + i * L]), b[k], sum[i]);
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) store(c + i * t.c_row, sum[i]);
+  }
 }
 // `rows` positions in tiles of nearly equal height.
 template <class T>
-void lanes_tiles(LanesTile<T> t, int64_t rows, int64_t vecs) {
-  constexpr int L = kLanes<typename VecOf<T>::V>;
+void lanes_tiles(const LanesTile<T>& t, int64_t rows, int64_t vecs) {
+  int64_t from = 0;
 #if defined(LAMINA_ISA_AVX512) || defined(LAMINA_ISA_NEON)
-  if (vecs == 1 && t.n_taps == 1 && t.C == L) return lanes_held<T>(t, rows);
+  if (vecs == 1 && t.n_taps == 1 && t.C == kLanes<typename VecOf<T>::V> &&
+      (rows > 3 * kHeldRows || rows % kHeldRows == 0))
+    lanes_held<T>(t, from = rows / kHeldRows * kHeldRows);
 #endif
 #define LAMINA_ROW(R) {lanes_tile<T, R, 1>, lanes_tile<T, R, 2>}
-  static constexpr void (*table[kLaneRows][kLaneVecs])(const LanesTile<T>&) = {
+  static constexpr void (*table[kLaneRows][kLaneVecs])(const LanesTile<T>&, int64_t) = {
       LAMINA_ROW(1),  LAMINA_ROW(2),  LAMINA_ROW(3), LAMINA_ROW(4),
 #if defined(LAMINA_ISA_AVX2) || defined(LAMINA_ISA_AVX512) || defined(LAMINA_ISA_NEON)
       LAMINA_ROW(5),  LAMINA_ROW(6),
@@ -224,10 +231,10 @@ void lanes_tiles(LanesTile<T> t, int64_t rows, int64_t vecs) {
 #endif
   };
 #undef LAMINA_ROW
-  for (int64_t tiles = conv_tiles(rows, kLaneRows); tiles > 0; --tiles) {
-    const int64_t R = (rows + tiles - 1) / tiles;
-    table[R - 1][vecs - 1](t);
-    t.a += R * L, t.c += R * t.c_row, rows -= R;
+  for (int64_t tiles = conv_tiles(rows - from, kLaneRows); tiles > 0; --tiles) {
+    const int64_t R = (rows - from + tiles - 1) / tiles;
+    table[R - 1][vecs - 1](t, from);
+    from += R;
   }
 }
 

@@ -2,6 +2,7 @@
 // its penalty, and moving averages.
 #pragma once
 #include "kernels/kernels.h"
+#include "kernels/prefetch.h"
 #include "kernels/vec.h"
 
 namespace lamina::LAMINA_ISA {
@@ -33,12 +34,7 @@ inline void over(int64_t i, int64_t end, Step&& step) {
 constexpr int64_t kAhead = 256;
 template <class T>
 inline void fetch_to_write(const T* p, int64_t i, int64_t end) {
-  const T* const ahead = p + (i + kAhead < end ? i + kAhead : i);
-#if defined(__x86_64__)
-  asm volatile("prefetchw %0" : : "m"(*ahead));  // GCC's needs -mprfchw
-#else
-  __builtin_prefetch(ahead, 1);
-#endif
+  prefetch_to_write(p + (i + kAhead < end ? i + kAhead : i));
 }
 
 // The gradient with its sign (maximize) and the L2 penalty: g = sign g + decay p

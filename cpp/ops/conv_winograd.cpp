@@ -25,15 +25,17 @@ int64_t tile_of(const ConvGeometry& a) {
 }
 
 // One map from C planes (H, W) to M planes (OH, OW), per group. A block is `rows` tile rows of
-// `images` images.
+// `images` images; by_rows: its tile rows go one after another (winograd_rows_cpu.h), of up to
+// row_vectors vectors of channels.
 struct Plan {
   int64_t m, C, H, W, M, OH, OW, ph, pw, lanes;
   int64_t N, down, across, rows, images, pieces, blocks, tiles, v_plane, q_plane;
+  bool by_rows;
   std::vector<int64_t> column;
   // shares: blocks of images there should be at least, where there are several images; least: tiles
   // a block should have, even where they leave the cache.
   Plan(int64_t m, int64_t N, int64_t C, int64_t H, int64_t W, int64_t M, int64_t OH, int64_t OW,
-       int64_t ph, int64_t pw, int64_t lanes, int64_t shares, int64_t least)
+       int64_t ph, int64_t pw, int64_t lanes, int64_t shares, int64_t least, int64_t row_vectors)
       : m(m), C(C), H(H), W(W), M(M), OH(OH), OW(OW), ph(ph), pw(pw), lanes(lanes), N(N) {
     down = ceil_div(OH, m), across = ceil_div(OW, m);
 
@@ -42,12 +44,15 @@ struct Plan {
     pieces = ceil_div(down, rows);
     rows = ceil_div(down, pieces);
     pieces = ceil_div(down, rows);
-    images = pieces > 1 ? 1
-                        : std::clamp<int64_t>(fit / (down * across), 1,
-                                              std::max<int64_t>(1, ceil_div(N, shares)));
+    const int64_t row = vectors(C) * across;
+    by_rows = m == 2 && vectors(C) == vectors(M) && vectors(C) <= row_vectors && rows > 1 &&
+              row >= kWinogradRow / 2 && row <= kWinogradRow;
+    images = pieces > 1 || by_rows ? 1
+                                   : std::clamp<int64_t>(fit / (down * across), 1,
+                                                         std::max<int64_t>(1, ceil_div(N, shares)));
     if (N > 0) images = ceil_div(N, ceil_div(N, images));  // evenly
     blocks = ceil_div(N, images) * pieces;
-    tiles = images * rows * across;
+    tiles = by_rows ? kWinogradRow / vectors(C) : images * rows * across;
     v_plane = plane_of(vectors(C) * tiles, lanes);
     q_plane = plane_of(vectors(M) * tiles, lanes);
     for (int64_t w = 0; w < std::max(W, OW); ++w) column.push_back(w * lanes);
@@ -56,7 +61,11 @@ struct Plan {
   int64_t vectors(int64_t channels) const { return ceil_div(channels, lanes); }
   int64_t weights() const { return elements() * winograd_matrix(C, M, lanes); }
   // Of a thread: pixels, v and q, in T's.
-  int64_t pixels() const { return winograd_pixels(m, rows, across) * lanes; }
+  int64_t pixels() const {
+    return (by_rows ? vectors(C) * winograd_pixels(m, 2, across)
+                    : winograd_pixels(m, rows, across)) *
+           lanes;
+  }
   int64_t scratch() const { return pixels() + elements() * (v_plane + q_plane); }
   // Block b of group g; x and y hold `groups` groups of C and M planes.
   template <class T>
@@ -88,7 +97,7 @@ struct Plan {
 template <class T>
 Plan forward_plan(const ConvGeometry& a) {
   return Plan(tile_of<T>(a), a.N, a.C / a.groups, a.H, a.W, a.M / a.groups, a.OH, a.OW, a.ph, a.pw,
-              cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles);
+              cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles, kWinogradVectors);
 }
 
 // The weight from c to m of group g lies at g * wg + m * wo + c * wc.
@@ -131,8 +140,12 @@ void run_forward(const Plan& p, int64_t groups, double ns, const T* x, const T* 
       a.epilogue = e.from<T>(g * p.M, p.y_offset(b, g, groups));
       a.y = y + p.y_offset(b, g, groups);
       a.begin = 0, a.end = p.vectors(p.C);
-      kernels.inputs[F][t](a);
-      kernels.forward[F][t](a);
+      if (p.by_rows) {
+        kernels.rows[t](a);
+      } else {
+        kernels.inputs[F][t](a);
+        kernels.forward[F][t](a);
+      }
     }
   });
 }
@@ -169,7 +182,7 @@ template <class T>
 void WinogradConv<T>::input_grad(const ConvGeometry& a, const T* dy, const T* w, T* dx) {
   const int64_t C = a.C / a.groups, M = a.M / a.groups;
   const Plan p(tile_of<T>(a), a.N, M, a.OH, a.OW, C, a.H, a.W, 2 - a.ph, 2 - a.pw,
-               cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles);
+               cpu_kernels().conv.lanes[kConvType<T>], num_threads(), kFewTiles, kWinogradVectors);
   Scratch packed(size_t(a.groups * p.weights()) * sizeof(T));
   transform_weights(p, a.groups, w, M * C * 9, 9, C * 9, true, packed.as<T>());
   run_forward<T>(p, a.groups, a.nanoseconds(kConvType<T>) / 2, dy, packed.as<T>(), {}, dx);
@@ -186,7 +199,7 @@ void WinogradConv<T>::weight_grad(const ConvGeometry& a, const T* x, const T* dy
   const bool shared = e * e * C * M > kTransformed * 8;
   const Plan p(tile_of<T>(a), a.N, C, a.H, a.W, M, a.OH, a.OW, a.ph, a.pw,
                cpu_kernels().conv.lanes[t], shared ? 1 : 2,
-               std::max(kFewTiles, 2 * C * M / (C + M)));
+               std::max(kFewTiles, 2 * C * M / (C + M)), 1);
   const int F = p.m == 4;
   const int64_t each = p.weights(), units = p.blocks, elements = a.groups * each;
   if (units == 0) return std::fill(dw, dw + a.M * C * 9, T(0));
@@ -234,10 +247,15 @@ void WinogradConv<T>::weight_grad(const ConvGeometry& a, const T* x, const T* dy
           for (int64_t g = 0; g < a.groups; ++g) {
             WinogradArgs f = piece(unit, g, first + chunk * elements, scratch.as<T>());
             f.begin = 0, f.end = p.vectors(C);
+            f.add = unit > from;
+            if (p.by_rows) {
+              kernels.outer_rows[t](f);
+              continue;
+            }
             kernels.inputs[F][t](f);
             f.end = p.vectors(M);
             kernels.gradients[F][t](f);
-            f.end = p.elements(), f.add = unit > from;
+            f.end = p.elements();
             kernels.outer[F][t](f);
           }
       }
