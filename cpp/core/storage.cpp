@@ -142,7 +142,7 @@ PoolStats pool_stats() {
   return p.stats;
 }
 
-thread_local StorageWatch* storage_watch = nullptr;
+constinit thread_local StorageWatch* storage_watch = nullptr;
 
 // A storage that the thread's watch, if any, has noted.
 static StorageRef new_storage() {

@@ -147,7 +147,7 @@ void infer(Call& c) {
   if (!is_floating(dtype))
     for (int i = skip; i < c.in.size(); ++i)
       if (c.in[i].dim() == 0 && c.in[i].dtype() != dtype && c.in[i].dtype() != DType::boolean)
-        c.in[i] = to_dtype(c.in[i], dtype);
+        c.put(i, to_dtype(c.in[i], dtype));
   a.compute = dtype;
   c.output(shape, info.result == Result::boolean ? DType::boolean : dtype);
 }
@@ -159,11 +159,38 @@ struct Feed {
   LoadFn load = nullptr;  // null: read in place
 };
 
+constexpr DType kHolder[3] = {DType::float32, DType::float64, DType::int64};  // by Compute
+
+// What a launch costs per element: native ones move few bytes, others convert.
+double element_cost(bool native, bool whole, int64_t size) {
+  return native ? 0.05 * double(size) + 0.1 * !whole : whole ? 0.4 : 1.0;
+}
+
+// Runs f over operands that are all dense, of one shape and of the types it works in: one run with
+// nothing to walk. False, and nothing done, when they are not.
+bool dense_loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor* x, int n,
+                bool native) {
+  const auto fits = [&](const Tensor& t) {
+    return (native || t.dtype() == kHolder[via]) && t.shape() == y.shape() && t.is_contiguous();
+  };
+  if (!fits(y)) return false;
+  for (int i = 0; i < n; ++i)
+    if (x[i].defined() && !fits(x[i])) return false;
+  const int64_t numel = y.numel(), ysize = item_size(y.dtype());
+  parallel_rows(numel, element_cost(native, true, ysize), [&](int64_t begin, int64_t end) {
+    const void* args[kMaxOperands];
+    for (int i = 0; i < n; ++i)
+      args[i] = x[i].defined() ? x[i].data<char>() + begin * item_size(x[i].dtype()) : nullptr;
+    f(y.data<char>() + begin * ysize, args, end - begin, p);
+  });
+  return true;
+}
+
 // Runs f over y and the inputs, converting through blocks where an operand is not dense or not of
 // the compute type. native: f works in the storage types, only density is asked for.
 void loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor* x, int n,
           bool native = false) {
-  if (y.numel() == 0) return;
+  if (y.numel() == 0 || dense_loop(f, via, p, y, x, n, native)) return;
   const Kernels& k = cpu_kernels();
   StridedLoop loop(y.shape());
   loop.operand(y);
@@ -175,8 +202,7 @@ void loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor
     loop.operand(x[i]);
   }
   loop.merge();
-  constexpr DType holder[3] = {DType::float32, DType::float64, DType::int64};
-  const bool direct = native || (y.dtype() == holder[via] && loop.inner(0) == 1);
+  const bool direct = native || (y.dtype() == kHolder[via] && loop.inner(0) == 1);
   const StoreFn store = direct ? nullptr : k.store[int(y.dtype())][via];
   for (int i = 0; i < n; ++i) {
     if (!x[i].defined()) continue;
@@ -184,7 +210,7 @@ void loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor
     feed[i].size = item_size(x[i].dtype());
     if (native)
       feed[i].load = loop.inner(operand_of[i]) == 1 ? nullptr : k.gather[log2_size(x[i].dtype())];
-    else if (x[i].dtype() != holder[via] || loop.inner(operand_of[i]) != 1)
+    else if (x[i].dtype() != kHolder[via] || loop.inner(operand_of[i]) != 1)
       feed[i].load = k.load[int(x[i].dtype())][via];
   }
   bool whole = direct;
@@ -193,7 +219,7 @@ void loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor
   const int64_t spread = std::min(loop.shape[loop.nd - 1], kBlock);  // what a run asks of a value
   char* const yp = y.data<char>();
   const int64_t ysize = item_size(y.dtype());
-  const double ns = native ? 0.05 * double(ysize) + 0.1 * !whole : whole ? 0.4 : 1.0;
+  const double ns = element_cost(native, whole, ysize);
   parallel_rows(loop.numel, ns, [&](int64_t begin, int64_t end) {
     alignas(64) char buffer[kMaxOperands][kBlock * 8];
     const char* filled[kMaxOperands] = {};  // a broadcast value already spread over its buffer
