@@ -57,9 +57,10 @@ void infer(Call& c) {
 template <class T>
 double total_weight(const CrossEntropyArgs& a) {
   const T* const w = static_cast<const T*>(a.weight);
+  if (!w) return double(a.R - std::count(a.target, a.target + a.R, a.ignore));
   double total = 0;
   for (int64_t r = 0; r < a.R; ++r)
-    if (a.target[r] != a.ignore) total += w ? double(w[a.target[r]]) : 1.0;
+    if (a.target[r] != a.ignore) total += double(w[a.target[r]]);
   return total;
 }
 

@@ -295,6 +295,11 @@ void backward(const Tensors& roots, const Tensors& gs, BackwardOptions options) 
   seed_all(engine, roots, gs);
   engine.run();
 }
+void backward(const Tensor& root, const Tensor& gradient, BackwardOptions options) {
+  Engine engine({}, options);
+  engine.seed(root, gradient);
+  engine.run();
+}
 
 Tensors gradients(const Tensors& roots, const Tensors& gs, const Tensors& inputs,
                   BackwardOptions options) {
