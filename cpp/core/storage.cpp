@@ -1,5 +1,5 @@
-// The pool: four size classes per power of two, freed blocks wait in their class. Of small ones each
-// thread keeps some at hand, for the pool's lock would be the dearest part of a small call.
+// The pool: four size classes per power of two, freed blocks wait in their class. Of small ones
+// each thread keeps some at hand, for the pool's lock would be the dearest part of a small call.
 #include "core/storage.h"
 
 #if defined(__linux__)
@@ -60,7 +60,8 @@ struct Hand {
   static constexpr int kClasses = 25, kBlocks = 16;  // up to 4 kB
   void* block[kClasses][kBlocks];
   uint8_t count[kClasses] = {};
-  std::atomic<int64_t> taken{0};  // bytes in use that the pool counts as waiting, or less if negative
+  std::atomic<int64_t> taken{
+      0};  // bytes in use that the pool counts as waiting, or less if negative
 
   void* take(int c, size_t size) {
     if (c >= kClasses || !count[c]) return nullptr;
@@ -111,7 +112,8 @@ Pool& pool() {
 }
 
 constinit thread_local Hand* t_hand = nullptr;
-constinit thread_local bool t_ending = false;  // blocks freed after this thread's end go to the pool
+constinit thread_local bool t_ending =
+    false;  // blocks freed after this thread's end go to the pool
 
 struct HandOwner {  // on the heap, so that a fork's child may forget the other threads'
   HandOwner() {

@@ -13,6 +13,7 @@
 #include "kernels/formula_reads.h"
 #include "ops/complex.h"
 #include "ops/elementwise_args.h"
+#include "ops/elementwise_loop.h"
 #include "ops/formulas_on_tensors.h"
 #include "ops/ops.h"
 #include "ops/strided.h"
@@ -21,8 +22,6 @@ namespace lamina {
 namespace {
 
 using namespace on_tensors;
-
-constexpr int64_t kBlock = 512;  // elements per buffered operand: 5 x 4 kB, inside L1
 
 using TensorGrad = Tensor (*)(const Tensor& g, const Tensor* x, const Tensor& y, Params p);
 
@@ -152,108 +151,6 @@ void infer(Call& c) {
   c.output(shape, info.result == Result::boolean ? DType::boolean : dtype);
 }
 
-int log2_size(DType d) { return __builtin_ctz(unsigned(item_size(d))); }
-struct Feed {
-  const char* data = nullptr;
-  int64_t size = 0;       // bytes per element
-  LoadFn load = nullptr;  // null: read in place
-};
-
-constexpr DType kHolder[3] = {DType::float32, DType::float64, DType::int64};  // by Compute
-
-// What a launch costs per element: native ones move few bytes, others convert.
-double element_cost(bool native, bool whole, int64_t size) {
-  return native ? 0.05 * double(size) + 0.1 * !whole : whole ? 0.4 : 1.0;
-}
-
-// Runs f over operands that are all dense, of one shape and of the types it works in: one run with
-// nothing to walk. False, and nothing done, when they are not.
-bool dense_loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor* x, int n,
-                bool native) {
-  const auto fits = [&](const Tensor& t) {
-    return (native || t.dtype() == kHolder[via]) && t.shape() == y.shape() && t.is_contiguous();
-  };
-  if (!fits(y)) return false;
-  for (int i = 0; i < n; ++i)
-    if (x[i].defined() && !fits(x[i])) return false;
-  const int64_t numel = y.numel(), ysize = item_size(y.dtype());
-  parallel_rows(numel, element_cost(native, true, ysize), [&](int64_t begin, int64_t end) {
-    const void* args[kMaxOperands];
-    for (int i = 0; i < n; ++i)
-      args[i] = x[i].defined() ? x[i].data<char>() + begin * item_size(x[i].dtype()) : nullptr;
-    f(y.data<char>() + begin * ysize, args, end - begin, p);
-  });
-  return true;
-}
-
-// Runs f over y and the inputs, converting through blocks where an operand is not dense or not of
-// the compute type. native: f works in the storage types, only density is asked for.
-void loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor* x, int n,
-          bool native = false) {
-  if (y.numel() == 0 || dense_loop(f, via, p, y, x, n, native)) return;
-  const Kernels& k = cpu_kernels();
-  StridedLoop loop(y.shape());
-  loop.operand(y);
-  Feed feed[kMaxOperands];
-  int operand_of[kMaxOperands];
-  for (int i = 0; i < n; ++i) {
-    if (!x[i].defined()) continue;
-    operand_of[i] = loop.operands;
-    loop.operand(x[i]);
-  }
-  loop.merge();
-  const bool direct = native || (y.dtype() == kHolder[via] && loop.inner(0) == 1);
-  const StoreFn store = direct ? nullptr : k.store[int(y.dtype())][via];
-  for (int i = 0; i < n; ++i) {
-    if (!x[i].defined()) continue;
-    feed[i].data = x[i].data<char>();
-    feed[i].size = item_size(x[i].dtype());
-    if (native)
-      feed[i].load = loop.inner(operand_of[i]) == 1 ? nullptr : k.gather[log2_size(x[i].dtype())];
-    else if (x[i].dtype() != kHolder[via] || loop.inner(operand_of[i]) != 1)
-      feed[i].load = k.load[int(x[i].dtype())][via];
-  }
-  bool whole = direct;
-  for (int i = 0; i < n; ++i)
-    if (feed[i].load) whole = false;
-  const int64_t spread = std::min(loop.shape[loop.nd - 1], kBlock);  // what a run asks of a value
-  char* const yp = y.data<char>();
-  const int64_t ysize = item_size(y.dtype());
-  const double ns = element_cost(native, whole, ysize);
-  parallel_rows(loop.numel, ns, [&](int64_t begin, int64_t end) {
-    alignas(64) char buffer[kMaxOperands][kBlock * 8];
-    const char* filled[kMaxOperands] = {};  // a broadcast value already spread over its buffer
-    loop.runs(begin, end, [&](const int64_t* at, int64_t run) {
-      const int64_t step = whole ? run : kBlock;
-      for (int64_t b = 0; b < run; b += step) {
-        const int64_t m = run - b < step ? run - b : step;
-        const void* args[kMaxOperands] = {};
-        for (int i = 0; i < n; ++i) {
-          if (!feed[i].data) continue;
-          const int o = operand_of[i];
-          const int64_t stride = loop.inner(o);
-          const char* src = feed[i].data + (at[o] + b * stride) * feed[i].size;
-          if (!feed[i].load) {
-            args[i] = src;
-            continue;
-          }
-          args[i] = buffer[i];
-          if (stride == 0 && filled[i] == src) continue;
-          feed[i].load(buffer[i], src, stride, stride ? m : spread);
-          filled[i] = stride ? nullptr : src;
-        }
-        if (direct) {
-          f(yp + (at[0] + b) * ysize, args, m, p);
-        } else {
-          char* const out = buffer[kMaxOperands - 1];
-          f(out, args, m, p);
-          store(yp + (at[0] + b * loop.inner(0)) * ysize, loop.inner(0), out, m);
-        }
-      }
-    });
-  });
-}
-
 // The kernel for a call whose inputs already lie in the type it is done in, or null.
 BlockFn native_kernel(const ElementwiseArgs& a, const Tensor& y, const Tensor* x, int n) {
   for (int i = a.function == kWhere; i < n; ++i)  // a condition is a byte, bool or uint8
@@ -277,6 +174,7 @@ void check_divisor(const Call& c, int function) {
   StridedLoop loop(d.shape());
   loop.operand(d);
   loop.merge();
+  constexpr int64_t kBlock = 512;
   int64_t block[kBlock];
   loop.runs(0, loop.numel, [&](const int64_t* at, int64_t n) {
     for (int64_t b = 0; b < n; b += kBlock) {
@@ -294,8 +192,9 @@ void launch(Call& c) {
   const Compute via = compute_type(a.compute);
   if (via == kI64 && c.in.size() == 2) check_divisor(c, a.function);
   if (const BlockFn f = native_kernel(a, c.out[0], &c.in[0], c.in.size()))
-    return loop(f, via, a.p, c.out[0], &c.in[0], c.in.size(), true);
-  loop(cpu_kernels().elementwise_value[a.function][via], via, a.p, c.out[0], &c.in[0], c.in.size());
+    return elementwise_loop(f, via, a.p, c.out[0], &c.in[0], c.in.size(), true);
+  elementwise_loop(cpu_kernels().elementwise_value[a.function][via], via, a.p, c.out[0], &c.in[0],
+                   c.in.size());
 }
 
 // The derivative kernels: inputs (g, x0, x1, x2, y), those not read undefined.
@@ -309,8 +208,8 @@ void grad_infer(Call& c) {
 void grad_launch(Call& c) {
   const auto& a = c.args<ElementwiseArgs>();
   const Compute via = compute_type(a.compute);
-  loop(cpu_kernels().elementwise_grad[a.function][a.input][via], via, a.p, c.out[0], &c.in[0],
-       c.in.size());
+  elementwise_loop(cpu_kernels().elementwise_grad[a.function][a.input][via], via, a.p, c.out[0],
+                   &c.in[0], c.in.size());
 }
 const Op kGrad{.name = "elementwise_grad",
                .infer = grad_infer,
@@ -383,8 +282,15 @@ const Ops& ops() {
 CallRef call_of(int f, std::initializer_list<Input> inputs, double p0, double p1, double p2) {
   // bool is computed as 0 and 1, whose flipped bits are -1 and -2: both true
   if (f == kBitwiseNot && inputs.begin()->tensor->dtype() == DType::boolean) f = kLogicalNot;
-  return make_call(ops().op[f], inputs,
-                   ElementwiseArgs{{p0, p1, p2}, DType::float32, int16_t(f), 0});
+  // Filled in place: what was written a field at a time is slow to copy in larger pieces.
+  static constexpr ElementwiseArgs kBlank{};
+  CallRef call = make_call(ops().op[f], inputs, kBlank);
+  auto& a = call->args<ElementwiseArgs>();
+  a.p[0] = p0;
+  a.p[1] = p1;
+  a.p[2] = p2;
+  a.function = int16_t(f);
+  return call;
 }
 
 }  // namespace

@@ -147,10 +147,11 @@ void vjp(Vjp& c) {
   const auto& o = c.args<LossArgs>();
   const Tensor x = c.in(0), target = c.in(1), weight = c.call().in[2], g = c.g();
   const Tensor total = c.out(2);
-  c.set(0, grad_enabled() ? to_dtype(grad_in_ops(g, to_dtype(x, kept_dtype(x.dtype())), target,
-                                                 weight, detach(total), o),
-                                     x.dtype())
-                          : apply(kLossGrad, {contiguous(g), x, target, weight, c.out(1), total}, o));
+  c.set(0, grad_enabled()
+               ? to_dtype(grad_in_ops(g, to_dtype(x, kept_dtype(x.dtype())), target, weight,
+                                      detach(total), o),
+                          x.dtype())
+               : apply(kLossGrad, {contiguous(g), x, target, weight, c.out(1), total}, o));
 }
 const Op kCrossEntropy{
     .name = "cross_entropy", .infer = infer, .launch = launch, .vjp = vjp, .saves = {7, 6}};

@@ -22,9 +22,9 @@ PyObject* backward_from(PyObject*, PyObject* const* args, Py_ssize_t n) {
       nullptr);
 }
 
-const Methods methods{
-    {"backward_from", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(backward_from)),
-     METH_FASTCALL, nullptr}};
+const Methods methods{{"backward_from",
+                       reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(backward_from)),
+                       METH_FASTCALL, nullptr}};
 
 }  // namespace
 }  // namespace lamina

@@ -67,9 +67,7 @@ PyObject* body(PyObject* self, PyObject* const* args, Py_ssize_t n) {
           }
         };
         const Tensor &x0 = x[0], &x1 = x[1], &x2 = x[2];
-        return wrap(inputs == 1   ? call({x0})
-                    : inputs == 2 ? call({x0, x1})
-                                  : call({x0, x1, x2}));
+        return wrap(inputs == 1 ? call({x0}) : inputs == 2 ? call({x0, x1}) : call({x0, x1, x2}));
       },
       nullptr);
 }
