@@ -282,15 +282,8 @@ const Ops& ops() {
 CallRef call_of(int f, std::initializer_list<Input> inputs, double p0, double p1, double p2) {
   // bool is computed as 0 and 1, whose flipped bits are -1 and -2: both true
   if (f == kBitwiseNot && inputs.begin()->tensor->dtype() == DType::boolean) f = kLogicalNot;
-  // Filled in place: what was written a field at a time is slow to copy in larger pieces.
-  static constexpr ElementwiseArgs kBlank{};
-  CallRef call = make_call(ops().op[f], inputs, kBlank);
-  auto& a = call->args<ElementwiseArgs>();
-  a.p[0] = p0;
-  a.p[1] = p1;
-  a.p[2] = p2;
-  a.function = int16_t(f);
-  return call;
+  return make_call(ops().op[f], inputs,
+                   ElementwiseArgs{{p0, p1, p2}, DType::float32, int16_t(f), 0});
 }
 
 }  // namespace
