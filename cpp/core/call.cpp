@@ -55,6 +55,8 @@ static Tensor unpack(const Call& call, const Tensor& saved, uint32_t version, co
         ") was modified by an in-place operation: it is at version ", saved->version(),
         ", version ", version,
         " was saved; use the out-of-place form or .clone() before modifying");
+  // Where nothing is recorded the place does not matter; a function written in Python may record.
+  if (!grad_enabled() && !call.extra.has_value()) return saved;
   if (saved->call == edge.call && saved->index == edge.index) return saved;
   if (edge.leaf.defined() && saved.same(edge.leaf)) return saved;
   Tensor t = alias(saved);

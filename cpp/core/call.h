@@ -84,8 +84,15 @@ struct Call : RefCounted {
   static void* operator new(size_t bytes);
   static void operator delete(void* p);
 
+  ~Call() {
+    if (borrowed)
+      for (int i = 0; i < in.size(); ++i)
+        if (borrowed >> i & 1) in[i].forget();
+  }
+
   const Op* op = nullptr;
   uint64_t sequence = 0;       // position on the tape; 0 while not recorded
+  uint32_t borrowed = 0;       // bit i: in[i] is not counted; only `take` and `put` may replace it
   SmallVec<Tensor, 3> in;      // an input the tape need not keep is undefined
   SmallVec<Tensor, 1> out;     // while launching: the results. On the tape: saved outputs, or null
   SmallVec<Source, 3> source;  // per input, only when recorded
@@ -113,6 +120,34 @@ struct Call : RefCounted {
   template <class T>
   T& args() {
     return *std::launder(reinterpret_cast<T*>(arg_bytes));
+  }
+  // Inputs are the caller's while the call runs, who holds them anyway: counting each up and down
+  // again would be the dearest part of a small call (locked instructions). The tape's are counted.
+  void borrow(const Tensor& t) {
+    if (in.size() < 32) {
+      borrowed |= 1u << in.size();
+      in.push_back(Tensor::uncounted(t));
+    } else {
+      in.push_back(t);
+    }
+  }
+  // Input i, counted; leaves none in its place.
+  Tensor take(int i) {
+    if (i >= 32 || !(borrowed >> i & 1)) return std::move(in[i]);
+    Tensor t = in[i];
+    put(i, Tensor());
+    return t;
+  }
+  void put(int i, Tensor t) {
+    if (i < 32 && (borrowed >> i & 1)) {
+      borrowed &= ~(1u << i);
+      in[i].forget();
+    }
+    in[i] = std::move(t);
+  }
+  // Counts all inputs: for when others may run meanwhile and let go of theirs.
+  void own() {
+    for (int i = 0; borrowed; ++i) put(i, take(i));
   }
   // For infer: appends an output.
   void output(const Dims& shape, DType dtype) { out.push_back(Tensor::meta(shape, dtype, device)); }

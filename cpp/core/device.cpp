@@ -12,7 +12,7 @@
 
 namespace lamina {
 
-thread_local Device working_device;
+constinit thread_local Device working_device;
 Tf32Allowed tf32_allowed;
 
 namespace {

@@ -7,7 +7,7 @@ namespace lamina {
 
 // The device of new tensors made without a tensor to go by (zeros in a gradient's formula): the
 // one whose operation is running on this thread.
-extern thread_local Device working_device;
+extern constinit thread_local Device working_device;
 struct WorkingDevice {  // scope guard
   explicit WorkingDevice(Device d) : before(working_device) { working_device = d; }
   ~WorkingDevice() { working_device = before; }

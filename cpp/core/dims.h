@@ -56,7 +56,10 @@ struct Dims {
   const int64_t* begin() const { return v; }
   const int64_t* end() const { return v + n; }
   bool operator==(const Dims& o) const {
-    return n == o.n && std::memcmp(v, o.v, sizeof(int64_t) * n) == 0;
+    if (n != o.n) return false;
+    for (int i = 0; i < n; ++i)
+      if (v[i] != o.v[i]) return false;
+    return true;
   }
   bool operator!=(const Dims& o) const { return !(*this == o); }
   int64_t product() const {
@@ -74,14 +77,17 @@ inline std::ostream& operator<<(std::ostream& out, const Dims& d) {
 }
 
 // Row-major strides of a dense tensor (a size-0 or size-1 dimension counts as 1).
-inline Dims contiguous_strides(const Dims& shape) {
-  Dims s;
+inline void contiguous_strides(const Dims& shape, Dims& s) {
   s.n = shape.n;
   int64_t step = 1;
   for (int i = shape.n - 1; i >= 0; --i) {
     s.v[i] = step;
     step *= shape.v[i] > 1 ? shape.v[i] : 1;
   }
+}
+inline Dims contiguous_strides(const Dims& shape) {
+  Dims s;
+  contiguous_strides(shape, s);
   return s;
 }
 
@@ -106,6 +112,10 @@ class SmallVec {
   void push_back(T x) {
     if (size_ == capacity_) grow();
     new (data_ + size_++) T(std::move(x));
+  }
+  T& emplace_back() {  // T's default, which may leave fields unset
+    if (size_ == capacity_) grow();
+    return *new (data_ + size_++) T;
   }
   void resize(int n) {
     while (size_ > n) data_[--size_].~T();

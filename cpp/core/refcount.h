@@ -51,6 +51,13 @@ class Ref {
   ~Ref() {
     if (p_ && p_->release()) destroy(p_);
   }
+  // A handle that is not counted; whoever makes it sees to it that it is forgotten, not destroyed.
+  static Ref uncounted(T* p) {
+    Ref r;
+    r.p_ = p;
+    return r;
+  }
+  void forget() { p_ = nullptr; }
   T* get() const { return p_; }
   T* operator->() const { return p_; }
   T& operator*() const { return *p_; }

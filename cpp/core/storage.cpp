@@ -1,10 +1,13 @@
-// The pool: four size classes per power of two, freed blocks wait in their class.
+// The pool: four size classes per power of two, freed blocks wait in their class. Of small ones
+// each thread keeps some at hand, for the pool's lock would be the dearest part of a small call.
 #include "core/storage.h"
 
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
 
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -52,15 +55,90 @@ void* new_block(size_t size) {
   return block;
 }
 
+// What one thread keeps at hand. Only that thread touches the blocks; `taken` is read by others.
+struct Hand {
+  static constexpr int kClasses = 25, kBlocks = 16;  // up to 4 kB
+  void* block[kClasses][kBlocks];
+  uint8_t count[kClasses] = {};
+  std::atomic<int64_t> taken{
+      0};  // bytes in use that the pool counts as waiting, or less if negative
+
+  void* take(int c, size_t size) {
+    if (c >= kClasses || !count[c]) return nullptr;
+    count_taken(int64_t(size));
+    return block[c][--count[c]];
+  }
+  bool give(int c, size_t size, void* p) {
+    if (c >= kClasses || count[c] == kBlocks) return false;
+    count_taken(-int64_t(size));
+    block[c][count[c]++] = p;
+    return true;
+  }
+  void count_taken(int64_t bytes) {  // there is one writer
+    taken.store(taken.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+  }
+};
+
 struct Pool {
   std::mutex mutex;
   std::vector<void*> free[kClasses];
+  std::vector<Hand*> hands;
   PoolStats stats{};
+
+  // With what the hands took and gave. The peak is looked at here and when the lock is held anyway:
+  // what a thread takes out of its hand alone raises it later.
+  PoolStats now() {
+    PoolStats s = stats;
+    for (const Hand* h : hands) {
+      const int64_t n = h->taken.load(std::memory_order_relaxed);
+      s.in_use += size_t(n);
+      s.cached -= size_t(n);
+    }
+    s.peak = stats.peak = s.in_use > stats.peak ? s.in_use : stats.peak;
+    return s;
+  }
+  void empty(Hand& h) {  // into the classes; the lock is held
+    for (int c = 0; c < Hand::kClasses; ++c)
+      while (h.count[c]) free[c].push_back(h.block[c][--h.count[c]]);
+    stats.in_use += size_t(h.taken.load(std::memory_order_relaxed));
+    stats.cached -= size_t(h.taken.load(std::memory_order_relaxed));
+    h.taken.store(0, std::memory_order_relaxed);
+  }
 };
 
 Pool& pool() {
   static Pool* p = new Pool;  // never destroyed: tensors may outlive static destructors
   return *p;
+}
+
+constinit thread_local Hand* t_hand = nullptr;
+constinit thread_local bool t_ending =
+    false;  // blocks freed after this thread's end go to the pool
+
+struct HandOwner {  // on the heap, so that a fork's child may forget the other threads'
+  HandOwner() {
+    t_hand = new Hand;
+    std::lock_guard<std::mutex> lock(pool().mutex);
+    pool().hands.push_back(t_hand);
+  }
+  ~HandOwner() {
+    Hand* const h = t_hand;
+    t_hand = nullptr;
+    t_ending = true;
+    Pool& p = pool();
+    {
+      std::lock_guard<std::mutex> lock(p.mutex);
+      p.empty(*h);
+      p.hands.erase(std::find(p.hands.begin(), p.hands.end(), h));
+    }
+    delete h;
+  }
+};
+
+// Null at the thread's end.
+Hand* hand() {
+  if (__builtin_expect(!t_hand && !t_ending, 0)) thread_local const HandOwner owner;
+  return t_hand;
 }
 
 // In a build with AddressSanitizer: of a block handed out only its first `bytes` bytes may be
@@ -90,11 +168,13 @@ void* pool_allocate(size_t bytes) {
         " bytes; the requested shape is too large");
   const int c = size_class(bytes);
   const size_t size = class_bytes(c);
+  if (Hand* const h = hand())
+    if (void* const block = h->take(c, size)) return open_block(block, bytes, size);
   Pool& p = pool();
   {
     std::lock_guard<std::mutex> lock(p.mutex);
     p.stats.in_use += size;
-    if (p.stats.in_use > p.stats.peak) p.stats.peak = p.stats.in_use;
+    p.now();
     if (!p.free[c].empty()) {
       void* block = p.free[c].back();
       p.free[c].pop_back();
@@ -118,31 +198,36 @@ void* pool_allocate(size_t bytes) {
 
 void pool_free(void* block, size_t bytes) {
   const int c = size_class(bytes);
-  close_block(block, class_bytes(c));
+  const size_t size = class_bytes(c);
+  close_block(block, size);
+  if (Hand* const h = hand())
+    if (h->give(c, size, block)) return;
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
-  p.stats.in_use -= class_bytes(c);
-  p.stats.cached += class_bytes(c);
+  p.stats.in_use -= size;
+  p.stats.cached += size;
   p.free[c].push_back(block);
 }
 
 void empty_cache() {
   Pool& p = pool();
+  Hand* const h = hand();
   std::lock_guard<std::mutex> lock(p.mutex);
+  if (h) p.empty(*h);  // what other threads have at hand is theirs
   for (int c = 0; c < kClasses; ++c) {
     for (void* block : p.free[c]) return_block(block, class_bytes(c));
+    p.stats.cached -= p.free[c].size() * class_bytes(c);
     p.free[c].clear();
   }
-  p.stats.cached = 0;
 }
 
 PoolStats pool_stats() {
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
-  return p.stats;
+  return p.now();
 }
 
-thread_local StorageWatch* storage_watch = nullptr;
+constinit thread_local StorageWatch* storage_watch = nullptr;
 
 // A storage that the thread's watch, if any, has noted.
 static StorageRef new_storage() {

@@ -51,7 +51,7 @@ struct StorageWatch {
   uint64_t made = 0;  // serial of the youngest
   std::unordered_map<uint64_t, Storage*> alive;
 };
-extern thread_local StorageWatch* storage_watch;
+extern constinit thread_local StorageWatch* storage_watch;
 
 void* pool_allocate(size_t bytes);
 void pool_free(void* p, size_t bytes);

@@ -49,7 +49,7 @@ void destroy(Call* c) {
 Tensor Tensor::meta(const Dims& shape, DType dtype, Device device) {
   auto* impl = new TensorImpl;
   impl->shape = shape;
-  impl->strides = contiguous_strides(shape);
+  contiguous_strides(shape, impl->strides);
   impl->dtype = dtype;
   impl->device = device;
   return Tensor(impl);

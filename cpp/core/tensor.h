@@ -26,6 +26,13 @@ class Tensor {
   static Tensor meta(const Dims& shape, DType dtype, Device device = {});
   static Tensor view_of(const Tensor& base, const Dims& shape, const Dims& strides, int64_t offset);
 
+  static Tensor uncounted(const Tensor& t) {
+    Tensor u;
+    u.impl_ = Ref<TensorImpl>::uncounted(t.get());
+    return u;
+  }
+  void forget() { impl_.forget(); }
+
   bool defined() const { return bool(impl_); }
   TensorImpl* operator->() const { return impl_.get(); }
   TensorImpl& operator*() const { return *impl_; }

@@ -98,6 +98,13 @@ inline double hsum(F64 v) {
       _mm_add_pd(_mm256_castpd256_pd128(__m256d(v)), _mm256_extractf128_pd(__m256d(v), 1));
   return _mm_cvtsd_f64(_mm_add_sd(x, _mm_unpackhi_pd(x, x)));
 }
+// Lane i with lane i + n / 2, as there; max(a, b) is a > b ? a : b.
+inline float hmax(F32 v) {
+  const __m128 x =
+      _mm_max_ps(_mm256_castps256_ps128(__m256(v)), _mm256_extractf128_ps(__m256(v), 1));
+  const __m128 y = _mm_max_ps(x, _mm_movehl_ps(x, x));
+  return _mm_cvtss_f32(_mm_max_ss(y, _mm_shuffle_ps(y, y, 1)));
+}
 inline F32 gather(const float* base, I32 index) {
   return F32(_mm256_i32gather_ps(base, __m256i(index), 4));
 }

@@ -79,6 +79,14 @@ inline bool all(I64 m) { return _mm512_movepi64_mask(__m512i(m)) == 0xff; }
 // The tree of fold() in vec_base.h, in registers.
 inline float hsum(F32 v) { return _mm512_reduce_add_ps(__m512(v)); }
 inline double hsum(F64 v) { return _mm512_reduce_add_pd(__m512d(v)); }
+// Lane i with lane i + n / 2, as there; max(a, b) is a > b ? a : b.
+inline float hmax(F32 v) {
+  const __m256 x =
+      _mm256_max_ps(_mm512_castps512_ps256(__m512(v)), _mm512_extractf32x8_ps(__m512(v), 1));
+  const __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  const __m128 z = _mm_max_ps(y, _mm_movehl_ps(y, y));
+  return _mm_cvtss_f32(_mm_max_ss(z, _mm_shuffle_ps(z, z, 1)));
+}
 inline F32 gather(const float* base, I32 index) {
   return F32(_mm512_i32gather_ps(__m512i(index), base, 4));
 }

@@ -1,8 +1,6 @@
 // The one door: infer, allocate, launch, record.
 #include "ops/apply.h"
 
-#include <atomic>
-
 #include "core/device.h"
 #include "core/threads.h"
 #include "ops/anomaly.h"
@@ -10,13 +8,20 @@
 
 namespace lamina {
 
-thread_local const CallObserver* call_observer = nullptr;
+constinit thread_local const CallObserver* call_observer = nullptr;
 void* (*leave_interpreter)() = nullptr;
 void (*enter_interpreter)(void*) = nullptr;
 
 namespace {
 
-std::atomic<uint64_t> g_sequence{1};
+// A position on the tape after those of this thread's earlier calls and of all calls whose results
+// this one reads, whichever thread made them: Lamport's clock (Communications of the ACM, 1978).
+uint64_t next_position(const Call& call) {
+  constinit thread_local static uint64_t clock = 0;
+  for (const Source& s : call.source)
+    if (s.edge.call && s.edge.call->sequence > clock) clock = s.edge.call->sequence;
+  return ++clock;
+}
 
 bool wants_record(const Call& call) {
   if (!grad_enabled() || !call.op->differentiable) return false;
@@ -50,33 +55,34 @@ void check_results(const Call& call) {
 
 // Notes where the inputs came from and lets go of those backward does not read.
 void note_sources(Call& call, const Tensor* into) {
-  for (Tensor& t : call.in) {
-    Source s;
-    if (t.defined()) {
-      s.shape = t.shape();
-      s.dtype = t.dtype();
-      s.version = t->storage ? t->version() : 0;
-      refresh(*t);
-      if (t->call)
-        s.edge = {t->call, {}, t->index};
-      else if (t->requires_grad)
-        s.edge.leaf = std::move(t);  // most are not read again: no reference to count
+  for (int i = 0; i < call.in.size(); ++i) {
+    const Tensor& t = call.in[i];
+    Source& s = call.source.emplace_back();
+    if (!t.defined()) continue;
+    s.shape = t.shape();
+    s.dtype = t.dtype();
+    s.version = t->storage ? t->version() : 0;
+    refresh(*t);
+    if (t->call) {
+      s.edge.call = t->call;
+      s.edge.index = t->index;
+    } else if (t->requires_grad) {
+      s.edge.leaf = call.take(i);  // most are not read again: no reference to count
     }
-    call.source.push_back(std::move(s));
   }
   const uint32_t keep = call.saves().inputs;
   for (int i = 0; i < call.in.size(); ++i) {
-    Tensor& t = call.in[i];
     if (!(keep >> (i < 31 ? i : 31) & 1)) {
-      t = Tensor();
+      call.put(i, Tensor());
       continue;
     }
-    if (!t.defined()) t = call.source[i].edge.leaf;
+    Tensor t = call.in[i].defined() ? call.take(i) : call.source[i].edge.leaf;
     if (into && t.defined() && t.same(*into)) {
       GradMode off(false);  // backward reads the values from before the write: keep a copy
       t = clone(t);
       call.source[i].version = t->version();
     }
+    call.put(i, std::move(t));
   }
 }
 
@@ -85,12 +91,14 @@ constexpr int64_t kLongLaunch = 32768;
 
 struct Outside {
   void* state = nullptr;
-  explicit Outside(const Call& call) {
+  explicit Outside(Call& call) {
     if (!leave_interpreter) return;
     int64_t n = 0;
     for (const Tensor& t : call.in) n += t.defined() ? t.numel() : 0;
     for (const Tensor& t : call.out) n += t.defined() ? t.numel() : 0;
-    if (n > kLongLaunch) state = leave_interpreter();
+    if (n <= kLongLaunch) return;
+    call.own();
+    state = leave_interpreter();
   }
   ~Outside() {
     if (state) enter_interpreter(state);
@@ -99,7 +107,10 @@ struct Outside {
 
 void launch(Call& call) {
   if (!call.op->launch) return;
-  if (on_device(call)) return launch_on_device(call);
+  if (on_device(call)) {
+    call.own();
+    return launch_on_device(call);
+  }
   Outside outside(call);
   FlushDenormals flush;
   call.op->launch(call);
@@ -126,7 +137,7 @@ bool overlaps(const Tensor& a, const Tensor& b) {
 
 void note_outputs(const CallRef& call, const Outputs& outputs) {
   Call& c = *call;
-  c.sequence = g_sequence.fetch_add(1, std::memory_order_relaxed);
+  c.sequence = next_position(c);
   if (anomaly_mode()) c.module.reset(new std::string(running_module()));
   const uint32_t keep = c.saves().outputs;
   for (int i = 0; i < outputs.size(); ++i) {
@@ -142,17 +153,19 @@ void note_outputs(const CallRef& call, const Outputs& outputs) {
   }
 }
 
-void record(const CallRef& call, const Outputs& outputs) {
+void record(CallRef call, const Outputs& outputs) {
   if (call->source.empty()) note_sources(*call, nullptr);
   note_outputs(call, outputs);
-  for (int i = 0; i < outputs.size(); ++i) {
+  int last = outputs.size() - 1;  // to which the reference passes
+  while (last >= 0 && !has_gradients(outputs[last].dtype())) --last;
+  for (int i = 0; i <= last; ++i) {
     if (!has_gradients(outputs[i].dtype())) continue;
-    outputs[i]->call = call;
     outputs[i]->index = uint32_t(i);
+    outputs[i]->call = i < last ? call : std::move(call);
   }
 }
 
-Outputs run(const CallRef& call) {
+Outputs run(CallRef call) {
   Call& c = *call;
   const bool recording = wants_record(c);
   if (recording) check_rule(c);
@@ -177,7 +190,7 @@ Outputs run(const CallRef& call) {
         const Tensor& base = c.in[0]->view ? c.in[0]->view->base : c.in[0];
         t->view.reset(new ViewInfo{base, base->rebased});
       }
-  if (recording) record(call, outputs);
+  if (recording) record(std::move(call), outputs);
   return outputs;
 }
 
@@ -222,9 +235,12 @@ Tensor run_into(const CallRef& call, const Tensor& into) {
     if (t.defined() && t.same(into) && !c.op->elementwise) via_copy = true;
   // Sources are noted before the write (old versions, old place on the tape), and what backward
   // does not need is dropped from the record; the launch still sees every input.
-  SmallVec<Tensor, 3> inputs = c.in;
-  if (recording) note_sources(c, &into);
-  std::swap(c.in, inputs);
+  SmallVec<Tensor, 3> inputs;
+  if (recording) {
+    inputs = c.in;
+    note_sources(c, &into);
+    std::swap(c.in, inputs);
+  }
   if (via_copy)
     give_storage(made);
   else

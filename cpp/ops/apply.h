@@ -8,8 +8,7 @@ using Outputs = SmallVec<Tensor, 1>;
 
 struct NoArgs {};
 
-// A tensor in a list of arguments: not counted, as whoever calls holds it. Copied once, by the
-// call.
+// A tensor in a list of arguments: not counted, as whoever calls holds it.
 struct Input {
   const Tensor* tensor;
   Input(const Tensor& t) : tensor(&t) {}
@@ -24,7 +23,7 @@ struct CallObserver {
   void (*constant)(const Tensor&);  // a new tensor holds values that come from Python
   void (*read)(const char* what, const Tensor* t);  // t: out of this one
 };
-extern thread_local const CallObserver* call_observer;
+extern constinit thread_local const CallObserver* call_observer;
 inline void note_read(const char* what, const Tensor* t = nullptr) {
   if (__builtin_expect(call_observer != nullptr, 0)) call_observer->read(what, t);
 }
@@ -37,7 +36,10 @@ template <class Args = NoArgs, class Inputs = std::initializer_list<Tensor>>
 CallRef make_call(const Op& op, const Inputs& inputs, const Args& args = {}) {
   CallRef call(new Call);
   call->op = &op;
-  for (const Tensor& t : inputs) call->in.push_back(t);
+  if constexpr (std::is_same_v<Inputs, std::initializer_list<Input>>)
+    for (const Tensor& t : inputs) call->borrow(t);
+  else
+    for (const Tensor& t : inputs) call->in.push_back(t);
   call->set_args(args);
 #if __has_builtin(__builtin_clear_padding)
   if (call_observer && !std::is_empty_v<Args>)  // what is recorded is also compared
@@ -47,7 +49,7 @@ CallRef make_call(const Op& op, const Inputs& inputs, const Args& args = {}) {
 }
 
 // Runs a call and records it when an input needs a gradient; returns its outputs.
-Outputs run(const CallRef& call);
+Outputs run(CallRef call);
 // The same, the result written into `into` (its shape must be the op's; the dtype castable).
 Tensor run_into(const CallRef& call, const Tensor& into);
 
@@ -58,7 +60,7 @@ Tensor apply(const Op& op, std::initializer_list<Input> in, const Args& args = {
 
 // ---- used by apply and by ops/inplace.cpp ------------------------------------------------------
 // Notes where the inputs came from, keeps what op->saves asks for, ties the outputs to the call.
-void record(const CallRef& call, const Outputs& outputs);
+void record(CallRef call, const Outputs& outputs);
 void note_outputs(const CallRef& call, const Outputs& outputs);  // shapes, saved outputs, position
 // Ties an in-place result to the tape: replaces the handle's call, and for a view its base's.
 void record_in_place(const CallRef& call, const Tensor& into);

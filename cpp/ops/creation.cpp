@@ -284,7 +284,7 @@ void check_fits(const char* op, Scalar value, DType dtype) {
 Tensor& fill_(Tensor& x, Scalar value) {
   const bool integral = value.kind != Scalar::real;
   check_fits("fill_", value, x.dtype());
-  run_into(make_call(kFill, std::initializer_list<Tensor>{x}, FillArgs{value.d, value.i, integral}),
+  run_into(make_call(kFill, std::initializer_list<Input>{x}, FillArgs{value.d, value.i, integral}),
            x);
   return x;
 }
@@ -294,8 +294,8 @@ Tensor copy_(const Tensor& x, const Tensor& y) {
   const Tensor source = here.shape() == x.shape() ? here : broadcast_to(here, x.shape());
   const CopyArgs args{x.dtype()};
   if (grad_enabled() && x.requires_grad() && !x->view)
-    return run_into(make_call(kOverwrite, std::initializer_list<Tensor>{source, x}, args), x);
-  return run_into(make_call(kCopy, std::initializer_list<Tensor>{source}, args), x);
+    return run_into(make_call(kOverwrite, std::initializer_list<Input>{source, x}, args), x);
+  return run_into(make_call(kCopy, std::initializer_list<Input>{source}, args), x);
 }
 
 Tensor to_dtype(const Tensor& x, DType dtype) {

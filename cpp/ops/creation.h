@@ -35,6 +35,10 @@ Tensor copy_(const Tensor& x, const Tensor& y);
 Tensor to_dtype(const Tensor& x, DType dtype);
 Tensor clone(const Tensor& x);       // always dense
 Tensor contiguous(const Tensor& x);  // x itself when dense
+// The same without counting a reference: x, or `room` with the copy in it.
+inline const Tensor& contiguous(const Tensor& x, Tensor& room) {
+  return x.is_contiguous() ? x : room = clone(x);
+}
 
 // The value of a one-element tensor.
 Scalar item(const Tensor& x);

@@ -13,6 +13,7 @@
 #include "kernels/formula_reads.h"
 #include "ops/complex.h"
 #include "ops/elementwise_args.h"
+#include "ops/elementwise_loop.h"
 #include "ops/formulas_on_tensors.h"
 #include "ops/ops.h"
 #include "ops/strided.h"
@@ -21,8 +22,6 @@ namespace lamina {
 namespace {
 
 using namespace on_tensors;
-
-constexpr int64_t kBlock = 512;  // elements per buffered operand: 5 x 4 kB, inside L1
 
 using TensorGrad = Tensor (*)(const Tensor& g, const Tensor* x, const Tensor& y, Params p);
 
@@ -147,85 +146,9 @@ void infer(Call& c) {
   if (!is_floating(dtype))
     for (int i = skip; i < c.in.size(); ++i)
       if (c.in[i].dim() == 0 && c.in[i].dtype() != dtype && c.in[i].dtype() != DType::boolean)
-        c.in[i] = to_dtype(c.in[i], dtype);
+        c.put(i, to_dtype(c.in[i], dtype));
   a.compute = dtype;
   c.output(shape, info.result == Result::boolean ? DType::boolean : dtype);
-}
-
-int log2_size(DType d) { return __builtin_ctz(unsigned(item_size(d))); }
-struct Feed {
-  const char* data = nullptr;
-  int64_t size = 0;       // bytes per element
-  LoadFn load = nullptr;  // null: read in place
-};
-
-// Runs f over y and the inputs, converting through blocks where an operand is not dense or not of
-// the compute type. native: f works in the storage types, only density is asked for.
-void loop(BlockFn f, Compute via, const double* p, const Tensor& y, const Tensor* x, int n,
-          bool native = false) {
-  if (y.numel() == 0) return;
-  const Kernels& k = cpu_kernels();
-  StridedLoop loop(y.shape());
-  loop.operand(y);
-  Feed feed[kMaxOperands];
-  int operand_of[kMaxOperands];
-  for (int i = 0; i < n; ++i) {
-    if (!x[i].defined()) continue;
-    operand_of[i] = loop.operands;
-    loop.operand(x[i]);
-  }
-  loop.merge();
-  constexpr DType holder[3] = {DType::float32, DType::float64, DType::int64};
-  const bool direct = native || (y.dtype() == holder[via] && loop.inner(0) == 1);
-  const StoreFn store = direct ? nullptr : k.store[int(y.dtype())][via];
-  for (int i = 0; i < n; ++i) {
-    if (!x[i].defined()) continue;
-    feed[i].data = x[i].data<char>();
-    feed[i].size = item_size(x[i].dtype());
-    if (native)
-      feed[i].load = loop.inner(operand_of[i]) == 1 ? nullptr : k.gather[log2_size(x[i].dtype())];
-    else if (x[i].dtype() != holder[via] || loop.inner(operand_of[i]) != 1)
-      feed[i].load = k.load[int(x[i].dtype())][via];
-  }
-  bool whole = direct;
-  for (int i = 0; i < n; ++i)
-    if (feed[i].load) whole = false;
-  const int64_t spread = std::min(loop.shape[loop.nd - 1], kBlock);  // what a run asks of a value
-  char* const yp = y.data<char>();
-  const int64_t ysize = item_size(y.dtype());
-  const double ns = native ? 0.05 * double(ysize) + 0.1 * !whole : whole ? 0.4 : 1.0;
-  parallel_rows(loop.numel, ns, [&](int64_t begin, int64_t end) {
-    alignas(64) char buffer[kMaxOperands][kBlock * 8];
-    const char* filled[kMaxOperands] = {};  // a broadcast value already spread over its buffer
-    loop.runs(begin, end, [&](const int64_t* at, int64_t run) {
-      const int64_t step = whole ? run : kBlock;
-      for (int64_t b = 0; b < run; b += step) {
-        const int64_t m = run - b < step ? run - b : step;
-        const void* args[kMaxOperands] = {};
-        for (int i = 0; i < n; ++i) {
-          if (!feed[i].data) continue;
-          const int o = operand_of[i];
-          const int64_t stride = loop.inner(o);
-          const char* src = feed[i].data + (at[o] + b * stride) * feed[i].size;
-          if (!feed[i].load) {
-            args[i] = src;
-            continue;
-          }
-          args[i] = buffer[i];
-          if (stride == 0 && filled[i] == src) continue;
-          feed[i].load(buffer[i], src, stride, stride ? m : spread);
-          filled[i] = stride ? nullptr : src;
-        }
-        if (direct) {
-          f(yp + (at[0] + b) * ysize, args, m, p);
-        } else {
-          char* const out = buffer[kMaxOperands - 1];
-          f(out, args, m, p);
-          store(yp + (at[0] + b * loop.inner(0)) * ysize, loop.inner(0), out, m);
-        }
-      }
-    });
-  });
 }
 
 // The kernel for a call whose inputs already lie in the type it is done in, or null.
@@ -251,6 +174,7 @@ void check_divisor(const Call& c, int function) {
   StridedLoop loop(d.shape());
   loop.operand(d);
   loop.merge();
+  constexpr int64_t kBlock = 512;
   int64_t block[kBlock];
   loop.runs(0, loop.numel, [&](const int64_t* at, int64_t n) {
     for (int64_t b = 0; b < n; b += kBlock) {
@@ -268,8 +192,9 @@ void launch(Call& c) {
   const Compute via = compute_type(a.compute);
   if (via == kI64 && c.in.size() == 2) check_divisor(c, a.function);
   if (const BlockFn f = native_kernel(a, c.out[0], &c.in[0], c.in.size()))
-    return loop(f, via, a.p, c.out[0], &c.in[0], c.in.size(), true);
-  loop(cpu_kernels().elementwise_value[a.function][via], via, a.p, c.out[0], &c.in[0], c.in.size());
+    return elementwise_loop(f, via, a.p, c.out[0], &c.in[0], c.in.size(), true);
+  elementwise_loop(cpu_kernels().elementwise_value[a.function][via], via, a.p, c.out[0], &c.in[0],
+                   c.in.size());
 }
 
 // The derivative kernels: inputs (g, x0, x1, x2, y), those not read undefined.
@@ -283,8 +208,8 @@ void grad_infer(Call& c) {
 void grad_launch(Call& c) {
   const auto& a = c.args<ElementwiseArgs>();
   const Compute via = compute_type(a.compute);
-  loop(cpu_kernels().elementwise_grad[a.function][a.input][via], via, a.p, c.out[0], &c.in[0],
-       c.in.size());
+  elementwise_loop(cpu_kernels().elementwise_grad[a.function][a.input][via], via, a.p, c.out[0],
+                   &c.in[0], c.in.size());
 }
 const Op kGrad{.name = "elementwise_grad",
                .infer = grad_infer,

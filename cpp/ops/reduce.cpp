@@ -168,7 +168,7 @@ std::pair<Tensor, Tensor> extreme_dim(const Op& op, ReduceKind kind, const Tenso
                                       bool keep) {
   check_not_empty(op.name, x, {dim});
   const ReduceArgs args{mask_of(op.name, {dim}, x.dim()), keep, kind, {ReduceFinish::value, 0}};
-  const Outputs y = run(make_call(op, std::initializer_list<Tensor>{x}, args));
+  const Outputs y = run(make_call(op, std::initializer_list<Input>{x}, args));
   return {to_dtype(y[0], x.dtype()), y[1]};
 }
 Tensor position(const Op& op, ReduceKind kind, const Tensor& x, std::optional<int64_t> dim,

@@ -204,8 +204,8 @@ Tensor product_of_others(const Tensor& x, const Dims& dims) {
   if (x.numel() == 0) return x;
   const Tensor moved = permute(x, order), line = reshape(moved, flat);
   const int last = line.dim() - 1;
-  const int64_t n = line.size(last);
   Dims edge = line.shape();
+  const int64_t n = edge.v[last];
   edge.v[last] = 1;
   const Tensor one = ones(edge, x.dtype());
   const Tensor before = cat({one, narrow(line, last, 0, n - 1)}, last);

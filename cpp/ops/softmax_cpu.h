@@ -315,6 +315,7 @@ struct Entropy {
   template <bool past>
   void grad_rows(int64_t begin, int64_t end) {
     const int64_t n = a.N;
+    const bool in_lanes = past || n <= L;
     using Lane = Scalar<Mask<V>>;
     Mask<V> lane;
     for (int i = 0; i < L; ++i) lane[i] = i;
@@ -327,9 +328,10 @@ struct Entropy {
       T* const to = static_cast<T*>(a.gx) + r * n;
       const Factors f = factors(r, t);
       const V p = set1<V>(f.p), m = set1<V>(static_cast<const T*>(a.stats)[r]);
-      // v less `hit` where it holds the target: what went past the caches is not read again.
+      // v less `hit` where it holds the target: what went past the caches is not read again, nor
+      // what a masked store has just written, which stalls.
       const auto less_hit = [&](int64_t i, V v) {
-        return past ? v - select(lane == set1_lane(t - i), set1<V>(f.hit), V{}) : v;
+        return in_lanes ? v - select(lane == set1_lane(t - i), set1<V>(f.hit), V{}) : v;
       };
       if (t == a.ignore) {
         for (int64_t i = 0; i < n; ++i) to[i] = 0;
@@ -346,7 +348,7 @@ struct Entropy {
           return less_hit(i, p * exp_below(part<V>(from + i, w, 0) - m) - each * share);
         });
       }
-      if (!past) to[t] -= f.hit;
+      if (!in_lanes) to[t] -= f.hit;
     }
   }
   void grad_columns(int64_t begin, int64_t end) {

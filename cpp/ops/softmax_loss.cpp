@@ -57,9 +57,10 @@ void infer(Call& c) {
 template <class T>
 double total_weight(const CrossEntropyArgs& a) {
   const T* const w = static_cast<const T*>(a.weight);
+  if (!w) return double(a.R - std::count(a.target, a.target + a.R, a.ignore));
   double total = 0;
   for (int64_t r = 0; r < a.R; ++r)
-    if (a.target[r] != a.ignore) total += w ? double(w[a.target[r]]) : 1.0;
+    if (a.target[r] != a.ignore) total += double(w[a.target[r]]);
   return total;
 }
 
@@ -145,12 +146,12 @@ void vjp(Vjp& c) {
   if (!c.needs(0)) return;
   const auto& o = c.args<LossArgs>();
   const Tensor x = c.in(0), target = c.in(1), weight = c.call().in[2], g = c.g();
-  const Tensor total = detach(c.out(2));
-  c.set(0,
-        grad_enabled()
-            ? to_dtype(grad_in_ops(g, to_dtype(x, kept_dtype(x.dtype())), target, weight, total, o),
-                       x.dtype())
-            : apply(kLossGrad, {contiguous(g), x, target, weight, c.out(1), total}, o));
+  const Tensor total = c.out(2);
+  c.set(0, grad_enabled()
+               ? to_dtype(grad_in_ops(g, to_dtype(x, kept_dtype(x.dtype())), target, weight,
+                                      detach(total), o),
+                          x.dtype())
+               : apply(kLossGrad, {contiguous(g), x, target, weight, c.out(1), total}, o));
 }
 const Op kCrossEntropy{
     .name = "cross_entropy", .infer = infer, .launch = launch, .vjp = vjp, .saves = {7, 6}};
@@ -217,8 +218,10 @@ Tensor cross_entropy(const Tensor& x, const Tensor& target, std::optional<Tensor
                                    reduction, ignore_index, smoothing);
     return how == kNone ? reshape(y, {}) : y;
   }
-  const Tensor rows = contiguous(to_dtype(target, DType::int64));
-  return apply(kCrossEntropy, {contiguous(x), rows, weight},
+  Tensor scores, classes_of, rows;
+  if (target.dtype() != DType::int64) classes_of = to_dtype(target, DType::int64);
+  const Tensor& numbers = classes_of.defined() ? classes_of : target;
+  return apply(kCrossEntropy, {contiguous(x, scores), contiguous(numbers, rows), weight},
                LossArgs{ignore_index, smoothing, how});
 }
 

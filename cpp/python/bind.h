@@ -63,6 +63,29 @@ struct FromPython<Tensor> {
     return t;
   }
 };
+// An argument `const Tensor&`: the object's own, which the caller of the builtin holds, or `made`
+// of a number.
+struct TensorArgument {
+  const Tensor* own = nullptr;
+  Tensor made;
+  operator const Tensor&() const { return own ? *own : made; }
+};
+template <>
+struct FromPython<TensorArgument> {
+  static TensorArgument get(PyObject* o, At at) {
+    if (is_tensor(o)) return {&unwrap(o), {}};
+    return {nullptr, FromPython<Tensor>::get(o, at)};
+  }
+};
+// What an argument is held as while the function runs.
+template <class A>
+struct Held {
+  using type = std::decay_t<A>;
+};
+template <>
+struct Held<const Tensor&> {
+  using type = TensorArgument;
+};
 template <>
 struct FromPython<int64_t> {
   static int64_t get(PyObject* o, At at) {
@@ -220,6 +243,9 @@ struct Name {
 inline void note_device(const Tensor& t, Device* d) {
   if (t.defined() && __builtin_expect(t.device().type != DeviceType::cpu, 0)) *d = t.device();
 }
+inline void note_device(const TensorArgument& t, Device* d) {
+  note_device(static_cast<const Tensor&>(t), d);
+}
 inline void note_device(const std::optional<Tensor>& t, Device* d) {
   if (t) note_device(*t, d);
 }
@@ -241,6 +267,11 @@ void each_tensor(Tensor& t, const Visit& visit) {
   visit(t);
 }
 template <class Visit>
+void each_tensor(TensorArgument& t, const Visit& visit) {
+  if (t.own) t.made = *std::exchange(t.own, nullptr);
+  visit(t.made);
+}
+template <class Visit>
 void each_tensor(std::optional<Tensor>& t, const Visit& visit) {
   if (t) visit(*t);
 }
@@ -259,8 +290,8 @@ PyObject* call_cpp(PyObject* const* args, R (*)(A...), std::index_sequence<I...>
   const char* name = Name<F>::value;
   (void)name;
   (void)args;
-  std::tuple<std::decay_t<A>...> converted{
-      FromPython<std::decay_t<A>>::get(args[I], At{name, int(I)})...};
+  std::tuple<typename Held<A>::type...> converted{
+      FromPython<typename Held<A>::type>::get(args[I], At{name, int(I)})...};
   const MaybeWorkingDevice on(device_among(converted));
   if (autocasting()) return call_autocast<F>(converted);
   if constexpr (std::is_void_v<R>) {

@@ -30,7 +30,10 @@ void fit(const char* name, const Tensor& out, std::initializer_list<Input> opera
 }
 
 // The value in a region of mixed precision; apart, so that others do not pay for it.
-[[gnu::noinline]] PyObject* in_region(int f, int inputs, Tensor* x, const double* p) {
+[[gnu::noinline]] PyObject* in_region(int f, int inputs, const TensorArgument* given,
+                                      const double* p) {
+  Tensor x[3];
+  for (int i = 0; i < inputs; ++i) x[i] = given[i];
   Tensor* const list[] = {&x[0], &x[1], &x[2]};
   const AutocastCall cast(function_autocast(f), list, inputs);
   return wrap(inputs == 1   ? elementwise(f, {x[0]}, p[0], p[1], p[2])
@@ -46,8 +49,9 @@ PyObject* body(PyObject* self, PyObject* const* args, Py_ssize_t n) {
         const char* name = function_name(f);
         const int first = form == Form::out, inputs = function_inputs(f);
         if (n < first + inputs || n > first + inputs + 3) wrong_count(name, first + inputs, n);
-        Tensor x[3];
-        for (int i = 0; i < inputs; ++i) x[i] = FromPython<Tensor>::get(args[first + i], {name, i});
+        TensorArgument x[3];
+        for (int i = 0; i < inputs; ++i)
+          x[i] = FromPython<TensorArgument>::get(args[first + i], {name, i});
         double p[3] = {};
         for (int i = first + inputs; i < n; ++i)
           p[i - first - inputs] = FromPython<double>::get(args[i], {name, i});
@@ -62,9 +66,8 @@ PyObject* body(PyObject* self, PyObject* const* args, Py_ssize_t n) {
             return elementwise_into(f, list, into, p[0], p[1], p[2]);
           }
         };
-        return wrap(inputs == 1   ? call({x[0]})
-                    : inputs == 2 ? call({x[0], x[1]})
-                                  : call({x[0], x[1], x[2]}));
+        const Tensor &x0 = x[0], &x1 = x[1], &x2 = x[2];
+        return wrap(inputs == 1 ? call({x0}) : inputs == 2 ? call({x0, x1}) : call({x0, x1, x2}));
       },
       nullptr);
 }

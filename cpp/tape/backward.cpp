@@ -1,8 +1,8 @@
 // The calls reachable from the roots are visited in descending sequence number: a consumer is
 // always younger than what it consumed, so by the time a call is reached every gradient that
 // flows into it has arrived. No recursion, no dependency counts.
+#include <algorithm>
 #include <atomic>
-#include <queue>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -23,13 +23,42 @@ namespace {
 
 bool used_once(const Call& c);
 
-struct Pending {
-  CallRef call;
-  SmallVec<Tensor, 2> g;  // per output
-};
+using Gradients = SmallVec<Tensor, 2>;  // per output
 
-struct Younger {
-  bool operator()(const Call* a, const Call* b) const { return a->sequence < b->sequence; }
+// Calls some of whose gradients have arrived, sorted: the youngest, which is next, last. They are
+// not counted, for the roots hold them all.
+class Waiting {
+ public:
+  struct Slot {
+    Call* call;
+    std::unique_ptr<Gradients> g;
+  };
+  bool empty() const { return slots_.empty(); }
+  Gradients& of(Call* call) {
+    auto at = std::lower_bound(slots_.begin(), slots_.end(), call, older);
+    if (at != slots_.end() && at->call == call) return *at->g;
+    std::unique_ptr<Gradients> g = spare_ ? std::move(spare_) : std::make_unique<Gradients>();
+    g->resize(call->out_shapes.size());
+    at = slots_.insert(at, Slot{call, std::move(g)});
+    return *at->g;
+  }
+  Slot take() {
+    Slot s = std::move(slots_.back());
+    slots_.pop_back();
+    return s;
+  }
+  void give_back(std::unique_ptr<Gradients> g) {  // for the next one
+    g->clear();
+    spare_ = std::move(g);
+  }
+
+ private:
+  static bool older(const Slot& a, const Call* b) {
+    return a.call->sequence != b->sequence ? a.call->sequence < b->sequence
+                                           : std::less<const Call*>()(a.call, b);
+  }
+  std::vector<Slot> slots_;
+  std::unique_ptr<Gradients> spare_;
 };
 
 using LeafHooks = std::vector<std::pair<int64_t, TensorHook>>;  // copied: a hook may remove itself
@@ -82,24 +111,18 @@ class Engine {
           device_name(g.device()), " but the output on ", device_name(root.device()),
           "; move one with .to()");
     if (is_complex(root.dtype())) g = to_dtype(g, root.dtype());
-    Edge edge;
-    if (root->call)
-      edge = {root->call, {}, root->index};
-    else
-      edge = {{}, root, 0};
-    if (restricted_) mark(edge.call.get());
-    send(edge, g);
+    if (!root->call) return accumulate(root, std::move(g));
+    roots_.push_back(root->call);
+    if (restricted_) mark(root->call.get());
+    arrive(root->call.get(), root->index, std::move(g));
   }
 
   void run() {
     GradMode mode(options_.create_graph);
-    while (!queue_.empty()) {
-      Call* const c = queue_.top();
-      queue_.pop();
-      auto it = pending_.find(c);
-      Pending p = std::move(it->second);
-      pending_.erase(it);
-      visit(*c, p);
+    while (!waiting_.empty()) {
+      Waiting::Slot next = waiting_.take();
+      visit(*next.call, *next.g);
+      waiting_.give_back(std::move(next.g));
     }
     for (auto& [leaf, sum] : hooked_) {
       Tensor g = leaf->hooks ? run_hooks(*leaf->hooks, sum) : sum;
@@ -148,20 +171,16 @@ class Engine {
     }
   }
 
-  static void add_into(Tensor& sum, const Tensor& g) { sum = sum.defined() ? sum + g : g; }
+  static void add_into(Tensor& sum, Tensor g) { sum = sum.defined() ? sum + g : std::move(g); }
 
   void send(const Edge& edge, Tensor g) {
-    if (edge.leaf.defined()) {
+    if (edge.leaf.defined())
       accumulate(edge.leaf, std::move(g));
-      return;
-    }
-    Pending& p = pending_[edge.call.get()];
-    if (!p.call) {
-      p.call = edge.call;
-      p.g.resize(edge.call->out_shapes.size());
-      queue_.push(edge.call.get());
-    }
-    add_into(p.g[int(edge.index)], g);
+    else
+      arrive(edge.call.get(), edge.index, std::move(g));
+  }
+  void arrive(Call* call, uint32_t index, Tensor g) {
+    add_into(waiting_.of(call)[int(index)], std::move(g));
   }
 
   // Several gradients may reach one leaf. One with hooks waits for the end, for they see the sum.
@@ -180,7 +199,7 @@ class Engine {
     if (!grad.defined()) {
       // Take g over when nobody else holds it; otherwise a later in-place add would change theirs.
       const bool ours = g->refs() == 1 && g->storage->refs() == 1 && g.is_contiguous();
-      grad = options_.create_graph || ours ? g : clone(g);
+      grad = options_.create_graph || ours ? std::move(g) : clone(g);
     } else if (options_.create_graph) {
       grad = grad + g;
     } else {
@@ -188,17 +207,17 @@ class Engine {
     }
   }
 
-  void visit(Call& c, Pending& p) {
+  void visit(Call& c, Gradients& gouts) {
     if (c.hooks)
       for (const auto& hook : *c.hooks) {
-        Tensor& g = p.g[int(hook.second.first)];
+        Tensor& g = gouts[int(hook.second.first)];
         if (!g.defined()) continue;
         Tensor other = hook.second.second(g);
         if (other.defined()) g = other;
       }
     auto wanted = wanted_calls_.find(&c);
     if (wanted != wanted_calls_.end())
-      for (const Tensor& t : wanted->second) call_results_[t.get()] = p.g[int(t->index)];
+      for (const Tensor& t : wanted->second) call_results_[t.get()] = gouts[int(t->index)];
     if (restricted_ && !relevant_.count(&c)) return;
     SmallVec<Tensor, 4> gins;
     gins.resize(c.source.size());
@@ -214,13 +233,13 @@ class Engine {
     };
     {
       const Restore restore{c};
-      Vjp vjp(c, p.g.begin(), gins.begin());
+      Vjp vjp(c, gouts.begin(), gins.begin());
       {
         const WorkingDevice on(c.device);
         const AnomalyPause pause;  // the gradients are searched instead
         c.op->vjp(vjp);
       }
-      if (anomaly_mode()) check_gradients(c, p.g.begin(), p.g.size(), gins.begin());
+      if (anomaly_mode()) check_gradients(c, gouts.begin(), gouts.size(), gins.begin());
     }
     if (!options_.retain_graph) {
       const Saves saves = c.saves();
@@ -230,7 +249,7 @@ class Engine {
       for (Tensor& t : c.in) t = Tensor();
       for (Tensor& t : c.out) t = Tensor();
     }
-    for (Tensor& g : p.g) g = Tensor();
+    for (Tensor& g : gouts) g = Tensor();
     for (int i = 0; i < gins.size(); ++i) {
       const Source& s = c.source[i];
       if (!gins[i].defined() || !s.edge.needed() || !relevant(s.edge)) continue;
@@ -244,8 +263,8 @@ class Engine {
 
   BackwardOptions options_;
   bool restricted_ = false;
-  std::unordered_map<Call*, Pending> pending_;
-  std::priority_queue<Call*, std::vector<Call*>, Younger> queue_;
+  std::vector<CallRef> roots_;
+  Waiting waiting_;
   std::unordered_map<Call*, Tensors> wanted_calls_;
   std::unordered_set<TensorImpl*> wanted_leaves_;
   std::unordered_set<Call*> seen_, relevant_;
@@ -293,6 +312,11 @@ bool used_once(const Call& c) { return c.op == &kForeign && c.args<ForeignArgs>(
 void backward(const Tensors& roots, const Tensors& gs, BackwardOptions options) {
   Engine engine({}, options);
   seed_all(engine, roots, gs);
+  engine.run();
+}
+void backward(const Tensor& root, const Tensor& gradient, BackwardOptions options) {
+  Engine engine({}, options);
+  engine.seed(root, gradient);
   engine.run();
 }
 

@@ -13,6 +13,7 @@ struct BackwardOptions {
 // Adds d(sum of roots * gradients) / d(leaf) into every reachable leaf's .grad. An undefined
 // gradient stands for 1 and needs a one-element root.
 void backward(const Tensors& roots, const Tensors& gradients, BackwardOptions options);
+void backward(const Tensor& root, const Tensor& gradient, BackwardOptions options);  // of one
 
 // The same with respect to `inputs` only, returned instead of accumulated; an input that does not
 // take part gives an undefined tensor, or an error unless allow_unused.

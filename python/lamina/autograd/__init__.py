@@ -94,7 +94,11 @@ def is_grad_enabled() -> bool:
 @method("backward")
 def _backward(self: Tensor, gradient=None, retain_graph=None, create_graph=False, inputs=None):
     """Adds d(self)/d(leaf) to every leaf's ``.grad``; see `lamina.autograd.backward`."""
-    backward(self, gradient, retain_graph, create_graph, inputs)
+    if inputs is None and (gradient is None or isinstance(gradient, Tensor)):
+        retain = create_graph if retain_graph is None else retain_graph
+        _core.backward_from(self, gradient, retain, create_graph)
+    else:
+        backward(self, gradient, retain_graph, create_graph, inputs)
 
 
 @method
