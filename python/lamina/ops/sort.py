@@ -175,6 +175,8 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
     q = q if isinstance(q, Tensor) else input.new_full((), q)
     if ((q < 0) | (q > 1)).any():
         raise _core.ArgumentError(f"{name}: q must be between 0 and 1, got {q.tolist()}")
+    if input.dim() == 0 and dim in (0, -1):
+        dim = None
     d = 0 if dim is None else dim % max(input.dim(), 1)
     x = (input.reshape(-1) if dim is None else input).movedim(d, -1)
     n = x.shape[-1]
