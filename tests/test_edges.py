@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 import lamina
+from lamina.nn import functional as F
 
 
 def test_polygamma_of_order_0_is_digamma():
@@ -43,3 +46,22 @@ def test_quantile_of_a_number():
 def test_no_difference_joins_nothing():
     x = lamina.arange(3)
     assert lamina.diff(x, 0, prepend=x).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("distance", [
+    lambda x: lamina.cdist(x, 2 * x, p=0.0), lambda x: F.pdist(x, 0.0), lambda x: x.norm(0, -1),
+])  # fmt: skip
+def test_counting_distances_have_gradient_0(distance):
+    x = lamina.tensor([[1.0, 0.0], [2.0, math.inf]], requires_grad=True)
+    distance(x).sum().backward()
+    assert x.grad.tolist() == [[0, 0], [0, 0]]
+
+
+def test_a_replay_calls_one_hot_by_its_name():
+    step = lamina.compile(lambda x: F.one_hot(x, 5) * 2)
+    for _ in range(3):
+        assert step(lamina.tensor([1, 3]))[1].tolist() == [0, 0, 0, 2, 0]
+    assert step.plan is not None
+    for wrong in (-1, 5):
+        with pytest.raises(IndexError, match="one_hot: a class number is out of range for 5"):
+            step(lamina.tensor([1, wrong]))
