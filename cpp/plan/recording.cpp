@@ -201,8 +201,7 @@ constexpr CallObserver kObserver{observe, constant, read};
 
 uint32_t held(const Recording& r, const Storage* s) {
   uint32_t n = 0;
-  for (const Frozen& f : r.frozen)
-    n += f.tensor->refs() == 1 && f.tensor->storage.get() == s;
+  for (const Frozen& f : r.frozen) n += f.tensor->refs() == 1 && f.tensor->storage.get() == s;
   return n;
 }
 
