@@ -24,6 +24,8 @@ ROWS = [
         lambda n: [(n, 3)], domain="int:50", grad=False),
     Row("cumprod", lambda m, x: m.cumprod(x, -1), lambda x: x.cumprod(-1), lambda n: [(3, n)],
         domain=(0.8, 1.25)),
+    Row("cumprod_rows", lambda m, x: m.cumprod(x, -1), lambda x: x.cumprod(-1),
+        lambda n: [(n, 5)], sizes=(7, 8, 17), domain=(0.5, 1.5)),
     Row("cumprod_columns", lambda m, x: m.cumprod(x, 0), lambda x: x.cumprod(0),
         lambda n: [(5, n)], domain=(0.5, 1.5)),
     Row("cummax", lambda m, x: m.cummax(x, -1), lambda x: last_place(x, -1, True),

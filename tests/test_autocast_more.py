@@ -4,6 +4,7 @@ import pytest
 
 import lamina
 from lamina import nn
+from lamina.nn import functional as F
 from lamina.utils.checkpoint import checkpoint
 
 
@@ -57,6 +58,31 @@ def test_recurrent_modules_take_the_half_results_of_layers(kind, packed):
     assert module.weight_ih_l0.grad.dtype is layer.weight.grad.dtype is lamina.float32
     with pytest.raises(ValueError, match="RNN input dtype"):
         module(h)
+
+
+@pytest.mark.parametrize("half, state", [(False, False), (True, False), (True, True)])
+def test_a_gru_keeps_the_type_of_its_state(half, state):
+    """h' = n + z (h - n) is no product: a state of float32 stays so, and so does its rounding."""
+    lamina.manual_seed(0)
+    module, x = nn.GRU(4, 5, num_layers=2), lamina.randn(3, 2, 4)
+    h = lamina.zeros(2, 2, 5) if state else None
+    with lamina.autocast("cpu"):
+        y, last = module(x.bfloat16() if half else x, h)
+    kept = state or not half
+    assert y.dtype is last.dtype is (lamina.float32 if kept else lamina.bfloat16)
+    assert lamina.allclose(y.float(), module(x)[0], atol=0.02)
+    assert not kept or not lamina.equal(y, y.bfloat16().float())
+
+
+# ---- others that convert only sometimes ----------------------------------------------------------
+def test_sums_over_all_dimensions_and_norms_of_rows_take_what_they_are_given():
+    x = lamina.ones(2, 3, 4)
+    with lamina.autocast("cpu"):
+        assert lamina.tensordot(x, x, 3).dtype is lamina.float32
+        assert lamina.tensordot(x, x.movedim(0, 2), ([0, 1, 2], [2, 0, 1])).item() == 24
+        assert lamina.tensordot(x, lamina.ones(4, 5), 1).dtype is lamina.bfloat16
+        assert F.local_response_norm(x.bfloat16(), 2).dtype is lamina.bfloat16
+        assert F.local_response_norm(x.bfloat16()[..., None], 2).dtype is lamina.float32
 
 
 # ---- spectral norms ------------------------------------------------------------------------------

@@ -54,6 +54,16 @@ def test_tensor_data_is_gathered():
     assert a.tolist() == [[14, 15], [4, 5]] and b.tolist() == [7, 2]
 
 
+def test_a_subset_changed_within_an_epoch_is_seen():
+    subset = Subset(TENSORS, list(range(8)))
+    seen = []
+    for i, (_, y) in enumerate(DataLoader(subset, batch_size=3)):
+        seen.append(y.tolist())
+        if i == 0:
+            subset.indices[4] = 9
+    assert seen == [[0, 1, 2], [3, 9, 5], [6, 7]]
+
+
 def test_a_subclass_with_its_own_samples_is_asked_for_them():
     class Doubled(TensorDataset):
         def __getitem__(self, index):

@@ -33,6 +33,22 @@ def test_extreme_integers():
     assert lamina.tensor([True, False]).sort().values.tolist() == [False, True]
 
 
+@pytest.mark.parametrize("order", ["random", "rising", "falling", "few values"])
+def test_topk_of_long_lines(order):
+    """More than 64 of more than 32 times as many: of equals the first, NaN above all."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 5003)).astype(np.float32)
+    x = {"rising": np.sort(x), "falling": -np.sort(x), "few values": np.floor(x)}.get(order, x)
+    x[1, 4000] = np.nan
+    for largest in (True, False):
+        for a in (x, x.astype(np.float64)):
+            y = lamina.tensor(a).topk(101, largest=largest)
+            keys = np.where(np.isnan(a), np.inf, a) * (-1 if largest else 1)
+            place = np.argsort(keys, axis=-1, kind="stable")[:, :101]
+            assert np.array_equal(y.indices.numpy(), place)
+            np.testing.assert_array_equal(y.values.numpy(), np.take_along_axis(a, place, -1))
+
+
 def test_topk():
     x = lamina.tensor([[3.0, 1.0, 3.0, 2.0]])
     y = x.topk(3)
@@ -235,6 +251,10 @@ def test_scan_special_values():
     x = lamina.tensor([1.0, NAN, 3.0])
     assert lamina.cummax(x, 0).indices.tolist() == [0, 1, 1]
     assert lamina.cummax(lamina.tensor([2, 2, 1]), 0).indices.tolist() == [0, 1, 1]
+    x = lamina.tensor([3.0] + [1.0] * 40 + [3.0, NAN] + [9.0] * 20 + [NAN, 1.0])
+    want = [0] * 41 + [41] + [42] * 21 + [63] * 2
+    assert lamina.cummax(x, 0).indices.tolist() == want
+    assert lamina.cummin(-x, 0).indices.tolist() == want
     assert lamina.cumsum(lamina.tensor([True, True]), 0).tolist() == [1, 2]
     assert lamina.cumsum(lamina.tensor(3.0), 0).item() == 3
     assert lamina.logcumsumexp(lamina.tensor([-INF, 0.0, 0.0]), 0).tolist() == pytest.approx(

@@ -236,6 +236,7 @@ Tensor arange(Scalar start, Scalar end, Scalar step, DType dtype) {
 Tensor linspace(double start, double end, int64_t steps, DType dtype) {
   check(steps >= 0, ErrorKind::value, "linspace: number of steps must be non-negative, got ",
         steps);
+  if (!is_floating(dtype) && !is_complex(dtype)) start = std::trunc(start), end = std::trunc(end);
   const double step = steps > 1 ? (end - start) / double(steps - 1) : 0;
   if (is_complex(dtype)) return to_dtype(linspace(start, end, steps, part_type(dtype)), dtype);
   if (!is_floating(dtype))  // each value is cut to a whole number, not the step

@@ -50,14 +50,18 @@ void select_infer(Call& c) {
   const auto& a = c.args<RowsArgs>();
   c.output(selected_shape(c.in[0].shape(), c.in[1].shape(), a.first, a.count), c.in[0].dtype());
 }
-template <class T>
-void select_elements(const char* name, T* y, const T* x, const int64_t* rows, int64_t N, int64_t M,
-                     int64_t begin, int64_t end, int first, int64_t wrap) {
+template <class T>  // rows in [0, N)
+void select_elements(T* y, const T* x, const int64_t* rows, int64_t N, int64_t M, int64_t begin,
+                     int64_t end) {
   for (int64_t k = begin; k < end;) {
     const int64_t p = k / M, next = (p + 1) * M < end ? (p + 1) * M : end;
     const T* const from = x + p * N;
     const int64_t* const row = rows - p * M;
-    for (; k < next; ++k) y[k] = from[wrap_row(name, row[k], first, N, wrap)];
+    for (; k + 4 <= next; k += 4) {
+      const T a = from[row[k]], b = from[row[k + 1]], c = from[row[k + 2]], d = from[row[k + 3]];
+      y[k] = a, y[k + 1] = b, y[k + 2] = c, y[k + 3] = d;
+    }
+    for (; k < next; ++k) y[k] = from[row[k]];
   }
 }
 void select_launch(Call& c) {
@@ -71,10 +75,17 @@ void select_launch(Call& c) {
   const char* const name = c.name();
   const int first = a.first;
   const int64_t wrap = a.from_zero ? 0 : n.N;
+  const bool often = n.P > 1 && bytes <= 8;  // then they are checked once
+  Scratch scratch(often ? size_t(M) * sizeof(int64_t) : 0);
+  int64_t* const checked = scratch.as<int64_t>();
+  for (int64_t m = 0; often && m < M; ++m) checked[m] = wrap_row(name, rows[m], first, n.N, wrap);
   parallel_rows(n.P * M, 0.05 * double(bytes) + 2, [&](int64_t b, int64_t e) {
     const auto elements = [&](auto t) {
       using T = decltype(t);
-      select_elements(name, y.data<T>(), x.data<T>(), rows, n.N, M, b, e, first, wrap);
+      T* const to = y.data<T>();
+      const T* const from = x.data<T>();
+      if (often) return select_elements(to, from, checked, n.N, M, b, e);
+      for (int64_t k = b; k < e; ++k) to[k] = from[wrap_row(name, rows[k], first, n.N, wrap)];
     };
     if (bytes == 1) return elements(uint8_t());
     if (bytes == 2) return elements(uint16_t());

@@ -287,7 +287,12 @@ Tensor vector_norm(const Tensor& x, double p, const Dims& dims, bool keepdim) {
   check_floating("norm", x);
   if (p == 2) return norm2(x, dims, keepdim);
   static const int abs = function_index("abs"), pow = function_index("pow");
-  if (p == 0) return sum(to_dtype(differs(x, scalar_tensor(0)), x.dtype()), dims, keepdim);
+  if (p == 0) {
+    const Tensor ones = to_dtype(differs(x, scalar_tensor(0)), x.dtype());
+    if (!needs_grad(x)) return sum(ones, dims, keepdim);
+    const Tensor all = full({}, true, DType::boolean);  // the gradient is 0
+    return sum(ones + masked_fill(x, all, full({}, 0, x.dtype())), dims, keepdim);
+  }
   const Tensor a = elementwise(abs, {x});
   if (p == 1) return sum(a, dims, keepdim);
   if (std::isinf(p)) check_not_empty(p > 0 ? "inf-norm" : "-inf-norm", x, dims);

@@ -83,9 +83,47 @@ void cumulate(const ScanArgs& a, int64_t begin, int64_t end) {
   });
 }
 
+// A row: from one change to the next, 16 elements looked at and filled at a time; the first NaN
+// ends that.
+template <class T, bool largest>
+void extreme_row(const ScanArgs& a, int64_t first) {
+  const T* const x = static_cast<const T*>(a.x) + first * a.N;
+  T* const y = static_cast<T*>(a.y) + first * a.N;
+  int64_t* const index = a.index + first * a.N;
+  constexpr int64_t kAtOnce = 16;
+  auto keeps = [](T v, T best) { return largest ? v < best : v > best; };
+  int64_t i = 0;
+  while (i < a.N) {
+    const T best = x[i];
+    const int64_t place = i;
+    y[i] = best;
+    index[i++] = place;
+    if (is_nan(best)) break;
+    for (; i + kAtOnce <= a.N; i += kAtOnce) {
+      int kept = 1;
+      for (int64_t j = 0; j < kAtOnce; ++j) kept &= keeps(x[i + j], best);
+      if (!kept) break;
+      for (int64_t j = 0; j < kAtOnce; ++j) y[i + j] = best;
+      for (int64_t j = 0; j < kAtOnce; ++j) index[i + j] = place;
+    }
+    for (; i < a.N && keeps(x[i], best); ++i) {
+      y[i] = best;
+      index[i] = place;
+    }
+  }
+  for (; i < a.N; ++i) {  // after a NaN
+    y[i] = y[i - 1];
+    index[i] = is_nan(x[i]) ? i : index[i - 1];
+  }
+}
+
 // The last of equals wins, and NaN over everything.
 template <class T, bool largest>
 void extreme(const ScanArgs& a, int64_t begin, int64_t end) {
+  if (a.S == 1 && !a.reverse) {
+    for (; begin < end; ++begin) extreme_row<T, largest>(a, begin);
+    return;
+  }
   const T* const x = static_cast<const T*>(a.x);
   T* const y = static_cast<T*>(a.y);
   each_tile(a, begin, end, [&](int64_t at, int64_t w, int64_t step) {
@@ -127,10 +165,42 @@ void log_sum_exp(const ScanArgs& a, int64_t begin, int64_t end) {
   });
 }
 
+template <class T, int rows>
+void product_grad_rows(const ScanArgs& a, int64_t first) {
+  const T* const x = static_cast<const T*>(a.x) + first * a.N;
+  const T* const g = static_cast<const T*>(a.g) + first * a.N;
+  T* const y = static_cast<T*>(a.y) + first * a.N;
+  double acc[rows];
+  for (int r = 0; r < rows; ++r) acc[r] = 1;
+  for (int64_t k = 0; k < a.N; ++k) {
+    const int64_t i = a.reverse ? a.N - 1 - k : k;
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r) {
+      y[r * a.N + i] = T(acc[r]);
+      acc[r] *= x[r * a.N + i];
+    }
+  }
+  for (int r = 0; r < rows; ++r) acc[r] = 0;
+  for (int64_t k = a.N - 1; k >= 0; --k) {
+    const int64_t i = a.reverse ? a.N - 1 - k : k;
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r) {
+      const double part = acc[r] + g[r * a.N + i];
+      y[r * a.N + i] = T(y[r * a.N + i] * part);
+      acc[r] = part * x[r * a.N + i];
+    }
+  }
+}
+
 // With L_k the product before k and R_k = g_k + x_k+1 R_k+1 the gradient is L_k R_k: zeros in x
 // need no care.
 template <class T>
 void product_grad(const ScanArgs& a, int64_t begin, int64_t end) {
+  if (a.S == 1) {
+    for (; begin + 8 <= end; begin += 8) product_grad_rows<T, 8>(a, begin);
+    for (; begin < end; ++begin) product_grad_rows<T, 1>(a, begin);
+    return;
+  }
   const T *const x = static_cast<const T*>(a.x), *const g = static_cast<const T*>(a.g);
   T* const y = static_cast<T*>(a.y);
   each_tile(a, begin, end, [&](int64_t at, int64_t w, int64_t step) {

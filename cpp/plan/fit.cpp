@@ -57,7 +57,7 @@ const char* Plan::mismatch(const Tensors& arguments) const {
     }
   }
   for (const Grad& g : grads_) {
-    if (g.leaf->storage != g.storage) return "a parameter's memory was exchanged";
+    if (!g.place.holds(g.leaf)) return "a parameter's memory was exchanged";
     if (g.leaf->refs() == 1) return "a parameter was replaced";
     if (!g.leaf->requires_grad) return "a parameter was frozen";
     if (g.leaf->hooks && !g.leaf->hooks->empty()) return "a parameter got a hook";
@@ -66,9 +66,13 @@ const char* Plan::mismatch(const Tensors& arguments) const {
     if (g.before == Grad::kSame && (!grad.defined() || grad->storage != g.grad_before))
       return "the gradients were cleared";
   }
-  for (const Tensor& t : frozen_) {
-    if (t->requires_grad) return "a parameter was unfrozen";
-    if (t->refs() == 1) return "a tensor it uses was replaced";
+  for (const Frozen& f : frozen_) {
+    if (!f.place.holds(f.tensor)) return "a tensor's memory was exchanged";
+    const Tensor& grad = f.tensor->grad;
+    if ((grad.defined() ? grad->storage.get() : nullptr) != f.grad)
+      return "the gradient of a frozen parameter was replaced";
+    if (f.tensor->requires_grad) return "a parameter was unfrozen";
+    if (f.tensor->refs() == 1) return "a tensor it uses was replaced";
   }
   for (size_t i = 0; i < outside_.size(); ++i)
     if (outside_[i]->refs() <= own_refs_[i]) return "a tensor it uses was replaced";

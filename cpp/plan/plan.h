@@ -73,6 +73,7 @@ class Plan {
     Tensor leaf;
     StorageRef storage, grad_before;
     Tensor after;
+    Lying place = Lying(leaf);
     bool left = false;  // the step leaves the gradient as it was
   };
   struct Weight {  // of a call that reads it faster in panels (ops/matmul.h, ops/conv.h)
@@ -135,7 +136,7 @@ class Plan {
   std::vector<Own> own_;
   std::vector<Weight> weights_;
   StorageRef panels_;  // of all of them, made when the first is packed
-  std::vector<Tensor> frozen_;
+  std::vector<Frozen> frozen_;
   std::vector<StorageRef> outside_;
   std::vector<uint32_t> own_refs_;   // how many references to outside_[i] are the plan's
   std::vector<StorageRef> written_;  // of outside_

@@ -120,7 +120,7 @@ void note_leaf(Recorder& r, const Tensor& t) {
         m < 0 ? !is_new(r, t) : r.recording->memory[size_t(m)].kind == Memory::kOutside;
     if (!outside || t->view || !is_floating(t.dtype())) return;
     r.leaves[t.get()] = -1;
-    r.recording->frozen.push_back(t);
+    r.recording->frozen.push_back({t, Lying(t)});
     return;
   }
   if (m >= 0 && r.recording->memory[size_t(m)].kind == Memory::kArgument)
@@ -201,7 +201,7 @@ constexpr CallObserver kObserver{observe, constant, read};
 
 uint32_t held(const Recording& r, const Storage* s) {
   uint32_t n = 0;
-  for (const Tensor& t : r.frozen) n += t->refs() == 1 && t->storage.get() == s;
+  for (const Frozen& f : r.frozen) n += f.tensor->refs() == 1 && f.tensor->storage.get() == s;
   return n;
 }
 
@@ -245,6 +245,7 @@ void start_recording(const Tensors& arguments, Recording* previous,
     for (Memory& m : previous->memory) m.storage = StorageRef();
   if (previous)
     for (const Leaf& old : previous->leaves) {
+      if (!old.leaf->requires_grad) continue;  // frozen since
       Leaf leaf;
       leaf.leaf = old.leaf;
       leaf.storage = old.leaf->storage;
@@ -316,8 +317,10 @@ RecordingRef stop_recording(const Tensors& results) {
   }
   // What is left of the frozen ones had no other holder: views that the step made of parameters.
   list.frozen.erase(std::remove_if(list.frozen.begin(), list.frozen.end(),
-                                   [](const Tensor& t) { return t->refs() == 1; }),
+                                   [](const Frozen& f) { return f.tensor->refs() == 1; }),
                     list.frozen.end());
+  for (Frozen& f : list.frozen)
+    if (f.tensor->grad.defined()) f.grad = f.tensor->grad->storage.get();
   for (Leaf& leaf : list.leaves) {
     if (leaf.leaf->hooks && !leaf.leaf->hooks->empty())
       refuse("a parameter has hooks, which are Python's");

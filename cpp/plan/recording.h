@@ -56,11 +56,32 @@ struct Leaf {
   Tensor grad_after;
 };
 
+// Where a tensor from outside lies: `.data = x` moves it.
+struct Lying {
+  const Storage* storage = nullptr;
+  int64_t offset = 0;
+  Dims shape, strides;
+  Lying() = default;
+  explicit Lying(const Tensor& t)
+      : storage(t->storage.get()), offset(t->offset), shape(t.shape()), strides(t.strides()) {}
+  bool holds(const Tensor& t) const {
+    return t->storage.get() == storage && t->offset == offset && t.shape() == shape &&
+           t.strides() == strides;
+  }
+};
+
+// A tensor from outside without requires_grad.
+struct Frozen {
+  Tensor tensor;
+  Lying place;
+  const Storage* grad = nullptr;  // of a gradient it has nevertheless, after the step
+};
+
 struct Recording {
   std::vector<RecordedCall> calls;
   std::vector<Memory> memory;
   std::vector<Leaf> leaves;
-  std::vector<Tensor> frozen;  // from outside, without requires_grad
+  std::vector<Frozen> frozen;
   std::vector<Operand> arguments;
   std::vector<Operand> results;
   std::vector<int> result_is;          // the argument a result is itself, or -1

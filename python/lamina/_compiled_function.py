@@ -7,6 +7,7 @@ import functools
 import gc
 import os
 import types
+from operator import is_
 from typing import Any
 
 from . import _core, compiler
@@ -72,6 +73,8 @@ class CompiledFunction(_core.CompiledCall):
                     )
         elif entry is not None and entry.recording is not None:
             entry = self._split(entry) or entry
+            if entry.restarts < _RESTARTS and entry.changed():
+                entry.again()  # the next recording could not agree with this one
         if entry is None:
             entry = self._new(Entry(key))
         if entry is None or entry.refused:
@@ -135,7 +138,7 @@ class CompiledFunction(_core.CompiledCall):
         elif entry.source is not None:
             entry.grads = entry.source.gradients_now()
         start = spots_of(self._function, (args, kwargs), entry.modules.values())
-        entry.modules, entry.optimizers, entry.stores = {}, [], []
+        entry.modules, entry.optimizers, entry.lists, entry.stores = {}, [], [], []
         stand = [s if type(t) is Tensor else t for t, s in zip(tensors, _core.shadows(tensors))]
         results: list = []
         recording = None
@@ -150,6 +153,10 @@ class CompiledFunction(_core.CompiledCall):
             build = structure(value, results, self._refuse_result)
             count = len(results)
             settled = self._changes(entry, start, results)
+            if entry.attempts < _RECORDINGS:  # lists an optimizer makes hold numbers of their own
+                settled &= all(len(o._plans) == len(old) and all(map(is_, o._plans, old))
+                               for o, old in entry.lists)  # fmt: skip
+            entry.lists = []
             if has_drawn(draws):
                 self._refuse_result("the step draws from Python's or NumPy's random numbers")
             recording = _core.stop_recording(tuple(results))

@@ -78,6 +78,7 @@ class Entry:
         self.pattern: str | None = None  # set where that decides what the step does
         self.modules: dict[int, Any] = {}  # that ran
         self.optimizers: list = []  # that stepped
+        self.lists: list = []  # those, and what they kept from the step before
         self.numbers: list[Spot] = []  # plain values from outside: others need another plan
         self.objects: list[Spot] = []  # objects from outside: with others, this one is made anew
         self.stores: list[Spot] = []  # where the step leaves tensors it made
@@ -134,10 +135,14 @@ def _options(optimizer) -> list[Spot]:
 
     name = type(optimizer).__name__
     spots = [Spot(ITEM, edits_list, 0, edits_list[0], "an optimizer's state")]
-    for hooks in (*optimizer._hook_lists(), optimizer.param_groups):
-        spots.append(Spot(SIZE, hooks, 0, len(hooks), f"{name}'s groups or hooks"))
-    for group in optimizer.param_groups:
+    groups, label = optimizer.param_groups, f"{name}'s groups or hooks"
+    spots.append(Spot(DICT, vars(optimizer), "param_groups", groups, label))
+    for hooks in (*optimizer._hook_lists(), groups):
+        spots.append(Spot(SIZE, hooks, 0, len(hooks), label))
+    for i, group in enumerate(groups):
         params = group["params"]
+        spots.append(Spot(ITEM, groups, i, group, label))
+        spots.append(Spot(DICT, group, "params", params, label))
         spots.append(Spot(SIZE, params, 0, len(params), f"{name}'s parameters"))
         spots += [Spot(ITEM, params, i, p, f"{name}'s parameters") for i, p in enumerate(params)]
         spots += [Option(DICT, group, k, v, f"{name}'s {k}") for k, v in group.items()]

@@ -42,6 +42,7 @@ def note_optimizer(optimizer) -> None:
     if any(optimizer._hook_lists()):
         refuse(f"{type(optimizer).__name__} has step hooks, which are Python's")
     active.optimizers.append(optimizer)
+    active.lists.append((optimizer, list(optimizer._plans)))
 
 
 def note_module(module) -> None:

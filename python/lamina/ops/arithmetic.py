@@ -148,8 +148,8 @@ def lcm(input: Tensor, other: Tensor, *, out=None) -> Tensor:
 # ---- statistics --------------------------------------------------------------------------------
 @method
 def cov(input: Tensor, *, correction=1, fweights=None, aweights=None) -> Tensor:
-    """Covariances of the rows (variables) of a matrix (variables, observations): (n, n); a 1-D
-    input is one variable.
+    """Covariances of the rows (variables) of a matrix (variables, observations): (n, n); of one
+    variable, which a 1-D input is, ().
 
     correction: n - correction is the divisor. fweights, aweights: how often each observation was
     made, and its importance. Raises ShapeError for more than two dimensions.
@@ -171,7 +171,7 @@ def cov(input: Tensor, *, correction=1, fweights=None, aweights=None) -> Tensor:
         divisor = total - correction * (w * aweights).sum() / total
     centred = x - mean
     result = (centred * w) @ centred.t() / divisor.clamp(min=0)
-    return result.squeeze() if input.dim() < 2 else result
+    return result.squeeze()
 
 
 @method

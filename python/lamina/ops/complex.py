@@ -107,7 +107,8 @@ def angle(input: Tensor, *, out=None) -> Tensor:
     else:
         x = input if input.dtype.is_floating_point else input.to(_core.default_dtype())
         pi = 3.141592653589793
-        value = (x * 0).masked_fill(x.isinf(), 0).masked_fill(x < 0, pi)
+        still = x.detach().clamp(0, 0)  # 0, or NaN
+        value = still.masked_fill(x < 0, pi)
     return write(out, value)
 
 

@@ -279,6 +279,8 @@ def _truncated(input, other):
     floor = _core.floor_divide(input, other)
     if floor.dtype.is_floating_point:
         return _core.trunc(quotient)
+    if floor.dtype is _core.uint8:  # a number below 0 counts as the uint8 it wraps to
+        return floor
     inexact = _core.ne(_core.remainder(input, other), 0)
     return _core.where(inexact & _core.lt(quotient, 0), floor + 1, floor)
 

@@ -113,7 +113,6 @@ def group_norm(input: Tensor, num_groups, weight=None, bias=None, eps=1e-5) -> T
     return _core.group_norm(input, num_groups, weight, bias, eps)
 
 
-@under_autocast("float32", "float32")
 def local_response_norm(input: Tensor, size, alpha=1e-4, beta=0.75, k=1.0) -> Tensor:
     """y_c = x_c / (k + alpha * mean over `size` channels around c of x^2)^beta, zeros beyond the
     ends (Krizhevsky et al., NeurIPS 2012). input: (N, C, ...) with at least 3 dimensions."""
@@ -121,6 +120,10 @@ def local_response_norm(input: Tensor, size, alpha=1e-4, beta=0.75, k=1.0) -> Te
         raise _core.ShapeError(
             f"local_response_norm: expected an input (N, C, ...), got shape {tuple(input.shape)}"
         )
+    return (_lrn_of_rows if input.dim() == 3 else _lrn_of_images)(input, size, alpha, beta, k)
+
+
+def _lrn(input, size, alpha, beta, k):
     if input.numel() == 0:
         return input
     squares, channels = input * input, input.shape[1]
@@ -136,6 +139,10 @@ def local_response_norm(input: Tensor, size, alpha=1e-4, beta=0.75, k=1.0) -> Te
             part = _core.cat([part, zeros] if offset > 0 else [zeros, part], 1)
         total = part if total is None else total + part
     return input / (total * (alpha / size) + k) ** beta
+
+
+_lrn_of_rows = under_autocast("", "float32")(_lrn)
+_lrn_of_images = under_autocast("float32", "float32")(_lrn)
 
 
 def normalize(input: Tensor, p=2.0, dim=1, eps=1e-12, out=None) -> Tensor:

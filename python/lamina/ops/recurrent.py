@@ -34,8 +34,16 @@ def network(cell: int, input: Tensor, batch_sizes, hx, cx, weights, layers: int,
         weights: for each layer and direction (weight_ih, weight_hh, bias_ih, bias_hh, weight_hr),
             absent ones None. With 2 directions the second runs from the last step to the first.
         dropout: on the results of every layer but the last, while training.
-    Returns (results of the last layer, last states like hx, last cell states like cx).
+    Returns (results of the last layer, last states like hx, last cell states like cx). In an
+    autocast region of the CPU a GRU's state of float32 keeps it, as PyTorch's does: what its
+    products read is rounded to the lower type.
     """
+    low, layer = None, _core.recurrent_layer
+    if cell >= GRU and _core.autocast_anywhere() and input.device.type == "cpu":
+        if _core.autocast_enabled(0) and (input if hx is None else hx).dtype == _core.float32:
+            low = _core.autocast_dtype(0)
+            layer = _as_given
+            weights = [tuple(t if t is None else _rounded(t, low) for t in w) for w in weights]
     directions = len(weights) // layers
     h0 = [None] * len(weights) if hx is None else hx.unbind(0)
     c0 = [None] * len(weights) if cx is None else cx.unbind(0)
@@ -44,10 +52,12 @@ def network(cell: int, input: Tensor, batch_sizes, hx, cx, weights, layers: int,
         if k:
             input = _dropout(input, dropout, training)
         results = []
+        if low:
+            input = _rounded(input, low)
         for i in range(k * directions, (k + 1) * directions):
             w_ih, w_hh, b_ih, b_hh, w_hr = weights[i]
-            y, h, c = _core.recurrent_layer(cell, input, batch_sizes, h0[i], c0[i], w_ih, w_hh,
-                                            b_ih, b_hh, w_hr, i > k * directions)  # fmt: skip
+            y, h, c = layer(cell, input, batch_sizes, h0[i], c0[i], w_ih, w_hh, b_ih, b_hh, w_hr,
+                            i > k * directions)  # fmt: skip
             results.append(y)
             hn.append(h)
             cn.append(c)
@@ -55,6 +65,18 @@ def network(cell: int, input: Tensor, batch_sizes, hx, cx, weights, layers: int,
     last = [hn] if cell != LSTM else [hn, cn]
     last = [t[0].unsqueeze(0) if len(t) == 1 else _core.stack(t, 0) for t in last]
     return input, last[0], last[-1] if cell == LSTM else None
+
+
+def _rounded(t: Tensor, low) -> Tensor:
+    return t.to(low).to(_core.float32)
+
+
+def _as_given(*args):
+    _core.autocast_suspend(True)
+    try:
+        return _core.recurrent_layer(*args)
+    finally:
+        _core.autocast_suspend(False)
 
 
 def _per_layer(params, has_biases: bool, projected: bool) -> list:

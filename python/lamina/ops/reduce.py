@@ -67,7 +67,7 @@ def nansum(input: Tensor, dim=None, keepdim=False, *, dtype=None, out=None) -> T
     x = input if dtype is None else input.to(dtype)
     if x.dtype.is_floating_point:
         x = x.masked_fill(x.isnan(), 0)
-    return write(out, _sum(x, _dims(dim), keepdim, None))
+    return write(out, _sum(x, _dims(dim), keepdim, dtype))
 
 
 @method

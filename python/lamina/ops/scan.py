@@ -73,6 +73,8 @@ def diff(input: Tensor, n=1, dim=-1, prepend=None, append=None, *, out=None) -> 
     """
     if n < 0:
         raise _core.ArgumentError(f"diff: n must not be negative, got {n}")
+    if n == 0:
+        return input.clone() if out is None else _core.copy_(out, input)
     parts = [t for t in (prepend, input, append) if t is not None]
     x = _core.cat(parts, dim) if len(parts) > 1 else input
     for _ in range(min(n, x.shape[dim])):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from .. import _core
+from .. import _core, compiler
 from .._core import Tensor
 from ._method import method, results, takes_tensors, under_autocast, write
 from .creation import arange
@@ -175,6 +175,8 @@ def _quantile(name, input, q, dim, keepdim, interpolation, skip_nan):
     q = q if isinstance(q, Tensor) else input.new_full((), q)
     if ((q < 0) | (q > 1)).any():
         raise _core.ArgumentError(f"{name}: q must be between 0 and 1, got {q.tolist()}")
+    if input.dim() == 0 and dim in (0, -1):
+        dim = None
     d = 0 if dim is None else dim % max(input.dim(), 1)
     x = (input.reshape(-1) if dim is None else input).movedim(d, -1)
     n = x.shape[-1]
@@ -333,8 +335,8 @@ def one_hot(tensor: Tensor, num_classes=-1) -> Tensor:
     n = num_classes
     if not tensor.numel() and n <= 0:
         raise _core.ArgumentError("one_hot: an empty tensor does not tell num_classes; give it")
-    if n > 0 and tensor.device.type != "cpu":
-        # Errors come when the device is next synchronised: with a name.
+    if n > 0 and (compiler.active is not None or tensor.device.type != "cpu"):
+        # Errors come in a replay, or when the device is next synchronised: with a name.
         _core.expect((tensor >= 0) & (tensor < n), _outside("a class number", n), "index")
     try:
         return _core.one_hot(tensor, n)

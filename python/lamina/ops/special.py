@@ -19,6 +19,8 @@ def polygamma(n, input: Tensor, *, out=None) -> Tensor:
     """
     if not 0 <= n < 2**20:
         raise _core.ArgumentError(f"polygamma: n must be 0 to {2**20 - 1}, got {n}")
+    if n == 0:
+        return _core.digamma(input) if out is None else _core.digamma_out(out, input)
     return _core.polygamma(input, n) if out is None else _core.polygamma_out(out, input, n)
 
 

@@ -14,7 +14,7 @@ from .._core import Tensor, clear_grads, float32
 from ..autograd import no_grad
 from ..ops.creation import tensor
 from ..utils.hooks import HookDict, RemovableHandle
-from ._state import States
+from ._state import States, edits_list
 
 
 class _Required:
@@ -104,7 +104,7 @@ class Optimizer:
                 "params argument given to the optimizer should be an iterable of Tensors or "
                 f"dicts, but got {type(params).__name__}"
             )
-        self.state: States = States()
+        self.state = States()
         self.param_groups: list[dict[str, Any]] = []
         groups = list(params)
         if not groups:
@@ -124,6 +124,23 @@ class Optimizer:
         self._opt_called = False  # a step was taken (the schedulers warn when none was)
         self._plans: list = []  # what built-in optimizers keep between steps
 
+    @property
+    def state(self) -> States:
+        """From parameter to a dict of its state. Assigning another mapping replaces all states, an
+        empty one forgets them."""
+        return self.__dict__["state"]
+
+    @state.setter
+    def state(self, value: Any) -> None:
+        states = States()
+        if type(value) is States:
+            states = value
+        else:
+            for key, own in value.items():
+                states[key] = own
+        edits_list[0] += 1  # also where both are empty: lists kept between steps are not these
+        self.__dict__["state"] = states
+
     def _hook_lists(self) -> tuple[HookDict, ...]:
         own = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks
         return (*own, _global_pre_hooks, _global_post_hooks)
@@ -133,6 +150,7 @@ class Optimizer:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self.state = state.get("state", {})
         self._init_hooks()
 
     def __repr__(self) -> str:

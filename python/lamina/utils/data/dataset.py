@@ -140,7 +140,6 @@ class Subset(Dataset[T_co]):
     def __init__(self, dataset: Dataset[T_co], indices: Sequence[int]):
         self.dataset = dataset
         self.indices = indices
-        self._index = None
 
     def __getitem__(self, index):
         if isinstance(index, list):
@@ -155,17 +154,13 @@ class Subset(Dataset[T_co]):
         return len(self.indices)
 
     def _can_batch(self) -> bool:
-        self._index = None  # a loader asks once an epoch: indices changed in place are seen then
         return batch_method(self.dataset) is not None
 
     def _batch(self, index, draws):
-        held = self._index
-        if held is None or held[0] is not self.indices or held[1].numel() != len(self.indices):
-            rows = self.indices
-            if not isinstance(rows, lamina.Tensor):
-                rows = lamina.tensor([int(i) for i in rows], dtype=lamina.int64)
-            self._index = held = (self.indices, rows)
-        rows = held[1][index]
+        if isinstance(self.indices, lamina.Tensor):
+            rows = self.indices[index]
+        else:
+            rows = lamina.tensor([int(self.indices[i]) for i in index.tolist()], dtype=lamina.int64)
         return self.dataset._batch(rows, draws)  # type: ignore[attr-defined]
 
 
