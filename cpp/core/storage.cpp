@@ -60,8 +60,8 @@ struct Hand {
   static constexpr int kClasses = 25, kBlocks = 16;  // up to 4 kB
   void* block[kClasses][kBlocks];
   uint8_t count[kClasses] = {};
-  std::atomic<int64_t> taken{
-      0};  // bytes in use that the pool counts as waiting, or less if negative
+  // Bytes in use that the pool counts as waiting; less than 0 where it is the other way round.
+  std::atomic<int64_t> taken{0};
 
   void* take(int c, size_t size) {
     if (c >= kClasses || !count[c]) return nullptr;
@@ -112,8 +112,7 @@ Pool& pool() {
 }
 
 constinit thread_local Hand* t_hand = nullptr;
-constinit thread_local bool t_ending =
-    false;  // blocks freed after this thread's end go to the pool
+constinit thread_local bool t_ending = false;  // what is freed from then on goes to the pool
 
 struct HandOwner {  // on the heap, so that a fork's child may forget the other threads'
   HandOwner() {
