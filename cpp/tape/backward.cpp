@@ -3,6 +3,7 @@
 // flows into it has arrived. No recursion, no dependency counts.
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -26,25 +27,39 @@ bool used_once(const Call& c);
 using Gradients = SmallVec<Tensor, 2>;  // per output
 
 // Calls some of whose gradients have arrived, sorted: the youngest, which is next, last. They are
-// not counted, for the roots hold them all.
+// not counted, for the roots hold them all. Where many wait, as for the summands of a long sum, all
+// but the youngest kNear lie in a tree: putting one among them costs its logarithm.
 class Waiting {
  public:
   struct Slot {
     Call* call;
     std::unique_ptr<Gradients> g;
   };
-  bool empty() const { return slots_.empty(); }
+  bool empty() const { return near_.empty() && far_.empty(); }
   Gradients& of(Call* call) {
-    auto at = std::lower_bound(slots_.begin(), slots_.end(), call, older);
-    if (at != slots_.end() && at->call == call) return *at->g;
-    std::unique_ptr<Gradients> g = spare_ ? std::move(spare_) : std::make_unique<Gradients>();
-    g->resize(call->out_shapes.size());
-    at = slots_.insert(at, Slot{call, std::move(g)});
-    return *at->g;
+    if (!far_.empty() && !older(far_.rbegin()->first, call)) return in(far_[call], call);
+    auto at = std::lower_bound(near_.begin(), near_.end(), call,
+                               [](const Slot& a, const Call* b) { return older(a.call, b); });
+    if (at != near_.end() && at->call == call) return *at->g;
+    if (near_.size() == 2 * kNear) {
+      const auto place = at - near_.begin();
+      for (size_t i = 0; i < kNear; ++i)
+        far_.emplace_hint(far_.end(), near_[i].call, std::move(near_[i].g));
+      near_.erase(near_.begin(), near_.begin() + kNear);
+      if (place < ptrdiff_t(kNear)) return in(far_[call], call);
+      at = near_.begin() + (place - ptrdiff_t(kNear));
+    }
+    return in(near_.insert(at, Slot{call, nullptr})->g, call);
   }
   Slot take() {
-    Slot s = std::move(slots_.back());
-    slots_.pop_back();
+    if (near_.empty()) {
+      auto last = std::prev(far_.end());
+      Slot s{last->first, std::move(last->second)};
+      far_.erase(last);
+      return s;
+    }
+    Slot s = std::move(near_.back());
+    near_.pop_back();
     return s;
   }
   void give_back(std::unique_ptr<Gradients> g) {  // for the next one
@@ -53,11 +68,22 @@ class Waiting {
   }
 
  private:
-  static bool older(const Slot& a, const Call* b) {
-    return a.call->sequence != b->sequence ? a.call->sequence < b->sequence
-                                           : std::less<const Call*>()(a.call, b);
+  static constexpr size_t kNear = 64;
+  static bool older(const Call* a, const Call* b) {
+    return a->sequence != b->sequence ? a->sequence < b->sequence : std::less<const Call*>()(a, b);
   }
-  std::vector<Slot> slots_;
+  struct Older {
+    bool operator()(const Call* a, const Call* b) const { return older(a, b); }
+  };
+  Gradients& in(std::unique_ptr<Gradients>& g, Call* call) {
+    if (!g) {
+      g = spare_ ? std::move(spare_) : std::make_unique<Gradients>();
+      g->resize(call->out_shapes.size());
+    }
+    return *g;
+  }
+  std::vector<Slot> near_;  // younger than those in far_
+  std::map<Call*, std::unique_ptr<Gradients>, Older> far_;
   std::unique_ptr<Gradients> spare_;
 };
 
@@ -203,7 +229,8 @@ class Engine {
     } else if (options_.create_graph) {
       grad = grad + g;
     } else {
-      add_(grad, g);
+      const Tensor sum = grad;  // held: another thread may set .grad meanwhile
+      add_(sum, g);
     }
   }
 

@@ -107,7 +107,8 @@ def angle(input: Tensor, *, out=None) -> Tensor:
     else:
         x = input if input.dtype.is_floating_point else input.to(_core.default_dtype())
         pi = 3.141592653589793
-        still = x.detach().clamp(0, 0)  # 0, or NaN
+        # 0, or NaN; its gradient is 0, as trunc's.
+        still = (x.trunc() if x.requires_grad else x).clamp(0, 0)
         value = still.masked_fill(x < 0, pi)
     return write(out, value)
 
