@@ -4,6 +4,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <chrono>
+#include <thread>
+
 #include "core/threads.h"
 #include "ops/anomaly.h"
 #include "ops/ops.h"
@@ -223,6 +226,17 @@ void add_conversion(py::module_& m) {
   });
 }
 
+// A thread that comes back while the interpreter ends (a daemon's) is ended by Python with a forced
+// unwinding, which destructors may not let through. It waits for the end of the process instead, as
+// from Python 3.14 on.
+void enter(void* state) {
+  try {
+    PyEval_RestoreThread(static_cast<PyThreadState*>(state));
+  } catch (...) {
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+  }
+}
+
 }  // namespace
 }  // namespace lamina
 
@@ -232,7 +246,7 @@ PYBIND11_MODULE(_core, m) {
   leave_interpreter = [] {
     return PyGILState_Check() ? static_cast<void*>(PyEval_SaveThread()) : nullptr;
   };
-  enter_interpreter = [](void* state) { PyEval_RestoreThread(static_cast<PyThreadState*>(state)); };
+  enter_interpreter = enter;
   add_exceptions(m);
   init_dtypes(m.ptr());
   init_tensor_type(m.ptr());
