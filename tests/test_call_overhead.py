@@ -1,5 +1,7 @@
 """What calls leave out to be quick (references, locks, lists) must not be missed."""
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -116,3 +118,50 @@ def test_an_operand_that_fails_is_not_kept():
             x + y
     assert in_use() == before
     assert (x + 1).sum().item() == 6 and y.sum().item() == 4
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_many_calls_wait_for_their_turn_in_backward(order):
+    x = lamina.ones(3, requires_grad=True)
+    seen = []
+    parts = [x * k for k in range(1000)]
+    for k in (0, 500, 999):
+        parts[k].register_hook(lambda g, k=k: seen.append(k))
+    total = lamina.zeros(3)
+    for part in parts[::order]:
+        total = total + part
+    both = total.sum() + lamina.cat(parts[::-order]).sum()
+    both.backward()
+    assert (x.grad.numpy() == 999 * 1000).all()
+    assert seen == [999, 500, 0]  # the youngest first, each once
+
+
+def test_gradients_cleared_by_another_thread_during_backward():
+    x = lamina.ones(40_000, requires_grad=True)
+    done = threading.Event()
+
+    def clear():
+        while not done.is_set():
+            x.grad = None
+
+    thread = threading.Thread(target=clear)
+    thread.start()
+    try:
+        for _ in range(200):
+            (x * 2).sum().backward()
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_daemon_threads_that_compute_do_not_end_the_process():
+    program = (
+        "import lamina, threading, time\n"
+        "def work():\n"
+        "    x = lamina.ones(40_000)\n"
+        "    while True: x + 1\n"
+        "for _ in range(3): threading.Thread(target=work, daemon=True).start()\n"
+        "time.sleep(0.05)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=120)
+    assert result.returncode == 0, result.stderr

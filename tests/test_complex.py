@@ -337,3 +337,12 @@ def test_dense_pairs_are_as_spread_ones(n, dtype, threads):
         dense, spread = f(x, y), f(x.t().contiguous().t(), y)
         np.testing.assert_allclose(dense.numpy(), want(a, b), err_msg=name, **tol)
         np.testing.assert_array_equal(dense.numpy(), spread.numpy(), err_msg=name)
+
+
+def test_angle_of_real_numbers_has_gradient_zero():
+    x = lamina.tensor([-1.0, 0.0, 2.0, float("nan"), float("-inf")], requires_grad=True)
+    y = lamina.angle(x)
+    expected = [np.pi, 0, 0, np.nan, np.pi]
+    np.testing.assert_allclose(y.detach().numpy(), expected, rtol=1e-6)
+    y.sum().backward()
+    assert (x.grad.numpy() == 0).all()
