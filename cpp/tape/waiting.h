@@ -24,17 +24,14 @@ class Waiting {
   };
   bool empty() const { return near_.empty() && far_.empty(); }
   Gradients& of(Call* call) {
-    if (!far_.empty() && !older(far_.rbegin()->first, call)) return in(far_[call], call);
+    if (__builtin_expect(!far_.empty(), 0) && !older(far_.rbegin()->first, call))
+      return in(far_[call], call);
     auto at = std::lower_bound(near_.begin(), near_.end(), call,
                                [](const Slot& a, const Call* b) { return older(a.call, b); });
     if (at != near_.end() && at->call == call) return *at->g;
-    if (near_.size() == 2 * kNear) {
-      const auto place = at - near_.begin();
-      for (size_t i = 0; i < kNear; ++i)
-        far_.emplace_hint(far_.end(), near_[i].call, std::move(near_[i].g));
-      near_.erase(near_.begin(), near_.begin() + kNear);
-      if (place < ptrdiff_t(kNear)) return in(far_[call], call);
-      at = near_.begin() + (place - ptrdiff_t(kNear));
+    if (__builtin_expect(near_.size() == 2 * kNear, 0)) {
+      spread();
+      return of(call);
     }
     return in(near_.insert(at, Slot{call, nullptr})->g, call);
   }
@@ -62,6 +59,11 @@ class Waiting {
   struct Older {
     bool operator()(const Call* a, const Call* b) const { return older(a, b); }
   };
+  [[gnu::noinline]] void spread() {
+    for (size_t i = 0; i < kNear; ++i)
+      far_.emplace_hint(far_.end(), near_[i].call, std::move(near_[i].g));
+    near_.erase(near_.begin(), near_.begin() + kNear);
+  }
   Gradients& in(std::unique_ptr<Gradients>& g, Call* call) {
     if (!g) {
       g = spare_ ? std::move(spare_) : std::make_unique<Gradients>();

@@ -128,7 +128,10 @@ class Optimizer:
     def state(self) -> States:
         """From parameter to a dict of its state. Assigning another mapping replaces all states, an
         empty one forgets them."""
-        return self.__dict__["state"]
+        try:
+            return self.__dict__["state"]
+        except KeyError:  # before __init__: as an attribute that is not there
+            raise AttributeError("Optimizer: state is made by __init__") from None
 
     @state.setter
     def state(self, value: Any) -> None:
