@@ -72,6 +72,37 @@ def test_bits_do_not_depend_on_the_batch(C, M, H, stride):
         assert F.conv2d(x[4 : 4 + n], w, stride=stride, padding=1).equal(whole[:n])
 
 
+# (N, C, M, H, W) that Winograd computes by rows of tiles where a vector has 16, 8 or 4 lanes.
+ROWS = [(3, 16, 16, 32, 32), (2, 13, 16, 33, 35), (1, 16, 12, 5, 64), (2, 32, 17, 16, 15),
+        (2, 25, 32, 7, 31), (3, 8, 8, 6, 33), (2, 16, 11, 4, 18), (2, 4, 3, 9, 40)]  # fmt: skip
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("shape", ROWS)
+@pytest.mark.parametrize("dtype", [lamina.float32, lamina.float64])
+def test_rows_of_tiles(shape, padding, dtype, request):
+    N, C, M, H, W = shape
+    rng = np.random.default_rng(1)
+    x, w = rng.standard_normal((N, C, H, W)), rng.standard_normal((M, C, 3, 3)) * (2 / 9 / C) ** 0.5
+    y = np_conv(x, w, padding=(padding,) * 2)
+    g = rng.standard_normal(y.shape)
+    dx = np_conv(g, w.swapaxes(0, 1)[:, :, ::-1, ::-1], padding=(2 - padding,) * 2)
+    dw = np_conv(x.swapaxes(0, 1), g.swapaxes(0, 1), padding=(padding,) * 2).swapaxes(0, 1)
+    before = None
+    request.addfinalizer(lambda n=lamina.get_num_threads(): lamina.set_num_threads(n))
+    for n in (1, 2, 3):
+        lamina.set_num_threads(n)
+        lx, lw = (lamina.tensor(v, dtype=dtype, requires_grad=True) for v in (x, w))
+        z = F.conv2d(lx, lw, padding=padding)
+        z.backward(lamina.tensor(g, dtype=dtype))
+        results = [z.detach(), lx.grad, lw.grad]
+        assert before is None or all(a.equal(b) for a, b in zip(results, before, strict=True))
+        before = results
+    limit = 2e-6 if dtype == lamina.float32 else 1e-13
+    for name, a, b in zip(("y", "dx", "dw"), results, (y, dx, dw), strict=True):
+        assert np.abs(a.numpy() - b).max() < limit * np.abs(b).max(), name
+
+
 @pytest.fixture
 def high():
     lamina.set_float32_matmul_precision("high")

@@ -13,6 +13,7 @@ import sys
 import pytest
 
 import lamina
+from other_library import run_pytest
 
 HERE = pathlib.Path(__file__).parent
 LIBRARY = pathlib.Path(
@@ -22,26 +23,23 @@ LIBRARY = pathlib.Path(
 emulated = pytest.mark.skipif(not LIBRARY.exists(), reason="the emulated CUDA device is not built")
 
 
-def run_pytest(*args, **environment):
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args],
-        cwd=HERE, env={**os.environ, "LAMINA_CUDA_LIBRARY": str(LIBRARY), **environment},
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return done.stdout.splitlines()[-1]
+def run(*args, **environment):
+    """The last line of a run in which nothing failed."""
+    code, said = run_pytest(LIBRARY, *args, **environment)
+    assert code == 0, said[-4000:]
+    return said.splitlines()[-1]
 
 
 @emulated
 @pytest.mark.parametrize("order", ["forward", "reverse", "shuffled"])
 def test_device(order):
     files = sorted(p.name for p in HERE.glob("test_cuda_*.py"))
-    assert "failed" not in run_pytest(*files, LAMINA_EMULATE_ORDER=order)
+    assert "failed" not in run(*files, LAMINA_EMULATE_ORDER=order)
 
 
 @emulated
 def test_rows():
-    summary = run_pytest("test_rows.py", "--device", "cuda", "-k", "test_value",
+    summary = run("test_rows.py", "--device", "cuda", "-k", "test_value",
                          LAMINA_EMULATE_ORDER="reverse")  # fmt: skip
     assert int(summary.split(" passed")[0].split()[-1]) > 200, summary
 
@@ -122,7 +120,7 @@ def test_bench():
 ])  # fmt: skip
 def test_programs(file, least):
     """Compiled steps, training and mixed precision on the device."""
-    summary = run_pytest(file, "--device", "cuda")
+    summary = run(file, "--device", "cuda")
     assert int(summary.split(" passed")[0].split()[-1]) >= least, summary
 
 

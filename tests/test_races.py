@@ -8,11 +8,11 @@ import os
 import pathlib
 import shutil
 import subprocess
-import sys
 
 import pytest
 
 import lamina
+from other_library import run_pytest
 
 HERE = pathlib.Path(__file__).parent
 SOURCES = HERE.parent / "cuda"
@@ -44,22 +44,13 @@ def test_cases(tmp_path):
     assert "of shared memory" in done.stderr and "of global memory" in done.stderr
 
 
-def run(*tests, **environment):
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
-        cwd=HERE, env={**os.environ, "LAMINA_CUDA_LIBRARY": str(LIBRARY), **environment},
-        capture_output=True, text=True,
-    )  # fmt: skip
-    return done.returncode, done.stdout + done.stderr
-
-
 @built
 def test_kernels():
     """Tensor cores with their asynchronous copies, sorting, normalisation."""
-    code, said = run("test_cuda_products.py")
+    code, said = run_pytest(LIBRARY, "test_cuda_products.py")
     assert code == 0, said[-4000:]
     rows = ["test_rows.py", "--device", "cuda", "-k"]
-    code, said = run(*rows, "(sort or norm or softmax) and test_value")
+    code, said = run_pytest(LIBRARY, *rows, "(sort or norm or softmax) and test_value")
     assert code == 0, said[-4000:]
 
 
@@ -67,6 +58,7 @@ def test_kernels():
 def test_a_barrier_less():
     lines = (SOURCES / "reduce.h").read_text().splitlines()
     barrier = max(i for i, line in enumerate(lines, 1) if "__syncthreads()" in line)
-    code, said = run("test_rows.py", "--device", "cuda", "-k", "batch_norm and test_value",
-                     LAMINA_RACES_WITHOUT=f"reduce.h:{barrier}")  # fmt: skip
+    code, said = run_pytest(LIBRARY, "test_rows.py", "--device", "cuda", "-k",
+                            "batch_norm and test_value",
+                            LAMINA_RACES_WITHOUT=f"reduce.h:{barrier}")  # fmt: skip
     assert code != 0 and "a read of shared memory" in said and "group_all" in said, said[-4000:]

@@ -212,6 +212,7 @@ template <class T>
 template <class T>
 void lanes_tiles(const LanesTile<T>& t, int64_t rows, int64_t vecs) {
   int64_t from = 0;
+  // What is left of a few rows would be short tiles: those go in tiles of equal height instead.
 #if defined(LAMINA_ISA_AVX512) || defined(LAMINA_ISA_NEON)
   if (vecs == 1 && t.n_taps == 1 && t.C == kLanes<typename VecOf<T>::V> &&
       (rows > 3 * kHeldRows || rows % kHeldRows == 0))
